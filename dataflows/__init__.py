@@ -1,0 +1,1 @@
+"""The shell around the detectors: formats, windows, Kafka, metrics, the command line."""

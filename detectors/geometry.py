@@ -1,0 +1,58 @@
+"""Distances and directions on the ground, good to a few metres over the few kilometres that an incident spans."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+M_PER_DEGREE = 111_195.0  # length of one degree of a great circle, mean Earth radius 6371.0 km (IUGG)
+
+Floats = NDArray[np.float64]
+
+
+def metres(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float) -> tuple[Floats, Floats]:
+    """East and north offsets in metres of the points (lat, lon) from (lat0, lon0), on a local tangent plane.
+
+    Degrees in, metres out; shapes as given. Valid away from the poles and for offsets of some kilometres.
+
+    >>> east, north = metres([22.55], [114.06], 22.54, 114.06)
+    >>> round(float(east[0])), round(float(north[0]))
+    (0, 1112)
+    """
+    east = (np.asarray(lon, np.float64) - lon0) * (M_PER_DEGREE * np.cos(np.radians(lat0)))
+    north = (np.asarray(lat, np.float64) - lat0) * M_PER_DEGREE
+    return east, north
+
+
+def distance(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float) -> Floats:
+    """Metres from each point (lat, lon) to (lat0, lon0); shapes as given.
+
+    >>> round(float(distance(22.54, 114.07, 22.54, 114.06)))
+    1027
+    """
+    east, north = metres(lat, lon, lat0, lon0)
+    return np.hypot(east, north)
+
+
+def angle_between(a: ArrayLike, b: ArrayLike) -> Floats:
+    """Smallest angle in degrees, 0 to 180, between two headings; NaN where one is missing.
+
+    >>> float(angle_between(350.0, 20.0))
+    30.0
+    """
+    turn = np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)) % 360.0
+    return np.minimum(turn, 360.0 - turn)
+
+
+def mean_heading(headings: ArrayLike) -> float:
+    """Circular mean in degrees, 0 to 360; NaN for no headings.
+
+    >>> round(mean_heading([350.0, 20.0]), 6)
+    5.0
+    """
+    known = np.asarray(headings, np.float64)
+    known = known[~np.isnan(known)]
+    if not known.size:
+        return float("nan")
+    angles = np.radians(known)
+    return float(np.degrees(np.arctan2(np.sin(angles).sum(), np.cos(angles).sum())) % 360.0)
