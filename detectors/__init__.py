@@ -1,1 +1,1 @@
-"""What happened on the road: pure detectors over closed panes. Nothing here knows Kafka, Bytewax, the clock or the environment."""
+"""What happened on the road: pure detectors over closed panes, without Kafka, Bytewax, a clock or an environment."""

@@ -46,7 +46,7 @@ class Surface(IntEnum):
 
 
 # Every row: event time in ms since the epoch, WGS-84 degrees, SI units, headings in degrees clockwise from north.
-# Missing is NaN in floats; `reporter` is a keyed hash and never a person; `cell` is the H3 index at the grid resolution.
+# Missing is NaN in floats; `reporter` is a keyed hash, never a person; `cell` is the H3 index at the grid resolution.
 
 OBSERVATION = np.dtype(
     [
@@ -119,8 +119,8 @@ READING = np.dtype(
 class Frame:
     """One closed pane of one shard: everything accepted with start <= time < end, sorted by time, then reporter.
 
-    Rows of neighbouring shards within some 200 m of the border are in it too, so that what happens at an edge is seen whole;
-    a finding whose place another shard owns is dropped by the window step, for that shard finds it as well.
+    Rows of neighbouring shards within some 200 m of the border are in it too, so that what happens at an edge is seen
+    whole; a finding whose place another shard owns is dropped by the window step, for that shard finds it as well.
     An empty frame is the tick: silence is news too. After ten minutes of it a shard sleeps, so the next frame may start
     much later than the last one ended.
     """
@@ -156,7 +156,8 @@ class Finding:
     @property
     def order(self) -> tuple[Any, ...]:
         """A total order that depends on nothing but content."""
-        return (self.time, self.kind, self.onset, self.lat, self.lon, self.score, tuple(sorted(self.reporters)))
+        place = (self.lat, self.lon) if self.lat == self.lat else (999.0, 999.0)  # NaN has no order
+        return (self.time, self.kind, self.onset, *place, self.score, tuple(sorted(self.reporters)))
 
 
 CAUSES: dict[str, int] = {  # ETSI EN 302 637-3 cause codes; 0: ours, no DENM cause fits
@@ -180,8 +181,8 @@ CAUSES: dict[str, int] = {  # ETSI EN 302 637-3 cause codes; 0: ours, no DENM ca
 class Detector(Protocol):
     """Watches one shard. The instance is its state: it must pickle, stay small, and be deterministic.
 
-    `update` gets the closed panes one after the other and returns what it found in them. It repeats a finding for as long as
-    the evidence lasts (every pane, or every few): an incident stays open while findings keep coming.
+    `update` gets the closed panes one after the other and returns what it found in them. It repeats a finding for as
+    long as the evidence lasts (every pane, or every few): an incident stays open while findings keep coming.
     """
 
     kinds: ClassVar[tuple[str, ...]]  # what it may report, names of CAUSES
