@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dataflows.formats import observation
+from dataflows.formats import gbt32960, observation
 from dataflows.formats.base import Decode
 
 
@@ -27,6 +27,12 @@ FORMATS: dict[str, Format] = {
             observation.decode,
             "lines",
             "roadwatch's own compact JSON: one vehicle seen once (schema/observation.schema.json).",
+        ),
+        Format(
+            "gbt32960",
+            gbt32960.decode,
+            "hex_lines",
+            "GB/T 32960.3-2016: an electric vehicle's telemetry, one or more binary frames a message.",
         ),
     )
 }

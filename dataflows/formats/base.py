@@ -1,4 +1,4 @@
-"""What every format shares: the shape of a decoded poll, the reasons for refusing, and the hash that hides identities."""
+"""What every format shares: the shape of a decoded poll, the reasons for refusing, the hash that hides identities."""
 
 from __future__ import annotations
 
@@ -45,8 +45,17 @@ class Refusal(NamedTuple):
     detail: str
 
 
+class RefusedError(Exception):
+    """Raised while one message is read and turned into its Refusal at once: the reason and the sentence."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
 class Pseudonym:
-    """Keyed BLAKE2b of an identity, 64 bits: what a reporter is called from the decoder on. Remembers recent ones for speed."""
+    """Keyed BLAKE2b of an identity, 64 bits: what a reporter is called from the decoder on. Remembers recent ones."""
 
     REMEMBERED = 200_000  # about 30 MB; forgetting costs time, never correctness
 
@@ -75,7 +84,9 @@ class Decoded:
     readings: Rows = field(default_factory=lambda: np.empty(0, READING))
     reading_of: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     refusals: list[Refusal] = field(default_factory=list)
-    recognised: Counter[str] = field(default_factory=Counter)  # messages that are fine and carry no row: login, heartbeat
+    recognised: Counter[str] = field(
+        default_factory=Counter
+    )  # messages that are fine and carry no row: login, heartbeat
 
     @property
     def records(self) -> int:
