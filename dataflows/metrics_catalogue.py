@@ -10,7 +10,7 @@ from detectors.model import CAUSES
 KINDS = tuple(CAUSES)
 REASONS = tuple(reason.value for reason in Reason)
 STATUSES = ("opened", "updated", "cleared")
-SEVERITIES = ("Extreme", "Severe", "Moderate", "Minor", "Unknown")  # CAP 1.2, section 3.2.2
+SEVERITIES = ("Extreme", "Severe", "Moderate", "Minor")  # CAP 1.2, section 3.2.2; "Unknown" is never said
 
 BATCH = (0, 1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # messages
 SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)  # s: decoding a poll

@@ -1,0 +1,201 @@
+"""Says over HTTP whether the worker lives (/livez), whether it is ready (/readyz), and how it does (/metrics)."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+from dataflows.metrics import CONTENT_TYPE, METRICS, Metrics
+
+HEARTBEAT_LIMIT = 60.0  # s: a snapshot of 50 000 keys was seen to stop the world for 13 s; four times that is a hang
+
+
+class ServingError(Exception):
+    """The page cannot be served at the address of the settings; the message says why and what to change."""
+
+
+class Health:
+    """What the flow knows of its own state; the flow writes, the HTTP server reads.
+
+    >>> health = Health(clock=lambda: 0.0)
+    >>> health.ready()
+    False
+    >>> health.assigned(4), health.broker(True)
+    (None, None)
+    >>> health.unready()
+    ()
+    """
+
+    def __init__(self, limit: float = HEARTBEAT_LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = limit  # s
+        self._clock = clock
+        self._beat = clock()  # the start counts as a sign of life
+        self._partitions = 0
+        self._broker: str | None = "it has not been asked yet"
+        self._stopping = False
+
+    def beat(self) -> None:
+        """A sign of life: to be called at every poll, be it empty."""
+        self._beat = self._clock()
+
+    def age(self) -> float:
+        """Seconds since the last sign of life."""
+        return self._clock() - self._beat
+
+    def assigned(self, partitions: int) -> None:
+        """How many input partitions this worker reads."""
+        self._partitions = partitions
+
+    def broker(self, reachable: bool, why: str = "it does not answer") -> None:
+        """Whether the broker answers; `why` not: the client's own words."""
+        self._broker = None if reachable else why
+
+    def stopping(self) -> None:
+        """The worker drains and takes nothing new."""
+        self._stopping = True
+
+    def dead(self) -> tuple[str, ...]:
+        """Why the worker is to be restarted, in sentences; empty while it lives."""
+        if (age := self.age()) <= self.limit:
+            return ()
+        return (
+            f"The flow has not polled for {age:.0f} s, and {self.limit:.0f} s is the limit: "
+            "restart the worker, it resumes from its last snapshot.",
+        )
+
+    def unready(self) -> tuple[str, ...]:
+        """Why the worker does no work now, in sentences; empty while it is ready."""
+        found = list(self.dead())
+        if self._stopping:
+            found.append("The worker is shutting down: nothing to do, it takes no more messages.")
+        if self._broker is not None:
+            found.append(
+                f"The Kafka broker cannot be reached ({self._broker}): check kafka.bootstrap_servers and the broker."
+            )
+        if not self._partitions:
+            found.append(
+                "No input partition is assigned: check that the input topics exist (roadwatch topics creates them)."
+            )
+        return tuple(found)
+
+    def ready(self) -> bool:
+        return not self.unready()
+
+
+class Server:
+    """Serves the three pages on a thread of its own, from `serve` until `stop` or the end of the `with` block."""
+
+    def __init__(self, listener: ThreadingHTTPServer) -> None:
+        self._listener = listener
+        self.host, self.port = str(listener.server_address[0]), int(listener.server_address[1])
+        self._thread = threading.Thread(
+            target=listener.serve_forever, kwargs={"poll_interval": 0.1}, name="roadwatch-health", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def stop(self) -> None:
+        """Take no more requests, free the port, end the thread. A second call does nothing."""
+        if self._thread.is_alive():
+            self._listener.shutdown()
+            self._thread.join()
+        self._listener.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def serve(health: Health, *, host: str = "127.0.0.1", port: int = 9464, metrics: Metrics = METRICS) -> Server:
+    """Start the server; port 0 takes a free one, and `Server.port` says which. Raises ServingError."""
+    try:
+        listener = _Listener((host, port), _pages(health, metrics))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ServingError(
+                f"The metrics page cannot be served on {host}:{port}, because another program listens there: "
+                "stop that one, or set metrics.port to a free port (0 takes any)."
+            ) from error
+        raise ServingError(
+            f"The metrics page cannot be served on {host}:{port} ({error.strerror or error}): "
+            "set metrics.host to an address of this machine and metrics.port to a port that you may open."
+        ) from error
+    except OverflowError as error:  # what socket.bind says of a port that cannot be
+        raise ServingError(f"metrics.port is {port}: set it to a number from 0 to 65535.") from error
+    metrics.watch(health.ready, health.age)
+    return Server(listener)
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True  # a reader that hangs does not hold back the end
+
+    def __init__(self, address: tuple[str, int], pages: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, pages)
+
+    def server_bind(self) -> None:
+        """Bind without asking the name service for this machine's name, which can take long and serves nothing here."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+
+def _pages(health: Health, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
+    class Pages(BaseHTTPRequestHandler):
+        timeout = 10.0  # s: a client that says nothing is let go
+        server_version = "roadwatch"
+        sys_version = ""
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/metrics":
+                self._send(HTTPStatus.OK, CONTENT_TYPE, metrics.page())
+            elif path == "/livez":
+                self._judge(health.dead())
+            elif path == "/readyz":
+                self._judge(health.unready())
+            else:
+                problem = "There is no such page: ask /metrics, /livez or /readyz."
+                self._send_json(HTTPStatus.NOT_FOUND, {"ok": False, "problems": [problem]})
+
+        def do_HEAD(self) -> None:
+            self.do_GET()  # _send leaves out the body
+
+        def _judge(self, problems: tuple[str, ...]) -> None:
+            status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+            self._send_json(status, {"ok": not problems, "problems": list(problems)})
+
+        def _send_json(self, status: HTTPStatus, body: dict[str, object]) -> None:
+            self._send(status, "application/json", json.dumps(body).encode() + b"\n")
+
+        def _send(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: a line for every scrape would bury the log."""
+
+    return Pages
