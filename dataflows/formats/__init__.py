@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dataflows.formats import gbt32960, observation
+from dataflows.formats import gbt32960, j2735, observation, ode_json
 from dataflows.formats.base import Decode
 
 
@@ -27,6 +27,18 @@ FORMATS: dict[str, Format] = {
             observation.decode,
             "lines",
             "roadwatch's own compact JSON: one vehicle seen once (schema/observation.schema.json).",
+        ),
+        Format(
+            "ode-json",
+            ode_json.decode,
+            "lines",
+            "USDOT ODE BSM JSON: SI units (schema version 8 and before), raw J2735 integers (9), or UPER in hexadecimal.",
+        ),
+        Format(
+            "j2735",
+            j2735.decode,
+            "binary",
+            "SAE J2735 BSM in UPER, bare, in a MessageFrame or in an IEEE 1609.2 envelope; one message a file.",
         ),
         Format(
             "gbt32960",

@@ -83,10 +83,9 @@ class Decoded:
     sensor_of: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     readings: Rows = field(default_factory=lambda: np.empty(0, READING))
     reading_of: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    arrivals: NDArray[np.int64] | None = None  # ms by message, where the format knows better than its caller
     refusals: list[Refusal] = field(default_factory=list)
-    recognised: Counter[str] = field(
-        default_factory=Counter
-    )  # messages that are fine and carry no row: login, heartbeat
+    recognised: Counter[str] = field(default_factory=Counter)  # messages that are fine and carry no row: login, heartbeat
 
     @property
     def records(self) -> int:

@@ -1,7 +1,7 @@
 """GB/T 32960.3-2016, the telemetry that every electric vehicle in China sends: frames in, battery readings out.
 
-A frame is `2323 | command | response | VIN 17 | encryption | length 2 | units | BCC`, where the BCC is the exclusive or of
-everything from the command on. One message may hold several frames; each counts on its own.
+A frame is `2323 | command | response | VIN 17 | encryption | length 2 | units | BCC`, where the BCC is the exclusive or
+of everything from the command on. One message may hold several frames; each counts on its own.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ def _end(message: bytes, at: int) -> int:
 
 def _frame(raw: bytes) -> Frame:
     if raw[:2] == b"$$":
-        raise RefusedError(
-            Reason.UNSUPPORTED, "the frame is of the 2025 edition (2424); the 2016 edition (2323) is read"
-        )
+        raise RefusedError(Reason.UNSUPPORTED, "the frame is of the 2025 edition (2424); the 2016 edition (2323) is read")
     if np.bitwise_xor.reduce(np.frombuffer(raw, np.uint8, offset=2)):  # the BCC itself included, it comes to zero
         raise RefusedError(Reason.BAD_CHECKSUM, "the frame's BCC does not fit its bytes")
     return Frame(raw[2], raw[3], raw[4:21].decode("latin-1"), raw[21], raw[HEADER:-1])

@@ -88,7 +88,7 @@ class Units:
 def read(body: bytes) -> Report:
     """The report that the units of `body` make; RefusedError where one ends past the end or there is none.
 
-    Some makers leave the length out of their own units, so nothing tells what follows: then what was said before stands.
+    Some makers leave the length out of their own units, so nothing tells what follows: what was said before stands.
     """
     units, report = Units(body), Report()
     before_custom: Report | None = None

@@ -93,7 +93,8 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
     if bad:
         of = np.delete(of, bad)
     decoded.observations, decoded.observation_of = _rows(seen, context), of
-    return admit(decoded, _known_arrivals(seen, of, arrivals), context)
+    decoded.arrivals = _known_arrivals(seen, of, arrivals)
+    return admit(decoded, decoded.arrivals, context)
 
 
 def _rows(seen: list[Observation], context: Context) -> Rows:

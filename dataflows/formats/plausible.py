@@ -79,9 +79,7 @@ def admit(decoded: Decoded, arrivals: NDArray[np.int64], context: Context) -> De
     decoded.observations, decoded.observation_of = _split(
         decoded.observations, decoded.observation_of, MOTION, True, arrivals, context, refusals
     )
-    decoded.sensors, decoded.sensor_of = _split(
-        decoded.sensors, decoded.sensor_of, ROADSIDE, True, arrivals, context, refusals
-    )
+    decoded.sensors, decoded.sensor_of = _split(decoded.sensors, decoded.sensor_of, ROADSIDE, True, arrivals, context, refusals)
     decoded.readings, decoded.reading_of = _split(
         decoded.readings, decoded.reading_of, TELEMETRY, False, arrivals, context, refusals
     )
