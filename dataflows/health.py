@@ -58,6 +58,10 @@ class Health:
         """Whether the broker answers; `why` not: the client's own words."""
         self._broker = None if reachable else why
 
+    @property
+    def reachable(self) -> bool:
+        return self._broker is None
+
     def stopping(self) -> None:
         """The worker drains and takes nothing new."""
         self._stopping = True
@@ -77,17 +81,17 @@ class Health:
         if self._stopping:
             found.append("The worker is shutting down: nothing to do, it takes no more messages.")
         if self._broker is not None:
-            found.append(
-                f"The Kafka broker cannot be reached ({self._broker}): check kafka.bootstrap_servers and the broker."
-            )
+            found.append(f"The Kafka broker cannot be reached ({self._broker}): check kafka.bootstrap_servers and the broker.")
         if not self._partitions:
-            found.append(
-                "No input partition is assigned: check that the input topics exist (roadwatch topics creates them)."
-            )
+            found.append("No input partition is assigned: check that the input topics exist (roadwatch topics creates them).")
         return tuple(found)
 
     def ready(self) -> bool:
         return not self.unready()
+
+
+HEALTH = Health()
+"""The worker's own; a test makes its own instance."""
 
 
 class Server:
@@ -116,9 +120,7 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
 

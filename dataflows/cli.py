@@ -1,0 +1,140 @@
+"""The command line: every command says what it does, shows progress when it takes long, and fails with one clear sentence."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dataflows.settings import Settings, SettingsError, load
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+say = Console(stderr=True)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings in TOML; the environment and flags go before it.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting, before all else.")]
+Form = Annotated[str, typer.Option("--format", help="observation, ode-json, j2735, gbt32960 or sensor.")]
+Files = Annotated[list[Path], typer.Argument(help="Recorded messages: lines, hex lines or binary; .gz and .zst too.")]
+
+
+class Stopped(Exception):
+    """Ends the program with one sentence on stderr and exit code 1."""
+
+
+@app.command()
+def run(config: ConfigFile = None, set_: Set = None) -> None:
+    """Run the worker: messages in from Kafka, incidents out, until a signal comes."""
+    from dataflows.worker import work
+
+    work(settings_of(config, set_))
+
+
+@app.command()
+def replay(
+    files: Files,
+    form: Form = "observation",
+    out: Annotated[Path, typer.Option(help="Alerts, one JSON document a line.")] = Path("alerts.jsonl"),
+    cells: Annotated[Path | None, typer.Option(help="Cell minutes, one JSON document a line.")] = None,
+    dead_letters: Annotated[Path | None, typer.Option(help="Refused messages, as they came.")] = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+) -> None:
+    """Send recorded files through the same graph, as fast as it goes; each file is a partition.
+
+    A file may name its own format: sensors.jsonl=sensor.
+    """
+    from dataflows.replay_command import replay_files
+
+    replay_files(_with_formats(files, form), out, cells, dead_letters, settings_of(config, set_))
+
+
+@app.command()
+def decode(files: Files, form: Form = "observation", config: ConfigFile = None, set_: Set = None) -> None:
+    """Print each decoded observation or reading as a line of JSON, and each refusal with its reason on stderr."""
+    from dataflows.decode_command import decode_files
+
+    raise typer.Exit(decode_files(_with_formats(files, form), settings_of(config, set_)))
+
+
+@app.command()
+def topics(
+    partitions: Annotated[int, typer.Option(min=1, help="Of each input topic that is made.")] = 8,
+    replication: Annotated[int, typer.Option(min=1, help="Copies of each topic that is made.")] = 1,
+    config: ConfigFile = None,
+    set_: Set = None,
+) -> None:
+    """Make the topics that are missing, with the right configuration."""
+    from dataflows.kafka_admin import create_missing
+
+    made = create_missing(settings_of(config, set_), partitions, replication)
+    say.print(f"made {', '.join(made)}" if made else "all topics are there")
+
+
+@app.command()
+def watch(config: ConfigFile = None, set_: Set = None) -> None:
+    """Show the open incidents as a live table, from the topic of incidents."""
+    from dataflows.watch import watch as show
+
+    show(settings_of(config, set_))
+
+
+@app.command()
+def demo(
+    speed: Annotated[float, typer.Option(help="Times real time.")] = 30.0,
+    keep: Annotated[bool, typer.Option(help="Stay up when the recording is over.")] = False,
+) -> None:
+    """Play the bundled recording through a broker and the worker, and show incidents as they open and clear."""
+    from dataflows.demo import demo as play
+
+    raise typer.Exit(play(speed=speed, keep=keep))
+
+
+@app.command()
+def config(config: ConfigFile = None, set_: Set = None) -> None:
+    """Print the effective settings, secrets masked."""
+    sys.stdout.write(settings_of(config, set_).model_dump_json(indent=2) + "\n")
+
+
+def settings_of(config: Path | None, set_: list[str] | None) -> Settings:
+    flags: dict[str, Any] = {}
+    for each in set_ or []:
+        name, equals, value = each.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot):
+            raise SettingsError(f"--set {each}: write it as section.key=value")
+        flags.setdefault(section, {})[key] = value
+    return load(config, flags)
+
+
+def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
+    """`path` or `path=format` -> (path, format). Raises Stopped for what does not exist."""
+    from dataflows.formats import FORMATS
+
+    pairs = []
+    for file in files:
+        path, _, own = str(file).rpartition("=") if str(file).rpartition("=")[2] in FORMATS else (str(file), "", "")
+        name = own or form
+        if name not in FORMATS:
+            raise Stopped(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
+        if not Path(path).is_file():
+            raise Stopped(f"there is no file {path}; name a recording that exists")
+        pairs.append((Path(path), name))
+    return pairs
+
+
+def main() -> None:
+    from dataflows.health import ServingError
+    from dataflows.kafka_admin import BrokerError
+
+    try:
+        app()
+    except (Stopped, SettingsError, BrokerError, ServingError) as error:
+        say.print(f"roadwatch: {error}", markup=False, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""One source partition's way in: messages are decoded, judged for lateness, given a cell, and cut into chunks.
+
+Nothing here knows Kafka or a file; both feed the same `Intake`, so a replay says what the live worker would have said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflows.formats import Format
+from dataflows.formats.base import Context, Decoded, Refusal
+from dataflows.grid import Grid, spread
+from dataflows.metrics import METRICS
+from dataflows.settings import Window
+from detectors.model import Rows
+
+NEVER = -(2**62)  # ms: before any event time
+Table = tuple[str, Rows, NDArray[np.int32]]
+
+
+class Chunk(NamedTuple):
+    """One poll's rows for one shard, and how far its partition has come. Most are ticks: their tables are None."""
+
+    partition: str
+    watermark: int  # ms: the partition will accept nothing older
+    latest: int  # ms: its newest accepted event time, NEVER if none
+    holds: bool  # False: idle or ended, so nobody waits for it
+    arrival: int  # ms: when its newest message reached the broker, -1 if unknown
+    observations: Rows | None = None
+    sensors: Rows | None = None
+    readings: Rows | None = None
+
+
+class DeadLetter(NamedTuple):
+    """A message that could not be read: its bytes as they came, where it came from, and why it was refused."""
+
+    message: bytes
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+
+
+class Poll(NamedTuple):
+    """What one call to the source brought: a chunk for each shard that has rows, a tick for all others, dead letters."""
+
+    chunks: dict[int, Chunk]
+    tick: Chunk | None  # None where no pane can close by it: then nobody else need hear
+    dead: tuple[DeadLetter, ...] = ()
+
+
+class Progress(NamedTuple):
+    """Where a partition stands: what the source snapshots."""
+
+    offset: int  # of the next message
+    latest: int  # ms: running maximum of accepted event times
+
+
+class Intake:
+    """Turns one partition's messages into polls. Its whole state is `latest`, the running maximum event time in ms."""
+
+    def __init__(self, topic: str, partition: int, form: Format, context: Context, grid: Grid, window: Window) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.name = f"{topic}/{partition}"
+        self.latest = NEVER
+        self._told = NEVER  # number of the pane in which everybody last heard of the watermark
+        self._form = form
+        self._context = context
+        self._grid = grid
+        self._lateness = window.lateness
+        self._pane = window.pane
+
+    def take(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Poll:
+        """Decode a batch; `arrivals` in ms, -1 where unknown; `offsets` only name the dead letters."""
+        started = time.perf_counter()
+        decoded = self._form.decode(messages, arrivals, self._context)
+        kept, late = self._keep_timely(decoded, arrivals if decoded.arrivals is None else decoded.arrivals)
+        chunks = self._cut(kept, int(arrivals.max(initial=-1)))
+        self._count(messages, decoded, late, time.perf_counter() - started)
+        dead = self._dead_letters(decoded.refusals, messages, offsets)
+        tick = self._tick(int(arrivals.max(initial=-1)))
+        news = tick.watermark // self._pane != self._told
+        self._told = tick.watermark // self._pane
+        return Poll(chunks, tick if news else None, dead)
+
+    def rest(self) -> Poll:
+        """The partition is silent or at its end: nobody is to wait for it until it speaks again."""
+        self._told = NEVER
+        return Poll({}, self._tick(holds=False))
+
+    def _tick(self, arrival: int = -1, holds: bool = True) -> Chunk:
+        """A chunk without rows: says how far this partition has come, and whether others should wait for it."""
+        watermark = self.latest - self._lateness if self.latest != NEVER else NEVER
+        return Chunk(self.name, watermark, self.latest, holds, arrival)
+
+    def _keep_timely(self, decoded: Decoded, arrivals: NDArray[np.int64]) -> tuple[list[Table], int]:
+        """Drop what is further behind the running maximum than allowed, judged row by row in the order of arrival.
+
+        A clock that runs ahead moves the maximum no further than its message's arrival: it must not make others late.
+        """
+        tables: list[Table] = [
+            ("observations", decoded.observations, decoded.observation_of),
+            ("sensors", decoded.sensors, decoded.sensor_of),
+            ("readings", decoded.readings, decoded.reading_of),
+        ]
+        tables = [t for t in tables if len(t[1])]
+        if not tables:
+            return [], 0
+        times = np.concatenate([rows["time"] for _, rows, _ in tables])
+        origins = np.concatenate([origin for _, _, origin in tables])
+        order = np.argsort(origins, kind="stable")
+        arrived = arrivals[origins]
+        credible = np.where(arrived >= 0, np.minimum(times, arrived), times)[order]
+        before = np.maximum.accumulate(np.concatenate(([self.latest], credible)))
+        timely = np.empty(len(times), bool)
+        timely[order] = times[order] >= before[:-1] - self._lateness
+        self.latest = int(before[-1])
+        kept, start = [], 0
+        for name, rows, origin in tables:
+            mine = timely[start : start + len(rows)]
+            start += len(rows)
+            kept.append((name, rows, origin) if mine.all() else (name, rows[mine], origin[mine]))
+        return kept, int(len(times) - timely.sum())
+
+    def _cut(self, tables: list[Table], arrival: int) -> dict[int, Chunk]:
+        pieces: dict[int, dict[str, Rows]] = {}
+        for name, rows, _ in tables:
+            if not len(rows):
+                continue
+            rows["cell"] = self._grid.cells(rows["lat"], rows["lon"])
+            if name == "readings":  # a battery belongs to its vehicle, wherever that drives
+                for shard, mine in _split(rows, spread(rows["reporter"], self._grid.reading_shards)):
+                    pieces.setdefault(shard, {})[name] = mine
+                continue
+            for shard, mine in self._by_owner(rows):
+                piece = pieces.setdefault(shard, {})
+                piece[name] = np.concatenate([piece[name], mine]) if name in piece else mine
+        tick = self._tick(arrival)
+        return {
+            shard: tick._replace(
+                observations=piece.get("observations"), sensors=piece.get("sensors"), readings=piece.get("readings")
+            )
+            for shard, piece in pieces.items()
+        }
+
+    def _by_owner(self, rows: Rows) -> list[tuple[int, Rows]]:
+        """Rows for the shard that owns their cell, and copies for the shards that own a neighbouring one."""
+        cells, which = np.unique(rows["cell"], return_inverse=True)
+        known = cells.tolist()
+        owners = np.array([self._grid.owner(cell) for cell in known])
+        out = list(_split(rows, owners[which]))
+        border: dict[int, list[int]] = {}
+        for index, cell in enumerate(known):
+            for shard in self._grid.watchers(cell):
+                border.setdefault(shard, []).append(index)
+        out.extend((shard, rows[np.isin(which, indices)]) for shard, indices in sorted(border.items()))
+        return out
+
+    def _dead_letters(
+        self, refusals: Sequence[Refusal], messages: Sequence[bytes], offsets: Sequence[int]
+    ) -> tuple[DeadLetter, ...]:
+        return tuple(
+            DeadLetter(messages[r.message], self.topic, self.partition, offsets[r.message], r.reason.value, r.detail)
+            for r in refusals
+        )
+
+    def _count(self, messages: Sequence[bytes], decoded: Decoded, late: int, seconds: float) -> None:
+        received, refused = decoded.records, Counter(str(r.reason) for r in decoded.refusals)
+        METRICS.polled(
+            self.topic,
+            self.partition,
+            format=self._form.name,
+            messages=len(messages),
+            size=sum(map(len, messages)),
+            seconds=seconds,
+            received=received,
+            accepted=received - late - refused.total(),
+            late=late,
+            refused=refused,
+            recognised=decoded.recognised.total(),
+        )
+        if self.latest != NEVER:
+            METRICS.watermark(self.topic, self.partition, self.latest - self._lateness)
+
+
+def _split(rows: Rows, shards: NDArray[np.int64]) -> list[tuple[int, Rows]]:
+    """Group rows by shard, keeping their order."""
+    first = int(shards[0])
+    if (shards == first).all():
+        return [(first, rows)]
+    order = np.argsort(shards, kind="stable")
+    arranged = rows[order]
+    names, starts = np.unique(shards[order], return_index=True)
+    return list(zip(names.tolist(), np.split(arranged, starts[1:]), strict=True))

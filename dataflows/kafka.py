@@ -1,0 +1,277 @@
+"""Kafka's ends of the dataflow: a source that knows what it lost, and a sink that knows what arrived."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import structlog
+from bytewax.inputs import StatefulSourcePartition
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from dataflows.alerts import Record
+from dataflows.ends import Ends, PollSource
+from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
+from dataflows.grid import Grid
+from dataflows.health import HEALTH
+from dataflows.intake import Intake, Poll, Progress
+from dataflows.kafka_admin import client, connect
+from dataflows.metrics import METRICS
+from dataflows.settings import Input, Kafka, Settings, pseudonym_key
+
+log = structlog.get_logger(__name__)
+
+NAP = timedelta(milliseconds=20)  # between polls that bring little: each poll is heard by all shards, which costs 0.1 ms
+
+
+class Stop:
+    """Set by a signal: every partition ends at its next poll, the last snapshot is written, nothing is flushed or forgotten."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+STOP = Stop()
+
+
+class KafkaSource(PollSource):
+    """All partitions of all input topics, as they are when the worker starts."""
+
+    def __init__(self, settings: Settings, grid: Grid, partitions: dict[str, int]) -> None:
+        """`partitions`: number of partitions by topic."""
+        self._settings = settings
+        self._grid = grid
+        self._inputs = {
+            f"{each.topic}/{number}": (each, number)
+            for each in settings.inputs.topics
+            for number in range(partitions[each.topic])
+        }
+        self.partitions = tuple(self._inputs)
+        self._assigned = 0
+        self._context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> KafkaPartition:
+        each, number = self._inputs[for_part]
+        intake = Intake(each.topic, number, FORMATS[each.format], self._context, self._grid, self._settings.window)
+        self._assigned += 1
+        HEALTH.assigned(self._assigned)
+        HEALTH.broker(True)
+        return KafkaPartition(each, number, intake, self._settings.kafka, resume_state)
+
+
+class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
+    """One partition, read by its own consumer from the offset that the recovery store gives."""
+
+    def __init__(self, each: Input, number: int, intake: Intake, kafka: Kafka, resume: Progress | None) -> None:
+        self._intake = intake
+        self._kafka = kafka
+        self._topic, self._number = each.topic, number
+        self._idle_after = each.idle_after
+        self._idle = False
+        self._heard = time.monotonic()
+        self._behind = False
+        self._asked_broker = 0.0
+        self._consumer = Consumer(
+            client(kafka)
+            | {
+                "error_cb": _unreachable,
+                "group.id": kafka.group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",  # the default would jump to the end in silence
+                "queued.max.messages.kbytes": 16_384,  # per partition; the default of 64 MB times 32 partitions is 2 GB
+                "fetch.wait.max.ms": 20,
+            }
+        )
+        self._offset: int | None = None  # of the next message; None until the first one shows it
+        if resume is not None and resume.offset >= 0:
+            intake.latest, self._offset = resume.latest, resume.offset
+            low, high = self._ends()
+            if self._offset < low:
+                self._lose(self._offset, low)
+            elif self._offset > high >= 0:
+                self._lose(high, self._offset)
+            self._consumer.assign([TopicPartition(each.topic, number, self._offset)])
+        else:
+            low, high = self._ends()
+            self._offset = low if kafka.start == "earliest" else high
+            self._consumer.assign([TopicPartition(each.topic, number, self._offset)])
+
+    def next_batch(self) -> list[Poll]:
+        if STOP.asked:
+            raise StopIteration
+        HEALTH.beat()
+        got = self._consumer.consume(self._kafka.poll_messages, timeout=0)
+        good = [message for message in got if message.error() is None]
+        for message in got:
+            if message.error() is not None:
+                self._trouble(message)
+        self._behind = len(good) >= self._kafka.poll_messages // 2
+        if not good:
+            return self._silence()
+        self._heard, self._idle = time.monotonic(), False
+        HEALTH.broker(True)
+        offsets = [message.offset() or 0 for message in good]
+        self._offset = offsets[-1] + 1
+        arrivals = np.fromiter((message.timestamp()[1] for message in good), np.int64, len(good))
+        poll = self._intake.take([m.value() or b"" for m in good], arrivals, offsets)
+        self._show_lag()
+        return [poll]
+
+    def next_awake(self) -> datetime | None:
+        return None if self._behind else datetime.now(UTC) + NAP
+
+    def snapshot(self) -> Progress:
+        if self._offset is None:
+            return Progress(-1, self._intake.latest)
+        try:  # for lag tools only, so a broker that is away is no reason to stop
+            self._consumer.commit(offsets=[TopicPartition(self._topic, self._number, self._offset)], asynchronous=True)
+        except KafkaException as error:
+            log.debug("offset not committed", topic=self._topic, partition=self._number, error=str(error))
+        return Progress(self._offset, self._intake.latest)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _silence(self) -> list[Poll]:
+        """Nothing came. After `idle_after` nobody waits for this partition: the one path that the wall clock decides."""
+        self._ask_after_broker()
+        if self._idle or time.monotonic() - self._heard < self._idle_after:
+            return []
+        self._idle = True
+        METRICS.watermark(self._topic, self._number, max(0, self._intake.latest), idle=True)
+        return [self._intake.rest()]
+
+    def _ask_after_broker(self) -> None:
+        """Once a second while the broker is away: silence does not say whether it is back."""
+        if HEALTH.reachable or time.monotonic() - self._asked_broker < 1.0:
+            return
+        self._asked_broker = time.monotonic()
+        try:
+            self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=0.2)
+        except KafkaException:
+            return
+        HEALTH.broker(True)
+
+    def _ends(self) -> tuple[int, int]:
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=10.0)
+        return low, high
+
+    def _trouble(self, message: Message) -> None:
+        error = message.error()
+        assert error is not None
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            low, _ = self._ends()
+            self._lose(self._offset or 0, low)
+            self._consumer.assign([TopicPartition(self._topic, self._number, low)])
+        elif error.code() != KafkaError._PARTITION_EOF:
+            log.warning("poll failed, trying again", topic=self._topic, partition=self._number, error=error.str())
+
+    def _lose(self, wanted: int, low: int) -> None:
+        """Retention was quicker than we: say what is gone, count it, go on where the partition begins."""
+        METRICS.lost(self._topic, max(0, low - wanted))
+        log.error(
+            "messages lost: retention deleted them before they were read",
+            topic=self._topic,
+            partition=self._number,
+            first=wanted,
+            last=low - 1,
+        )
+        self._offset = low
+
+    def _show_lag(self) -> None:
+        _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), cached=True)
+        if self._offset is not None and high >= self._offset:
+            METRICS.lag(self._topic, self._number, high - self._offset)
+
+
+def _unreachable(error: KafkaError) -> None:
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:
+        HEALTH.broker(False, error.str())
+        log.warning("the Kafka broker is away; trying again until it is back", error=error.str())
+
+
+class KafkaSink(FixedPartitionedSink[Record, None]):
+    """One producer, wherever the cluster places it; a snapshot waits until the broker has everything."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    def list_parts(self) -> list[str]:
+        return ["producer"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> KafkaSinkPartition:
+        return KafkaSinkPartition(self._kafka)
+
+
+class DeliveryError(Exception):
+    """The broker refused a record for good: one sentence, and the worker must end rather than lose it."""
+
+
+class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
+    def __init__(self, kafka: Kafka) -> None:
+        self._refused: str | None = None
+        self._producer = Producer(
+            client(kafka)
+            | {
+                "acks": "all",
+                "enable.idempotence": True,
+                "message.timeout.ms": 0,  # an outage delays records, it never drops them
+                "linger.ms": 5,
+                "compression.type": "lz4",
+            }
+        )
+
+    def write_batch(self, values: list[Record]) -> None:
+        for record in values:
+            while True:
+                try:
+                    self._producer.produce(
+                        record.topic, record.value, record.key, headers=list(record.headers), on_delivery=self._reporter(record)
+                    )
+                    break
+                except BufferError:  # full: wait for the broker, and so hold back the input
+                    self._producer.poll(0.1)
+        self._producer.poll(0)
+        self._check()
+
+    def snapshot(self) -> None:
+        while self._producer.flush(1.0):
+            self._check()
+            log.warning("waiting for the broker to take records", waiting=len(self._producer))
+        self._check()
+
+    def close(self) -> None:
+        self.snapshot()
+
+    def _reporter(self, record: Record):  # type: ignore[no-untyped-def]
+        def report(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                METRICS.delivery_failed(record.topic)
+                self._refused = f"topic {record.topic} refused a record: {error.str()}"
+                return
+            METRICS.delivered(record.topic)
+            if record.label is not None:
+                now = time.time()
+                METRICS.alerted(*record.label, latency=now - record.arrival / 1000 if record.arrival >= 0 else None)
+
+        return report
+
+    def _check(self) -> None:
+        if self._refused is not None:
+            raise DeliveryError(f"{self._refused}; check the topic's settings and rights, then start again: nothing is lost")
+
+
+def ends(settings: Settings) -> Ends:
+    """Connect, see which partitions there are, and give the graph its ends. Raises BrokerError."""
+    grid = Grid(settings.window)
+    partitions = connect(settings)
+    return Ends(
+        grid=grid,
+        source=KafkaSource(settings, grid, partitions),
+        alerts=KafkaSink(settings.kafka),
+        cells=KafkaSink(settings.kafka),
+        dead_letters=KafkaSink(settings.kafka),
+    )

@@ -1,0 +1,102 @@
+"""Knowing the broker: how to reach it, whether the topics are there, and making those that are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from dataflows.settings import Kafka, Settings
+
+KEPT = 7 * 24 * 3600 * 1000  # ms: alerts, cells and dead letters stay a week
+
+
+class BrokerError(Exception):
+    """One sentence: what the broker does not do or have, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    name: str
+    partitions: int
+    compacted: bool = False
+
+
+def client(kafka: Kafka) -> dict[str, Any]:
+    """The settings that every client of librdkafka shares."""
+    given = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "security.protocol": kafka.security_protocol,
+        "ssl.ca.location": kafka.ssl_ca_location and str(kafka.ssl_ca_location),
+        "ssl.certificate.location": kafka.ssl_certificate_location and str(kafka.ssl_certificate_location),
+        "ssl.key.location": kafka.ssl_key_location and str(kafka.ssl_key_location),
+        "ssl.key.password": kafka.ssl_key_password and kafka.ssl_key_password.get_secret_value(),
+        "sasl.mechanism": kafka.sasl_mechanism,
+        "sasl.username": kafka.sasl_username,
+        "sasl.password": kafka.sasl_password and kafka.sasl_password.get_secret_value(),
+        "log_level": 3,  # errors; what matters of the rest is in our metrics
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def connect(settings: Settings) -> dict[str, int]:
+    """Number of partitions of each input topic. Raises BrokerError if the broker or any topic is missing."""
+    there = _topics(settings)
+    wanted = [each.topic for each in settings.inputs.topics] + output_names(settings)
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise BrokerError(
+            f"the broker at {settings.kafka.bootstrap_servers} has no topic {', '.join(missing)}; make it with: roadwatch topics"
+        )
+    return {each.topic: there[each.topic] for each in settings.inputs.topics}
+
+
+def create_missing(settings: Settings, partitions: int, replication: int) -> list[str]:
+    """Make the topics that are not there yet; returns their names. Raises BrokerError."""
+    there = _topics(settings)
+    wanted = [Topic(each.topic, partitions) for each in settings.inputs.topics]
+    wanted += [Topic(name, 1, name == settings.outputs.incidents) for name in output_names(settings)]
+    missing = [topic for topic in wanted if topic.name not in there]
+    made = _admin(settings).create_topics(
+        [
+            NewTopic(
+                topic.name,
+                topic.partitions,
+                replication,
+                config={"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": str(KEPT)},
+            )
+            for topic in missing
+        ]
+    )
+    for name, future in made.items():
+        try:
+            future.result(settings.kafka.connect_timeout)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise BrokerError(
+                    f"topic {name} could not be made: {error.args[0].str()}; check rights and replication"
+                ) from None
+    return [topic.name for topic in missing]
+
+
+def output_names(settings: Settings) -> list[str]:
+    outputs = settings.outputs
+    return [outputs.alerts, outputs.incidents, outputs.cells, outputs.dead_letters]
+
+
+def _topics(settings: Settings) -> dict[str, int]:
+    try:
+        known = _admin(settings).list_topics(timeout=settings.kafka.connect_timeout).topics
+    except KafkaException as error:
+        raise BrokerError(
+            f"no Kafka broker answers at {settings.kafka.bootstrap_servers} ({error.args[0].str()}); "
+            "start it, or set kafka.bootstrap_servers"
+        ) from None
+    return {name: len(topic.partitions) for name, topic in known.items() if topic.error is None}
+
+
+def _admin(settings: Settings) -> AdminClient:
+    return AdminClient(client(settings.kafka))

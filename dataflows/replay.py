@@ -1,0 +1,146 @@
+"""The same graph from recorded files: each file is a partition, lines come in the order of arrival, as fast as they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from bytewax.inputs import StatefulSourcePartition
+from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
+
+from dataflows.alerts import Record
+from dataflows.decode import messages
+from dataflows.ends import Ends, PollSource
+from dataflows.formats import FORMATS, Format
+from dataflows.formats.base import Context, Pseudonym
+from dataflows.grid import Grid
+from dataflows.intake import Intake, Poll, Progress
+from dataflows.settings import Settings, pseudonym_key
+
+Progressed = Callable[[str, int], None]  # file, messages read so far
+
+
+class FileSource(PollSource):
+    """Recorded files, one partition each, with the format of each."""
+
+    def __init__(
+        self, files: Sequence[tuple[Path, Format]], settings: Settings, grid: Grid, progressed: Progressed | None = None
+    ) -> None:
+        self.partitions = tuple(f"{path}/0" for path, _ in files)
+        self._files = dict(zip(self.partitions, files, strict=True))
+        self._settings = settings
+        self._grid = grid
+        self._context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
+        self._progressed = progressed
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> FilePartition:
+        path, form = self._files[for_part]
+        intake = Intake(str(path), 0, form, self._context, self._grid, self._settings.window)
+        return FilePartition(path, form, intake, self._settings.kafka.poll_messages, resume_state, self._progressed)
+
+
+class FilePartition(StatefulSourcePartition[Poll, Progress]):
+    """One file. Its offset is the number of messages read; at the end it says so once, and holds nobody back."""
+
+    def __init__(
+        self,
+        path: Path,
+        form: Format,
+        intake: Intake,
+        batch: int,
+        resume: Progress | None,
+        progressed: Progressed | None,
+    ) -> None:
+        self._intake = intake
+        self._batch = batch
+        self._progressed = progressed
+        self._offset = 0
+        self._ended = False
+        self._messages: Iterator[bytes] = messages(path, form)
+        if resume is not None:
+            intake.latest = resume.latest
+            self._offset = sum(1 for _ in islice(self._messages, resume.offset))
+
+    def next_batch(self) -> list[Poll]:
+        if self._ended:
+            raise StopIteration
+        batch = list(islice(self._messages, self._batch))
+        if not batch:
+            self._ended = True
+            return [self._intake.rest()]
+        offsets = range(self._offset, self._offset + len(batch))
+        self._offset += len(batch)
+        if self._progressed is not None:
+            self._progressed(self._intake.topic, self._offset)
+        return [self._intake.take(batch, np.full(len(batch), -1, np.int64), offsets)]
+
+    def snapshot(self) -> Progress:
+        return Progress(self._offset, self._intake.latest)
+
+
+class FileSink(FixedPartitionedSink[Record, int]):
+    """Values of one topic as lines of a file. Its snapshot is the file's length, so a resumed replay writes each once."""
+
+    def __init__(self, path: Path, topic: str) -> None:
+        self._path = path
+        self._topic = topic
+
+    def list_parts(self) -> list[str]:
+        return ["file"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _FileSinkPartition:
+        return _FileSinkPartition(self._path, self._topic, resume_state or 0)
+
+
+class _FileSinkPartition(StatefulSinkPartition[Record, int]):
+    def __init__(self, path: Path, topic: str, length: int) -> None:
+        self._topic = topic
+        self._file = path.open("r+b" if length else "wb")
+        self._file.truncate(length)
+        self._file.seek(length)
+
+    def write_batch(self, values: list[Record]) -> None:
+        for record in values:
+            if record.topic == self._topic and record.value is not None:
+                self._file.write(record.value + b"\n")
+
+    def snapshot(self) -> int:
+        self._file.flush()
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Nowhere(DynamicSink[tuple[str, Record]]):
+    """Takes records that nobody asked for."""
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _NowherePartition:
+        return _NowherePartition()
+
+
+class _NowherePartition(StatelessSinkPartition[tuple[str, Record]]):
+    def write_batch(self, items: list[tuple[str, Record]]) -> None:
+        return None
+
+
+def ends(
+    files: Sequence[tuple[Path, str]],
+    settings: Settings,
+    out: Path,
+    cells: Path | None = None,
+    dead_letters: Path | None = None,
+    progressed: Progressed | None = None,
+) -> Ends:
+    """The ends of a replay: (file, format name) in, JSON lines out. Dead letters are written as they came, one a line."""
+    grid = Grid(settings.window)
+    formats = [(path, FORMATS[name]) for path, name in files]
+    return Ends(
+        grid=grid,
+        source=FileSource(formats, settings, grid, progressed),
+        alerts=FileSink(out, settings.outputs.alerts),
+        cells=Nowhere() if cells is None else FileSink(cells, settings.outputs.cells),
+        dead_letters=Nowhere() if dead_letters is None else FileSink(dead_letters, settings.outputs.dead_letters),
+    )

@@ -1,0 +1,63 @@
+"""The two stateful steps as Bytewax wants them: thin wrappers that feed, ask, and snapshot.
+
+Neither flushes nor forgets at the end of input: a drained worker resumes where it was, and no alert is born of a stop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from bytewax.operators import StatefulBatchLogic
+
+from dataflows.alerts import Record, alert_records
+from dataflows.intake import Chunk
+from dataflows.merge import IncidentMerge
+from dataflows.metrics import METRICS
+from dataflows.settings import Settings
+from dataflows.window import Panes, Report, ShardWindow
+
+
+class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
+    """One shard. Which one, its first chunk tells."""
+
+    def __init__(self, panes: Panes, snapshot: bytes | None) -> None:
+        self._panes = panes
+        self._resume = snapshot
+        self._window: ShardWindow | None = None
+
+    def on_batch(self, values: list[tuple[int, Chunk]]) -> tuple[Iterable[Report], bool]:
+        if self._window is None:
+            self._window = ShardWindow(values[0][0], self._panes, self._resume)
+        for _, chunk in values:
+            self._window.add(chunk)
+        report = self._window.close()
+        return ([] if report is None else [report]), self.RETAIN
+
+    def snapshot(self) -> bytes:
+        if self._window is None:
+            return self._resume or b""
+        started = time.perf_counter()
+        taken = self._window.snapshot()
+        METRICS.snapshot("windows", time.perf_counter() - started, len(taken))
+        return taken
+
+
+class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
+    """The one area: reports in, records for the alerts and incidents topics out."""
+
+    def __init__(self, settings: Settings, snapshot: bytes | None) -> None:
+        self._settings = settings
+        self._merge = IncidentMerge(settings.window.shards, settings.window.lateness, snapshot)
+
+    def on_batch(self, values: list[Report]) -> tuple[Iterable[Record], bool]:
+        for report in values:
+            self._merge.add(report)
+        arrival = self._merge.arrival
+        return alert_records(self._merge.advance(), self._settings.outputs, self._settings.alerts, arrival), self.RETAIN
+
+    def snapshot(self) -> bytes:
+        started = time.perf_counter()
+        taken = self._merge.snapshot()
+        METRICS.snapshot("incidents", time.perf_counter() - started, len(taken))
+        return taken

@@ -1,0 +1,95 @@
+"""How busy and how fast each road cell was, minute by minute: not a detector, but what planners ask for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.model import Rows, Sign
+
+MINUTE = 60_000  # ms
+ANONYMOUS = 3  # distinct reporters: fewer could be told apart, so the record is not made
+OCTANT = 45.0  # degrees; octant 0 is centred on north
+COMPACT = 50_000  # rows held before they are folded into sums
+
+
+class CellMinute(NamedTuple):
+    """One road cell in one minute."""
+
+    start: int  # ms since the epoch
+    cell: int  # H3 index
+    octant: int  # of the heading, 0 north, clockwise
+    reporters: int  # distinct
+    observations: int
+    mean_speed: float  # m/s
+    hard_brakes: int  # observations that carry the flag
+
+
+def road_cells(rows: Rows) -> NDArray[np.uint64]:
+    """H3 cell and heading octant in one number: the octant fills the three reserved bits of the index. 0: no heading."""
+    heading = rows["heading"].astype(np.float64)
+    known = ~np.isnan(heading)
+    octant = (np.where(known, heading, 0.0) / OCTANT + 0.5).astype(np.uint64) % np.uint64(8)
+    return np.where(known, rows["cell"] | (octant << np.uint64(56)), np.uint64(0))
+
+
+class Census:
+    """Counts one shard's own rows; integer sums, so that no order of addition can matter."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._pairs: list[NDArray[np.uint64]] = []  # (road cell, reporter), distinct once folded
+        self._sums: dict[int, tuple[int, int, int, int]] = {}  # road cell -> observations, speeds known, cm/s, hard brakes
+        self._held: list[Rows] = []
+        self._count = 0
+
+    def update(self, start: int, rows: Rows) -> list[CellMinute]:
+        """Take one pane's own rows; `start` in ms. Answers with the minute before when a new one begins."""
+        minute = start - start % MINUTE
+        done = self._close() if minute != self._minute else []
+        self._minute = minute
+        if len(rows):
+            self._held.append(rows)
+            self._count += len(rows)
+            if self._count > COMPACT:
+                self._fold()
+        return done
+
+    def _fold(self) -> None:
+        if not self._held:
+            return
+        rows = np.concatenate(self._held)
+        self._held, self._count = [], 0
+        cells = road_cells(rows)
+        known = cells != 0
+        rows, cells = rows[known], cells[known]
+        if not len(rows):
+            return
+        pairs = np.unique(np.stack([cells, rows["reporter"]], axis=1), axis=0)
+        self._pairs = [np.unique(np.concatenate([*self._pairs, pairs]), axis=0)]
+        names, which = np.unique(cells, return_inverse=True)
+        moving = ~np.isnan(rows["speed"])
+        speed = np.where(moving, np.rint(np.nan_to_num(rows["speed"]) * 100), 0).astype(np.int64)
+        brakes = (rows["signs"] & Sign.HARD_BRAKE) != 0
+        sums = np.zeros((len(names), 4), np.int64)
+        for column, values in enumerate((1, moving, speed, brakes)):
+            np.add.at(sums[:, column], which, values)
+        for name, row in zip(names.tolist(), sums.tolist(), strict=True):
+            old = self._sums.get(name, (0, 0, 0, 0))
+            self._sums[name] = (old[0] + row[0], old[1] + row[1], old[2] + row[2], old[3] + row[3])
+
+    def _close(self) -> list[CellMinute]:
+        self._fold()
+        done = []
+        if self._pairs:
+            names, counts = np.unique(self._pairs[0][:, 0], return_counts=True)
+            for name, reporters in zip(names.tolist(), counts.tolist(), strict=True):
+                seen, known, speed, brakes = self._sums[name]
+                if reporters < ANONYMOUS or not known:
+                    continue
+                cell, octant = name & ~(7 << 56), (name >> 56) & 7
+                done.append(CellMinute(self._minute, cell, octant, reporters, seen, speed / known / 100, brakes))
+        self._pairs, self._sums = [], {}
+        return done
