@@ -1,0 +1,219 @@
+"""Batteries that go wrong: every electric car against its own past and its fleet, with hard safety limits beside the models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import battery_limits as limits
+from detectors.battery_channels import GAP, measure
+from detectors.battery_fleet import BLOCK, CALM, Fleet
+from detectors.battery_vehicles import CHANNELS, Vehicles
+from detectors.model import Finding, Frame, Rows
+
+JUDGE_EVERY = 5_000  # ms: readings are judged together, for a vehicle sends one each 10 to 30 s and arrays like company
+ENOUGH = 500  # readings that are judged at once
+LIMIT = 1.5  # times the peak that 99 % of sound ten minutes stay under
+THREE_OF_FIVE = np.array([b.bit_count() >= 3 for b in range(32)])
+REPEAT = 10_000  # ms between repetitions while a claim lasts
+HOLD = 120_000  # ms after the last evidence for which a claim is repeated: a burning car goes silent
+HARD_SCORE = 10.0
+RADIUS = 50.0  # m: what a battery fire endangers
+HOUR = 3_600_000  # ms between looks for vehicles to forget
+OBSERVED = ("cell_voltage_max", "cell_voltage_min", "temperature_max", "temperature_min", "insulation", "soc", "current")
+
+
+@dataclass(slots=True)
+class Claim:
+    """What is being said of one vehicle for the time being."""
+
+    onset: int
+    seen: int  # ms: newest reading that supports it
+    told: int  # ms: end of the pane in which it was last said
+    lat: float
+    lon: float
+    score: float
+    hard: bool
+    evidence: tuple[tuple[str, float], ...]
+
+
+class BatteryHealth:
+    """Finds batteries that behave unlike themselves and unlike their fleet (`battery_anomaly`).
+
+    Eight channels a reading (`battery_channels`) against a slow baseline per vehicle, shrunk to the fleet; smoothed, divided by what
+    sound vehicles reach in ten minutes (`battery_fleet`); a claim takes 3 of 5 readings of one channel over LIMIT. The alarm
+    bits of GB/T 32960 and physical limits (`battery_limits`) speak for themselves at once, whatever the models think.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("battery_anomaly",)
+
+    def __init__(self) -> None:
+        self.vehicles = Vehicles()
+        self.fleet = Fleet()
+        self.claims: dict[int, Claim] = {}
+        self.waiting: list[Rows] = []
+        self.judged = 0  # ms: end of the pane in which readings were last judged
+        self.swept = 0  # ms: when old vehicles were last looked for
+
+    def update(self, frame: Frame) -> list[Finding]:
+        rows = frame.readings
+        if len(rows):
+            self._alarms(rows)
+            self.waiting.append(rows)
+        elif not self.waiting and not self.claims:
+            return []
+        if self.waiting and (len(rows) >= ENOUGH or frame.end - self.judged >= JUDGE_EVERY):
+            self._judge(np.concatenate(self.waiting))
+            self.waiting, self.judged = [], frame.end
+            if frame.end - self.swept >= HOUR:
+                self.vehicles.forget(frame.end)
+                self.swept = frame.end
+        return self._tell(frame.end) if self.claims else []
+
+    def _tell(self, now: int) -> list[Finding]:
+        """Findings for claims that are new, have new evidence or were not repeated for a while; old ones are dropped."""
+        found = []
+        for reporter, claim in sorted(self.claims.items()):
+            if now - claim.seen > HOLD:
+                del self.claims[reporter]
+            elif now - claim.told >= REPEAT:
+                claim.told = now
+                found.append(
+                    Finding(
+                        kind="battery_anomaly",
+                        time=now,
+                        onset=min(claim.onset, now),
+                        lat=claim.lat,
+                        lon=claim.lon,
+                        heading=float("nan"),
+                        radius=RADIUS,
+                        score=claim.score,
+                        reporters=frozenset((reporter,)),
+                        evidence=claim.evidence,
+                    )
+                )
+        return found
+
+    def _alarms(self, rows: Rows) -> None:
+        """The pane's alarm bits: no baseline, no waiting."""
+        _, alarming = limits.reported(rows)
+        if alarming.any():
+            rows = rows[alarming]
+            slots = self.vehicles.find(rows["reporter"])
+            for row, slot in zip(rows, slots, strict=True):
+                lat, lon = float(row["lat"]), float(row["lon"])
+                if np.isnan(lat + lon) and slot >= 0:
+                    lat, lon = float(self.vehicles.table["lat"][slot]), float(self.vehicles.table["lon"][slot])
+                numbers = {"alarm_bits": float(row["alarms"])}
+                if row["alarm_level"] != limits.NOT_GIVEN:
+                    numbers["alarm_level"] = float(row["alarm_level"])
+                heat = bool(limits.thermal(row.reshape(1))[0])
+                self._claim(row, lat, lon, int(row["time"]), HARD_SCORE, True, heat, numbers)
+
+    def _claim(
+        self, row: Rows, lat: float, lon: float, onset: int, score: float, hard: bool, heat: bool, numbers: dict[str, float]
+    ) -> None:
+        for name in OBSERVED:
+            if not np.isnan(row[name]):
+                numbers[name] = round(float(row[name]), 3)
+        if hard:
+            numbers["hard_limit"] = 1.0
+        if heat:
+            numbers["thermal"] = 1.0
+        reporter, time = int(row["reporter"]), int(row["time"])
+        before = self.claims.get(reporter)
+        told = before.told if before else -(2**62)
+        if before:
+            onset = min(onset, before.onset)
+            if before.hard and not hard and time - before.seen < HOLD:
+                score, hard = before.score, True  # a hard limit outranks the models while it lasts
+                numbers = {**numbers, **dict(before.evidence)}
+            if hard != before.hard:
+                told = -(2**62)
+        evidence = tuple(sorted(numbers.items()))
+        self.claims[reporter] = Claim(onset, time, told, lat, lon, score, hard, evidence)
+
+    def _judge(self, rows: Rows) -> None:
+        """Judge readings in order of time; each vehicle's first together, then each one's second, and so on."""
+        order = np.lexsort((rows["time"], rows["reporter"]))
+        rows = rows[order]
+        first = np.flatnonzero(np.diff(rows["reporter"], prepend=~rows["reporter"][:1]) != 0)
+        turn = np.arange(len(rows)) - np.repeat(first, np.diff(first, append=len(rows)))
+        slots = self.vehicles.admit(rows["reporter"])
+        for k in range(int(turn.max()) + 1):
+            mine = turn == k if k else first
+            self._round(rows[mine], slots[mine])
+
+    def _round(self, rows: Rows, slots: NDArray[np.int32]) -> None:
+        car = self.vehicles.table[slots]
+        newer = rows["time"] > car["time"]
+        if not newer.all():
+            rows, slots, car = rows[newer], slots[newer], car[newer]
+            if not len(rows):
+                return
+        seconds = np.where(car["time"] == 0, 2 * GAP, (rows["time"] - car["time"]) / 1000.0)
+        placed = ~np.isnan(rows["lat"]) & ~np.isnan(rows["lon"])
+        for name in ("lat", "lon"):
+            car[name] = np.where(placed, rows[name], car[name])
+        self._blocks(rows, car)
+        passed = limits.passed(rows, car, seconds)
+        with np.errstate(invalid="ignore"):
+            car["sound"] |= (rows["insulation"] > limits.SOUND * rows["voltage"]).astype(np.uint8)
+        x, bins = measure(rows, car, seconds, self.fleet.expected, self.fleet.heat)
+        scores = self.fleet.judge(x, car)
+        calm = (car["recent"] < CALM) & ~(np.nan_to_num(car["peak"] / self.fleet.scale).max(axis=1) >= CALM)
+        known = ~np.isnan(scores)
+        over = np.nan_to_num(scores) > LIMIT
+        car["hits"] = np.where(known, (car["hits"] << 1 & 31) | over, car["hits"])
+        anomalous = (THREE_OF_FIVE[car["hits"]] & over).any(axis=1)
+        certain = passed & car["limits"]
+        car["limits"] = passed
+        car["time"] = rows["time"]
+        self.vehicles.table[slots] = car
+        if calm.any():
+            self.fleet.learn(x[calm], bins[calm], car[calm])
+        self._resolve(rows, passed)
+        for k in np.flatnonzero(anomalous | (certain != 0)):
+            self._accuse(rows[k], car[k], x[k], scores[k], int(certain[k]), float(seconds[k]))
+
+    def _resolve(self, rows: Rows, passed: NDArray[np.uint8]) -> None:
+        """A newer reading without alarm ends a hard claim; the models, or the next alarm, may begin another."""
+        if self.claims:
+            _, alarming = limits.reported(rows)
+            for row in rows[
+                ~alarming & (passed == 0) & np.isin(rows["reporter"], np.fromiter(self.claims, np.uint64, len(self.claims)))
+            ]:
+                claim = self.claims[int(row["reporter"])]
+                if claim.hard and row["time"] > claim.seen:
+                    del self.claims[int(row["reporter"])]
+
+    def _blocks(self, rows: Rows, car: Rows) -> None:
+        """Close blocks of ten minutes, each vehicle's at its own offset, and calibrate on those of calm vehicles."""
+        block = ((rows["time"] + (rows["reporter"] % np.uint64(BLOCK)).astype(np.int64)) // BLOCK).astype(np.int32)
+        ended = (block != car["block"]).nonzero()[0]
+        if ended.size:
+            peaks = car["peak"][ended].astype(np.float64)
+            seen = car["block"][ended] != 0
+            recent = np.where(seen, np.max(peaks / self.fleet.scale, axis=1, initial=0.0), 0.0)
+            self.fleet.calibrate(peaks[seen & (recent < CALM) & (car["recent"][ended] < CALM)])
+            car["recent"][ended] = recent
+            car["peak"][ended] = -np.inf
+            car["block"][ended] = block[ended]
+
+    def _accuse(self, row: Rows, car: Rows, x: Rows, scores: Rows, certain: int, seconds: float) -> None:
+        """Turn one reading's scores or passed limits into a claim with its numbers."""
+        numbers: dict[str, float] = {}
+        for name, value, score, hits in zip(CHANNELS, x, scores, car["hits"], strict=True):
+            if THREE_OF_FIVE[hits] and score > LIMIT:
+                numbers[name] = round(float(score), 2)
+                numbers[f"{name}_value"] = round(float(value), 3)
+        heat = "temperature_rise" in numbers or bool(certain & (limits.HOT | limits.RUNAWAY))
+        if certain:
+            numbers["limits_passed"] = float(certain)
+        score = HARD_SCORE if certain else round(max((numbers[n] for n in CHANNELS if n in numbers), default=0.0), 2)
+        oldest = max((int(h).bit_length() for h in car["hits"][THREE_OF_FIVE[car["hits"]]]), default=1) - 1
+        onset = int(row["time"] - oldest * min(seconds, GAP) * 1000.0)
+        self._claim(row, float(car["lat"]), float(car["lon"]), onset, score, certain != 0, heat, numbers)

@@ -1,0 +1,74 @@
+"""Hard limits of a battery: what the car itself reports as an alarm, and what physics forbids whatever the car says."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.model import Rows
+
+Bits = NDArray[np.uint32]
+Flags = NDArray[np.bool_]
+
+# Alarm bits of GB/T 32960.3 that say by themselves that a battery is dangerous.
+OVER_TEMPERATURE = 1 << 1
+CELL_OVER_VOLTAGE = 1 << 5
+CELL_UNDER_VOLTAGE = 1 << 6
+INSULATION = 1 << 11
+OVERCHARGE = 1 << 18
+THERMAL_EVENT = 1 << 23  # 2025 edition
+DANGEROUS = OVER_TEMPERATURE | CELL_OVER_VOLTAGE | CELL_UNDER_VOLTAGE | INSULATION | OVERCHARGE | THERMAL_EVENT
+THERMAL = OVER_TEMPERATURE | THERMAL_EVENT
+# Bits that explain a high alarm level without the battery being in danger: state of charge low (empty, not broken), DC-DC
+# temperature and state, brake, motor controller and motor temperature.
+HARMLESS = 1 << 4 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 17
+GRAVE = 3  # highest alarm level of the 2016 edition: stop at once, call for help
+THERMAL_LEVEL = 4  # 2025 edition: thermal event
+NOT_GIVEN = 255
+
+# Physical limits, each a bit of VEHICLE's `limits`.
+HOT, RUNAWAY, EMPTY_CELL, FULL_CELL, LEAKING = 1, 2, 4, 8, 16
+PHYSICS = {HOT: "cell_temperature", RUNAWAY: "temperature_rate", EMPTY_CELL: "cell_voltage_min", FULL_CELL: "cell_voltage_max"}
+HOT_CELL = 60.0  # C: end of the range for which cell makers release their cells, in charge and discharge
+RUNAWAY_RATE = 1.0  # K/s: GB 38031 and UN GTR 20 take a rise of 1 K/s as the sign of thermal runaway
+WARM = 45.0  # C: below it even a fast rise is a sensor coming to life rather than a fire
+LITHIUM = 2.9  # V: mean voltage above which the cells are neither nickel-metal hydride (1.2 V) nor titanate (2.3 V)
+EMPTY = 1.8  # V: under 2.0 V the copper collector of a lithium-ion cell dissolves; 0.2 V for the sensor
+FULL = 4.55  # V: no series cell is charged above 4.45 V
+OHM_PER_VOLT = 100.0  # GB 18384 and UN R100: least isolation resistance of a DC system
+SOUND = 500.0  # ohm per volt: what the same standards ask of an AC system; insulation seen above it was measured, not a blank
+
+
+def reported(rows: Rows) -> tuple[Bits, Flags]:
+    """(n,) dangerous alarm bits of READING rows, with OVERCHARGE upwards as sent, and whether each row is alarming at all."""
+    alarms, level = rows["alarms"], rows["alarm_level"]
+    given = level != NOT_GIVEN
+    unexplained = (alarms == 0) | ((alarms & ~np.uint32(HARMLESS)) != 0)
+    grave = given & (level == GRAVE) & unexplained
+    fire = given & (level == THERMAL_LEVEL)
+    return alarms & np.uint32(DANGEROUS), ((alarms & np.uint32(DANGEROUS)) != 0) | grave | fire
+
+
+def thermal(rows: Rows) -> Flags:
+    """Rows whose alarm is one of heat."""
+    return ((rows["alarms"] & np.uint32(THERMAL)) != 0) | (rows["alarm_level"] == THERMAL_LEVEL)
+
+
+def passed(rows: Rows, car: Rows, seconds: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(n,) physical limits that each reading passes; a missing value passes none.
+
+    `car` is the VEHICLE state before the reading, `seconds` the time since the reading before. One reading may be a broken byte:
+    it counts once the next one passes the same limit.
+    """
+    hot = rows["temperature_max"]
+    with np.errstate(invalid="ignore"):
+        rate = (hot - car["hottest"]) / np.maximum(seconds, 1.0)
+        lithium = car["level"] > LITHIUM
+        leaking = rows["insulation"] < OHM_PER_VOLT * rows["voltage"]
+        return np.asarray(
+            np.where(hot > HOT_CELL, HOT, 0)
+            | np.where((rate >= RUNAWAY_RATE) & (seconds >= 3.0) & (seconds <= 60.0) & (hot > WARM), RUNAWAY, 0)
+            | np.where(lithium & (rows["cell_voltage_min"] < EMPTY), EMPTY_CELL, 0)
+            | np.where(rows["cell_voltage_max"] > FULL, FULL_CELL, 0)
+            | np.where(leaking & (car["sound"] == 1), LEAKING, 0)
+        ).astype(np.uint8)

@@ -1,0 +1,128 @@
+"""What is remembered of every vehicle's battery: one packed row each, found by reporter, forgotten after a week of silence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.model import Rows
+
+CHANNELS = (
+    "spread_rest",
+    "spread_loaded",
+    "temperature_difference",
+    "temperature_rise",
+    "insulation",
+    "charge_drift",
+    "standstill_current",
+    "stuck",
+)
+N = len(CHANNELS)
+FORGET = 7 * 86_400_000  # ms: a car that stood for a week comes back as a new one
+
+VEHICLE = np.dtype(
+    [
+        ("reporter", "u8"),
+        ("time", "i8"),  # ms, of the last reading; 0: none yet
+        ("block", "i4"),  # number of the ten minutes that `peak` belongs to
+        ("lat", "f4"),  # last known position, to a metre
+        ("lon", "f4"),
+        ("speed", "f4"),  # the last reading's values, to compare with; NaN where never seen
+        ("soc", "f4"),
+        ("voltage", "f4"),
+        ("current", "f4"),
+        ("cell_max", "f4"),
+        ("cell_min", "f4"),
+        ("hottest", "f4"),
+        ("warm_fast", "f4"),  # degrees Celsius, highest temperature, two exponentially weighted means of it
+        ("warm_slow", "f4"),
+        ("square", "f4"),  # (100 A)2, exponentially weighted mean of the current squared
+        ("heat_xy", "f4"),  # sums from which the heat per current squared follows
+        ("heat_xx", "f4"),
+        ("count_in", "f4"),  # A s counted into the battery lately, and by how much the state of charge rose meanwhile
+        ("soc_in", "f4"),
+        ("charge_xy", "f4"),  # sums from which the capacity follows
+        ("charge_xx", "f4"),
+        ("level", "f4"),  # V, mean cell voltage in the long run: tells the chemistry
+        ("same_voltage", "u1"),  # readings for which the voltages stood still though the current did not
+        ("same_current", "u1"),  # and the other way round
+        ("limits", "u1"),  # physical limits that the last reading passed
+        ("sound", "u1"),  # 1 once the insulation was seen to be sound
+        ("mean", "f4", N),  # baseline of every channel
+        ("variance", "f4", N),
+        ("count", "f4", N),
+        ("smooth", "f4", N),  # standardised deviation, smoothed
+        ("peak", "f4", N),  # largest of it in this block of ten minutes
+        ("hits", "u1", N),  # one bit for each of the last five readings that the channel judged
+        ("recent", "f4"),  # largest score in the last full block
+    ]
+)
+"""State of one vehicle."""
+
+
+class Vehicles:
+    """Rows of VEHICLE in slots, grown by doubling, with a sorted index from reporter to slot."""
+
+    def __init__(self) -> None:
+        self.table: Rows = np.zeros(16, VEHICLE)
+        self.used = 0
+        self.known: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self.slot: NDArray[np.int32] = np.empty(0, np.int32)
+
+    def __len__(self) -> int:
+        return self.used
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept for the vehicles in use."""
+        return self.used * (VEHICLE.itemsize + self.known.itemsize + self.slot.itemsize)
+
+    def find(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Slots of the reporters (n,), -1 for strangers."""
+        if not self.known.size:
+            return np.full(len(reporters), -1, np.int32)
+        at = np.minimum(np.searchsorted(self.known, reporters), self.known.size - 1)
+        return np.where(self.known[at] == reporters, self.slot[at], np.int32(-1))
+
+    def admit(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Slots of the reporters (n,); strangers get the next ones, in the order of their numbers."""
+        strangers = np.unique(reporters[self.find(reporters) < 0])
+        if strangers.size:
+            end = self.used + strangers.size
+            if end > len(self.table):
+                grown = np.zeros(max(end, 2 * len(self.table)), VEHICLE)
+                grown[: self.used] = self.table[: self.used]
+                self.table = grown
+            fresh = self.table[self.used : end]
+            fresh["reporter"] = strangers
+            for name in ("lat", "lon", "speed", "soc", "voltage", "current", "cell_max", "cell_min", "hottest"):
+                fresh[name] = np.nan
+            for name in ("warm_fast", "warm_slow", "level"):
+                fresh[name] = np.nan
+            self._index(np.arange(self.used, end, dtype=np.int32))
+            self.used = end
+        return self.find(reporters)
+
+    def forget(self, now: int) -> None:
+        """Drop whoever was last heard more than a week before `now`, ms, and give the memory back."""
+        keep = self.table["time"][: self.used] > now - FORGET
+        if keep.all():
+            return
+        self.table = self.table[: self.used][keep]
+        self.used = len(self.table)
+        self.known, self.slot = np.empty(0, np.uint64), np.empty(0, np.int32)
+        self._index(np.arange(self.used, dtype=np.int32))
+        if not self.used:
+            self.table = np.zeros(16, VEHICLE)
+
+    def _index(self, slots: NDArray[np.int32]) -> None:
+        known = np.concatenate([self.known, self.table["reporter"][slots]])
+        order = np.argsort(known, kind="stable")
+        self.known = known[order]
+        self.slot = np.concatenate([self.slot, slots])[order]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"table": self.table[: self.used].copy(), "used": self.used, "known": self.known, "slot": self.slot}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
