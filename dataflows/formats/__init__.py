@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dataflows.formats import gbt32960, j2735, observation, ode_json
+from dataflows.formats import gbt32960, j2735, observation, ode_json, sensor
 from dataflows.formats.base import Decode
 
 
@@ -45,6 +45,12 @@ FORMATS: dict[str, Format] = {
             gbt32960.decode,
             "hex_lines",
             "GB/T 32960.3-2016: an electric vehicle's telemetry, one or more binary frames a message.",
+        ),
+        Format(
+            "sensor",
+            sensor.decode,
+            "lines",
+            "WZDx 4.2 traffic sensors (a DeviceFeed or one feature), and road weather (schema/road_weather.schema.json).",
         ),
     )
 }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.formats import bsm, j2735
+from dataflows.formats import bsm, j2735, moment
 from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
 from dataflows.formats.bsm import NAN, Bsm
 from dataflows.formats.ode_json_shapes import Brakes, Core, Metadata, Part, RawBsm, Record
@@ -18,8 +17,6 @@ from dataflows.formats.text import UNREADABLE, refuse, too_large
 from detectors.model import Sign
 
 LONGEST = 262_144  # bytes: a BSM with every extension, indented, has some 30 000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 
 
 _read = msgspec.json.Decoder(Record).decode
@@ -153,13 +150,7 @@ def _recorded(metadata: Metadata) -> int:
     said = metadata.generated_at or metadata.received_at
     if not said:
         raise RefusedError(Reason.NO_TIME, "metadata has neither recordGeneratedAt nor odeReceivedAt")
-    try:
-        moment = datetime.fromisoformat(said.partition("[")[0])  # older versions append the zone's name: ...Z[UTC]
-    except ValueError:
-        raise RefusedError(Reason.WRONG_SHAPE, "the record's time is not in ISO 8601") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // MILLISECOND
+    return moment.read(said)
 
 
 NAMED_EVENTS = {
