@@ -1,0 +1,75 @@
+"""How many pass where, and which way: the number that a count of witnesses is held against."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from detectors.geometry import angle_between, distance
+from detectors.lattice import FadingSums, Steps
+from detectors.model import Rows
+
+REACH = 200.0  # m: a shard sees its neighbours' rows within about this, so evidence at a border is seen whole
+SAME_WAY = 60.0  # degrees
+WINDOW = 300_000  # ms: MODELS' five minutes
+RECENT = 150_000.0  # ms: time constant of the flow, so that most of it is from the window
+DAY = 86_400_000.0  # ms: time constant of what is usual
+TICK = 10_000  # ms between two countings of who is on the road
+PASS = 2 * REACH  # m driven that make one passer-by
+FORGET = 0.1  # passers-by, a day's memory
+
+_LATTICE = Steps(0.0009, 12)  # 100 m, directions of 30 degrees
+_SOFT = 70.0  # m: half the diagonal of a square; weights fall off over so much, so that the lattice's place does not show
+_NEAR = np.arange(-3, 4)
+_MIDDLE = np.arange(12) * 30.0 + 15.0  # degrees
+
+
+class Passers:
+    """Counts metres driven per place and direction, as passers-by of places of 400 m. Its size follows the roads in use."""
+
+    def __init__(self) -> None:
+        self._driven = FadingSums((RECENT, DAY), FORGET)
+        self._began = 0  # ms: since when it is counted
+        self._ticked = 0
+
+    def tick(self, rows: Rows, start: int, end: int) -> bool:
+        """Let a pane pass. Every TICK its rows are taken as who is on the road; True then."""
+        now = end // TICK
+        if now == self._ticked:
+            return False
+        passed = (now - self._ticked) * TICK
+        if passed > WINDOW:  # at the start, and after a long gap
+            self._began, passed = start, TICK
+        self._ticked = now
+        self._driven.sweep(end)
+        if len(rows):
+            self._count(rows, passed, end)
+        return True
+
+    def _count(self, rows: Rows, passed: int, end: int) -> None:
+        rows = rows[(rows["speed"] > 0.0) & (rows["heading"] >= 0.0)]
+        if not len(rows):
+            return
+        _, last = np.unique(rows["reporter"][::-1], return_index=True)
+        rows = rows[len(rows) - 1 - last]
+        row, column = _LATTICE.index(rows["lat"], rows["lon"])
+        keys = _LATTICE.key(row, column, (rows["heading"] / 30.0).astype(np.int64) % 12)
+        passes = rows["speed"] * (passed / 1000.0 / PASS)
+        self._driven.add(keys, (passes, passes), end)
+
+    def near(self, lat: float, lon: float, heading: float, now: int) -> tuple[float, float]:
+        """Passers-by per ms lately, and all that are remembered, within REACH and going this way."""
+        row, column = _LATTICE.index(lat, lon)
+        rows, columns = row + _NEAR[:, None, None], column + _NEAR[None, :, None]
+        way = np.flatnonzero(~(angle_between(_MIDDLE, heading) > SAME_WAY))
+        at = self._driven.find(_LATTICE.key(rows, columns, way))
+        far = distance(*_LATTICE.centre(rows, columns), lat, lon)
+        weight = np.clip((REACH + _SOFT - far) / (2 * _SOFT), 0.0, 1.0)
+        recent, usual = (self._driven.read(at, now) * weight).sum((1, 2, 3))
+        seen = 1.0 - math.exp(-max(TICK, now - self._began) / RECENT)
+        return float(recent) / (RECENT * seen), float(usual)
+
+    def total(self, now: int) -> float:
+        """All passers-by that are remembered."""
+        return self._driven.total(now)[1]
