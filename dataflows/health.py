@@ -201,3 +201,7 @@ def _pages(health: Health, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
             """Say nothing: a line for every scrape would bury the log."""
 
     return Pages
+
+
+HEALTH = Health()
+"""The worker's own; a test makes its own instance."""
