@@ -181,8 +181,8 @@ def _position(units: Units, report: Report) -> None:
     status, lon, lat = struct.unpack(">BII", units.take(9))
     if status & 1 or max(lat, lon) >= 0xFFFF_FFFE or not (lat or lon):
         return
-    report.lat = lat * (-1e-6 if status & 2 else 1e-6)
-    report.lon = lon * (-1e-6 if status & 4 else 1e-6)
+    report.lat = lat / (-1e6 if status & 2 else 1e6)
+    report.lon = lon / (-1e6 if status & 4 else 1e6)
 
 
 EXTREMES = struct.Struct(">BBHBBHBBBBBB")

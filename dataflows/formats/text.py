@@ -35,3 +35,12 @@ def refuse(number: int, error: Exception) -> Refusal:
 
 def too_large(number: int, size: int, longest: int) -> Refusal:
     return Refusal(number, Reason.TOO_LARGE, f"the message has {size} bytes; the longest honest one has {longest}")
+
+
+def is_document(text: bytes) -> bool:
+    """Whether the text is one JSON document, whole."""
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except UNREADABLE:
+        return False
+    return True

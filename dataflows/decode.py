@@ -1,0 +1,94 @@
+"""What is in a recorded file, row by row, for people at a new feed: no engine, no broker."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dataflows.formats import Format, moment
+from dataflows.formats.base import Context, Decoded, Reason
+from dataflows.recorded import RecordingError, messages, numbered_messages
+from detectors.model import Rows, Sign, Surface
+
+__all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "decode_file", "messages"]
+
+BATCH = 500
+NOT_GIVEN = 255  # of the small integers of a reading
+
+
+class DecodedRow(NamedTuple):
+    where: str  # file:line
+    values: dict[str, object]  # ready for JSON; only what is known
+
+
+class RefusedRecord(NamedTuple):
+    where: str  # file:line
+    reason: Reason
+    detail: str
+
+
+class Recognised(NamedTuple):
+    """The last item of a file that has any: messages that are fine and carry no row, by name."""
+
+    counts: Counter[str]
+
+
+def decode_file(form: Format, path: Path, context: Context) -> Iterator[DecodedRow | RefusedRecord | Recognised]:
+    """Every row and every refusal of a file, in its order. RecordingError where it cannot be read at all.
+
+    Of a binary recording nothing is known but the file: its modification time stands for the arrival.
+    """
+    recognised: Counter[str] = Counter()
+    numbered = numbered_messages(path, form)
+    while batch := list(islice(numbered, BATCH)):
+        arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
+        decoded = form.decode([message for _, message in batch], np.full(len(batch), arrival, np.int64), context)
+        recognised += decoded.recognised
+        found: list[tuple[int, DecodedRow | RefusedRecord]] = [(at, DecodedRow("", row)) for at, row in _rows(decoded)]
+        found += [(refusal.message, RefusedRecord("", refusal.reason, refusal.detail)) for refusal in decoded.refusals]
+        found.sort(key=lambda one: one[0])
+        for message, one in found:
+            yield one._replace(where=f"{path}:{batch[message][0]}")
+    if recognised:
+        yield Recognised(recognised)
+
+
+def _rows(decoded: Decoded) -> Iterator[tuple[int, dict[str, object]]]:
+    for kind, rows, of in (
+        ("observation", decoded.observations, decoded.observation_of),
+        ("sensor", decoded.sensors, decoded.sensor_of),
+        ("reading", decoded.readings, decoded.reading_of),
+    ):
+        for row, message in zip(rows, of.tolist(), strict=True):
+            yield message, {"kind": kind} | _known(row)
+
+
+def _known(row: Rows) -> dict[str, object]:
+    """The row for people: names for codes, nothing that is missing, and 32-bit floats in the digits that they hold."""
+    time = int(row["time"])
+    known: dict[str, object] = {"time": moment.write(time), "time_ms": time, "reporter": f"{int(row['reporter']):016x}"}
+    for name in row.dtype.names or ():
+        value = row[name]
+        if name in ("time", "reporter", "cell"):
+            continue
+        if value.dtype.kind == "f":
+            if not np.isnan(value):
+                known[name] = float(str(value))
+        elif name == "signs":
+            known[name] = [str(sign.name).lower() for sign in Sign(int(value))]
+        elif name == "surface":
+            if value != Surface.UNKNOWN:
+                known[name] = Surface(int(value)).name.lower()
+        elif name == "reissued":
+            known[name] = bool(value)
+        elif name == "alarms":
+            if value or row["alarm_level"] != NOT_GIVEN:
+                known[name] = int(value)
+        elif value != NOT_GIVEN:
+            known[name] = int(value)
+    return known
