@@ -27,6 +27,7 @@ class Record(NamedTuple):
     headers: Headers = ()
     arrival: int = -1  # ms: when the message that closed its pane reached the broker
     label: tuple[str, str, str] | None = None  # kind, severity, status of an alert: what its metric is called
+    reason: str | None = None  # of a dead letter: what its metric is called
 
 
 def moment(ms: int) -> str:
@@ -114,6 +115,7 @@ def dead_letter_records(letters: Iterable[DeadLetter], outputs: Outputs) -> list
                 ("reason", letter.reason.encode()),
                 ("detail", letter.detail.encode()),
             ),
+            reason=letter.reason,
         )
         for letter in letters
     ]

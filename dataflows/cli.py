@@ -20,7 +20,7 @@ Form = Annotated[str, typer.Option("--format", help="observation, ode-json, j273
 Files = Annotated[list[Path], typer.Argument(help="Recorded messages: lines, hex lines or binary; .gz and .zst too.")]
 
 
-class Stopped(Exception):
+class UsageError(Exception):
     """Ends the program with one sentence on stderr and exit code 1."""
 
 
@@ -110,7 +110,7 @@ def settings_of(config: Path | None, set_: list[str] | None) -> Settings:
 
 
 def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
-    """`path` or `path=format` -> (path, format). Raises Stopped for what does not exist."""
+    """`path` or `path=format` -> (path, format). Raises UsageError for what does not exist."""
     from dataflows.formats import FORMATS
 
     pairs = []
@@ -118,20 +118,23 @@ def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
         path, _, own = str(file).rpartition("=") if str(file).rpartition("=")[2] in FORMATS else (str(file), "", "")
         name = own or form
         if name not in FORMATS:
-            raise Stopped(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
+            raise UsageError(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
         if not Path(path).is_file():
-            raise Stopped(f"there is no file {path}; name a recording that exists")
+            raise UsageError(f"there is no file {path}; name a recording that exists")
         pairs.append((Path(path), name))
     return pairs
 
 
 def main() -> None:
     from dataflows.health import ServingError
+    from dataflows.kafka import DeliveryError
     from dataflows.kafka_admin import BrokerError
+    from dataflows.recorded import RecordingError
+    from dataflows.worker import RecoveryError
 
     try:
         app()
-    except (Stopped, SettingsError, BrokerError, ServingError) as error:
+    except (UsageError, SettingsError, RecordingError, BrokerError, DeliveryError, RecoveryError, ServingError) as error:
         say.print(f"roadwatch: {error}", markup=False, highlight=False)
         sys.exit(1)
 

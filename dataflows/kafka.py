@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -225,6 +226,7 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
         )
 
     def write_batch(self, values: list[Record]) -> None:
+        METRICS.dead_letters(Counter(record.reason for record in values if record.reason))
         for record in values:
             while True:
                 try:

@@ -49,7 +49,7 @@ def connect(settings: Settings) -> dict[str, int]:
     missing = [name for name in wanted if name not in there]
     if missing:
         raise BrokerError(
-            f"the broker at {settings.kafka.bootstrap_servers} has no topic {', '.join(missing)}; make it with: roadwatch topics"
+            f"the broker at {settings.kafka.bootstrap_servers} has no topic {', '.join(missing)}; make it: roadwatch topics"
         )
     return {each.topic: there[each.topic] for each in settings.inputs.topics}
 
@@ -60,7 +60,8 @@ def create_missing(settings: Settings, partitions: int, replication: int) -> lis
     wanted = [Topic(each.topic, partitions) for each in settings.inputs.topics]
     wanted += [Topic(name, 1, name == settings.outputs.incidents) for name in output_names(settings)]
     missing = [topic for topic in wanted if topic.name not in there]
-    made = _admin(settings).create_topics(
+    admin = _admin(settings)  # to be kept: the futures end with it
+    made = admin.create_topics(
         [
             NewTopic(
                 topic.name,

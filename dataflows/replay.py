@@ -11,12 +11,12 @@ from bytewax.inputs import StatefulSourcePartition
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatefulSinkPartition, StatelessSinkPartition
 
 from dataflows.alerts import Record
-from dataflows.decode import messages
 from dataflows.ends import Ends, PollSource
 from dataflows.formats import FORMATS, Format
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import Intake, Poll, Progress
+from dataflows.recorded import messages
 from dataflows.settings import Settings, pseudonym_key
 
 Progressed = Callable[[str, int], None]  # file, messages read so far

@@ -63,15 +63,20 @@ class ShardWindow:
     def __init__(self, shard: int, panes: Panes, snapshot: bytes | None = None) -> None:
         self.shard = shard
         self.panes = panes
-        self.state: State = State() if snapshot is None else pickle.loads(snapshot)
+        self.state, packed = (State(), {}) if not snapshot else pickle.loads(snapshot)
         for make in panes.detectors:  # new ones start afresh, dropped ones are forgotten
-            self.state.detectors.setdefault(_name(make), make())
-        known = {_name(make) for make in panes.detectors}
-        self.state.detectors = {name: d for name, d in self.state.detectors.items() if name in known}
+            name = _name(make)
+            self.state.detectors[name] = pickle.loads(packed[name]) if name in packed else make()
         self._arrival = -1
 
     def snapshot(self) -> bytes:
-        return pickle.dumps(self.state, protocol=5)
+        """Everything, the detectors packed one by one so that the size of each is known."""
+        detectors, self.state.detectors = self.state.detectors, {}
+        packed = {name: pickle.dumps(detector, protocol=5) for name, detector in detectors.items()}
+        taken = pickle.dumps((self.state, packed), protocol=5)
+        self.state.detectors = detectors
+        METRICS.state(str(self.shard), {name: len(each) for name, each in packed.items()})
+        return taken
 
     def add(self, chunk: Chunk) -> None:
         self.state.partitions[chunk.partition] = chunk._replace(observations=None, sensors=None, readings=None)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from detectors.battery import BatteryHealth
 from detectors.model import Detector
+from detectors.slippery_road import SlipperyRoad
+from detectors.weather import Weather
+from detectors.wrong_way import WrongWay
 
-CATALOGUE: tuple[type[Detector], ...] = ()
+CATALOGUE: tuple[type[Detector], ...] = (SlipperyRoad, WrongWay, Weather, BatteryHealth)
 """The one list of detectors, in the order in which they see a frame."""

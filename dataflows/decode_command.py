@@ -1,0 +1,30 @@
+"""`roadwatch decode`: rows on stdout as JSON lines, refusals on stderr with place and reason."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataflows.decode import Recognised, RefusedRecord, decode_file
+from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
+from dataflows.settings import Settings, pseudonym_key
+
+
+def decode_files(files: Sequence[tuple[Path, str]], settings: Settings) -> int:
+    """Print what is in the files, (path, format name) each; 1 if anything was refused, else 0. Raises RecordingError."""
+    context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
+    refused = 0
+    for path, name in files:
+        for found in decode_file(FORMATS[name], path, context):
+            if isinstance(found, RefusedRecord):
+                refused += 1
+                print(f"{found.where}: {found.reason}: {found.detail}", file=sys.stderr)
+            elif isinstance(found, Recognised):
+                counts = ", ".join(f"{count} {what}" for what, count in sorted(found.counts.items()))
+                print(f"{path}: also recognised, without a row: {counts}", file=sys.stderr)
+            else:
+                print(json.dumps(found.values, ensure_ascii=False))
+    return 1 if refused else 0
