@@ -74,6 +74,6 @@ class PretendWorker:
             recognised=recognised,
         )
         say.dead_letters({Reason.NO_POSITION: no_place})
-        idle = form == "sensor" and draw.random() < 0.2
+        idle = form == "sensor" and partition == 1
         say.watermark(topic, partition, int(now * 1000) - 2000 - draw.randrange(500), idle=idle)
         say.lag(topic, partition, draw.randrange(50))
