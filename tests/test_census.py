@@ -1,0 +1,75 @@
+"""Cell minutes: right sums, whatever the cut into panes, and nobody shown who is one of fewer than three."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors import census
+from detectors.census import CellMinute, Census, road_cells
+from detectors.model import OBSERVATION, Rows, Sign
+
+T0 = 1_741_073_400_000  # a whole minute
+
+
+def rows(count: int, reporters: int, seed: int = 0) -> Rows:
+    dice = np.random.default_rng(seed)
+    made = np.zeros(count, OBSERVATION)
+    made["time"] = T0 + np.sort(dice.integers(0, 60_000, count))
+    made["reporter"] = dice.integers(0, reporters, count)
+    made["cell"] = 0x89411CA886BFFFF
+    made["speed"] = dice.uniform(0, 30, count).round(2)
+    made["heading"] = 44.0
+    made["signs"] = np.where(dice.random(count) < 0.1, Sign.HARD_BRAKE, 0)
+    return made
+
+
+def minutes(parts: list[Rows]) -> list[CellMinute]:
+    counting = Census()
+    found = [minute for part in parts for minute in counting.update(T0, part)]
+    return found + counting.update(T0 + 60_000, np.empty(0, OBSERVATION))
+
+
+def test_a_minute_adds_up() -> None:
+    seen = rows(200, 7)
+    (minute,) = minutes([seen])
+    assert (minute.start, minute.octant, minute.reporters, minute.observations) == (T0, 1, 7, 200)
+    assert minute.mean_speed == pytest.approx(seen["speed"].mean(), abs=1e-4)
+    assert minute.hard_brakes == int((seen["signs"] != 0).sum())
+
+
+@given(st.lists(st.integers(0, 200), max_size=5), st.integers(1, 150))
+@settings(max_examples=50, deadline=None)
+def test_the_cut_does_not_matter(cuts: list[int], compact: int) -> None:
+    seen, held = rows(200, 5), census.COMPACT
+    try:
+        census.COMPACT = compact
+        assert minutes(np.split(seen, sorted(cuts))) == minutes([seen])
+    finally:
+        census.COMPACT = held
+
+
+def test_two_reporters_are_not_shown() -> None:
+    assert minutes([rows(200, 2)]) == []
+
+
+def test_missing_values_do_not_count_as_zero() -> None:
+    seen = rows(10, 5)
+    seen["speed"] = 20.0
+    seen["speed"][3] = np.nan
+    seen["heading"][4] = np.nan
+    (minute,) = minutes([seen])
+    assert minute.mean_speed == 20.0
+    assert minute.observations == 9  # without a heading it belongs to no road cell
+
+
+@given(st.floats(0, 359.99))
+def test_the_octant_stands_in_the_reserved_bits(heading: float) -> None:
+    seen = rows(1, 1)
+    seen["heading"] = heading
+    (cell,) = road_cells(seen).tolist()
+    assert cell & ~(7 << 56) == 0x89411CA886BFFFF
+    centre = (cell >> 56 & 7) * 45
+    assert abs((float(seen["heading"][0]) - centre + 180) % 360 - 180) <= 22.5001

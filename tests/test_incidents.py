@@ -1,0 +1,154 @@
+"""An incident's life: opened, updated as it worsens, cleared; one story at one place is one incident."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.incidents import Change, Incidents
+from detectors.judgement import FAMILIES
+from detectors.model import CAUSES, Finding
+
+T0 = 1_741_073_400_000
+LAT, LON = 22.55, 114.06
+METRE = 1 / 111_195  # degrees of latitude
+
+
+def finding(kind: str = "stationary_vehicle", at: int = 0, north: float = 0.0, **more: object) -> Finding:
+    fields: dict[str, object] = {
+        "kind": kind,
+        "time": T0 + at * 1000,
+        "onset": T0 + at * 1000 - 5000,
+        "lat": LAT + north * METRE,
+        "lon": LON,
+        "heading": 70.0,
+        "radius": 20.0,
+        "score": 6.0,
+        "reporters": frozenset({1, 2}),
+        "cells": frozenset({0x89411CA886BFFFF}),
+    }
+    return Finding(**(fields | more))  # type: ignore[arg-type]
+
+
+def live(*found: Finding, until: int = 3600) -> list[Change]:
+    return list(Incidents(2000).advance(T0 + until * 1000, found))
+
+
+def statuses(changes: list[Change]) -> list[str]:
+    return [change.status for change in changes]
+
+
+def test_opened_and_cleared() -> None:
+    opened, cleared = live(finding())
+    assert (opened.status, opened.sequence, opened.kind, opened.cause) == ("opened", 0, "stationary_vehicle", 94)
+    assert opened.opened == opened.updated == T0 + 2000  # the pane's end and the allowed lateness
+    assert opened.onset == T0 - 5000
+    assert (cleared.status, cleared.sequence) == ("cleared", 1)
+    assert cleared.updated == T0 + FAMILIES["stationary_vehicle"].lasts + 2000
+    assert cleared.incident_id == opened.incident_id
+    assert cleared.urgency == "Past"
+
+
+def test_it_stays_open_while_findings_keep_coming() -> None:
+    changes = live(*(finding(at=n) for n in range(0, 600, 5)), until=600)
+    assert statuses(changes) == ["opened", "updated"]  # the second word before the first expires
+    assert changes[1].updated - changes[0].updated == FAMILIES["stationary_vehicle"].valid // 2
+
+
+def test_a_graver_kind_revises_the_cause_of_the_same_incident() -> None:
+    changes = live(finding("dangerous_situation"), finding("stationary_vehicle", 30), finding("accident", 60), until=61)
+    assert [(c.status, c.kind) for c in changes] == [
+        ("opened", "dangerous_situation"),
+        ("updated", "stationary_vehicle"),
+        ("updated", "accident"),
+    ]
+    assert len({c.incident_id for c in changes}) == 1
+    assert changes[-1].severity == "Severe"
+
+
+def test_a_lesser_kind_does_not_take_the_name_back() -> None:
+    changes = live(finding("accident"), finding("dangerous_end_of_queue", 30, north=-150), until=31)
+    assert {c.kind for c in changes} == {"accident"}
+
+
+def test_a_queue_is_followed_upstream_as_one_incident() -> None:
+    tail = (finding("dangerous_end_of_queue", 5 * n, north=-20.0 * n) for n in range(1, 120))
+    changes = live(finding(), *tail, until=600)
+    assert len({c.incident_id for c in changes}) == 1
+    assert changes[-1].radius > 1000
+    assert (changes[-1].lat, changes[-1].kind) == (LAT, "stationary_vehicle")  # the trouble is still where it was
+
+
+@pytest.mark.parametrize(
+    ("other", "incidents"),
+    [
+        ({"north": 180.0}, 1),
+        ({"north": 400.0}, 2),
+        ({"heading": 250.0}, 2),  # the other carriageway
+        ({"heading": float("nan")}, 1),
+        ({"kind": "adhesion"}, 2),  # another story
+        ({"at": 115}, 1),
+        ({"at": 125}, 2),  # over by then
+    ],
+)
+def test_what_touches_is_one(other: dict[str, object], incidents: int) -> None:
+    second = finding(**({"at": 10} | other))  # type: ignore[arg-type]
+    assert len({c.incident_id for c in live(finding(), second)}) == incidents
+
+
+def test_a_battery_belongs_to_its_vehicle() -> None:
+    def sick(reporter: int, at: int, north: float) -> Finding:
+        return finding("battery_anomaly", at, north, reporters=frozenset({reporter}), heading=float("nan"))
+
+    changes = live(sick(1, 0, 0), sick(2, 0, 0), sick(1, 60, 5000), until=61)
+    assert len({c.incident_id for c in changes}) == 2
+    assert all(c.certainty == "Possible" for c in changes)
+
+
+def test_a_vehicle_without_a_position_is_still_reported() -> None:
+    nan = float("nan")
+    (opened,) = live(finding("battery_anomaly", lat=nan, lon=nan, heading=nan, reporters=frozenset({1})), until=1)
+    assert opened.status == "opened"
+
+
+kinds = st.sampled_from(sorted(CAUSES))
+found = st.builds(
+    finding,
+    kinds,
+    st.integers(0, 300),
+    st.floats(-800, 800),
+    score=st.floats(0, 20),
+    reporters=st.frozensets(st.integers(1, 9), min_size=1, max_size=5),
+)
+
+
+@given(st.lists(found, max_size=25), st.randoms(use_true_random=False), st.integers(0, 400))
+@settings(max_examples=150, deadline=None)
+def test_order_and_interruption_cannot_be_seen(all_found: list[Finding], dice: object, middle: int) -> None:
+    calm = live(*all_found)
+    shuffled = list(all_found)
+    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert live(*shuffled) == calm
+    cut = T0 + middle * 1000
+    book = Incidents(2000)
+    first = list(book.advance(cut, [f for f in shuffled if f.time <= cut]))
+    book = pickle.loads(pickle.dumps(book))
+    rest = list(book.advance(T0 + 3_600_000, [f for f in shuffled if f.time > cut]))
+    assert first + rest == calm
+
+
+@given(st.lists(found, min_size=1, max_size=25))
+@settings(max_examples=150, deadline=None)
+def test_every_life_is_whole(all_found: list[Finding]) -> None:
+    lives: dict[str, list[Change]] = {}
+    for change in live(*all_found):
+        lives.setdefault(change.incident_id, []).append(change)
+    for changes in lives.values():
+        assert [c.sequence for c in changes] == list(range(len(changes)))
+        assert statuses(changes) == ["opened"] + ["updated"] * (len(changes) - 2) + ["cleared"]
+        assert [c.updated for c in changes] == sorted(c.updated for c in changes)
+        assert all(c.expires > c.updated for c in changes[:-1])
+        assert all(c.certainty == "Possible" for c in changes if c.reporters < 2)

@@ -1,0 +1,114 @@
+"""The way in: lateness is judged by the order of messages alone, and every record is counted once."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
+from dataflows.grid import Grid
+from dataflows.intake import Intake, Poll
+from dataflows.metrics import METRICS
+from dataflows.settings import Window
+
+WINDOW = Window()
+GRID = Grid(WINDOW)
+T0 = 1_741_073_400_000
+
+
+def intake(topic: str = "t") -> Intake:
+    return Intake(topic, 0, FORMATS["observation"], Context(Pseudonym(b"key")), GRID, WINDOW)
+
+
+def message(time: int, arrival: int | None = None, lat: float = 22.55, lon: float = 114.06, **more: object) -> bytes:
+    fields = {"id": "66a4c17b", "ts": time, "lat": lat, "lon": lon, "v": 20.0, "hdg": 70.0} | more
+    return json.dumps(fields if arrival is None else fields | {"rx": arrival}).encode()
+
+
+def take(way: Intake, messages: list[bytes]) -> Poll:
+    return way.take(messages, np.full(len(messages), -1, np.int64), range(len(messages)))
+
+
+def own_times(poll: Poll) -> list[int]:
+    """Event times of the rows as their owners get them."""
+    rows = [
+        int(row["time"])
+        for shard, chunk in poll.chunks.items()
+        if chunk.observations is not None
+        for row in chunk.observations
+        if GRID.owner(int(row["cell"])) == shard
+    ]
+    return sorted(rows)
+
+
+def test_what_is_further_behind_than_the_lateness_is_late() -> None:
+    way = intake()
+    poll = take(way, [message(T0), message(T0 - 2000), message(T0 - 2001), message(T0 + 50)])
+    assert own_times(poll) == [T0 - 2000, T0, T0 + 50]
+    assert way.latest == T0 + 50
+
+
+def test_a_clock_that_runs_ahead_makes_nobody_late() -> None:
+    way = intake()
+    poll = take(way, [message(T0 + 9000, arrival=T0), message(T0, arrival=T0 + 100)])
+    assert own_times(poll) == [T0, T0 + 9000]
+    assert way.latest == T0
+
+
+def test_a_clock_that_runs_far_ahead_is_refused() -> None:
+    way = intake()
+    poll = take(way, [message(T0 + 10_001, arrival=T0)])
+    assert not poll.chunks
+    assert [letter.reason for letter in poll.dead] == ["ahead_of_time"]
+
+
+times = st.lists(st.integers(-6000, 6000), min_size=1, max_size=40)
+
+
+@given(times, st.data())
+@settings(max_examples=60, deadline=None)
+def test_batches_do_not_matter(offsets: list[int], data: st.DataObject) -> None:
+    messages = [message(T0 + offset) for offset in offsets]
+    whole = own_times(take(intake(), messages))
+    cut = data.draw(st.integers(0, len(messages)))
+    way = intake()
+    parts = [time for part in (messages[:cut], messages[cut:]) if part for time in own_times(take(way, part))]
+    assert sorted(parts) == whole
+
+
+@given(st.lists(st.one_of(times.map(lambda ts: message(T0 + ts[0])), st.binary(max_size=30)), min_size=1, max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_received_is_accepted_and_late_and_refused(messages: list[bytes]) -> None:
+    topic = "accounts"
+    before = {name: METRICS.value(f"{name}_records_total", topic=topic) for name in ("received", "accepted", "late")}
+    poll = take(intake(topic), messages)
+    after = {name: METRICS.value(f"{name}_records_total", topic=topic) - was for name, was in before.items()}
+    assert after["received"] == len(messages)
+    assert after["received"] == after["accepted"] + after["late"] + len(poll.dead)
+    assert after["accepted"] == len(own_times(poll))
+
+
+def test_a_dead_letter_keeps_the_bytes_and_the_place() -> None:
+    poll = intake().take([message(T0), b"{"], np.full(2, -1, np.int64), [41, 42])
+    (letter,) = poll.dead
+    assert (letter.message, letter.topic, letter.partition, letter.offset) == (b"{", "t", 0, 42)
+
+
+@given(st.floats(1, 60), st.floats(-179, 179))
+@settings(max_examples=100, deadline=None)
+def test_neighbours_see_over_the_border(lat: float, lon: float) -> None:
+    """Whoever owns a point within 150 m of a row gets the row."""
+    poll = take(intake(), [message(T0, lat=lat, lon=lon)])
+    for north, east in ((150, 0), (-150, 0), (0, 150), (0, -150)):
+        there = GRID.cell(lat + north / 111_195, lon + east / (111_195 * np.cos(np.radians(lat))))
+        assert GRID.owner(there) in poll.chunks
+
+
+@pytest.mark.parametrize("bad", [b"", b"[]", b"nonsense", b'{"id": 1}'])
+def test_nothing_raises(bad: bytes) -> None:
+    assert len(take(intake(), [bad]).dead) == 1

@@ -1,0 +1,95 @@
+"""Settings: TOML before the defaults, the environment before TOML, flags before all; wrong ones get one clear sentence."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from dataflows import settings as module
+from dataflows.cli import settings_of
+from dataflows.settings import SettingsError, load, pseudonym_key
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    return tmp_path / "roadwatch.toml"
+
+
+def test_flags_before_environment_before_file(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml.write_text('[kafka]\ngroup = "file"\npoll_messages = 7\nstart = "latest"')
+    monkeypatch.setenv("ROADWATCH_KAFKA__GROUP", "environment")
+    monkeypatch.setenv("ROADWATCH_KAFKA__POLL_MESSAGES", "8")
+    kafka = load(toml, {"kafka": {"group": "flag"}}).kafka
+    assert (kafka.group, kafka.poll_messages, kafka.start, kafka.security_protocol) == ("flag", 8, "latest", "plaintext")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('[kafka]\nbootstrap_server = "x"', "kafka.bootstrap_server: .*did you mean 'bootstrap_servers'?"),
+        ("[windw]\npane = 1", "windw: there is no 'windw'; did you mean 'window'?"),
+        ("[window]\npane = 1", "window.pane: .*greater than or equal to 100"),
+        ('[[inputs.topics]]\ntopic = "a"\nformat = "b"', "inputs.topics.0.format: .*'gbt32960'"),
+        ('[[inputs.topics]]\ntopic = "a"\nformt = "b"', "inputs.topics.0.format: Field required"),
+        ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\nidle=1', "inputs.topics.0.idle: .*did you mean 'idle_after'"),
+        ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\n' * 2, "topic a is listed twice"),
+        ("[kafka", "settings file .* cannot be read"),
+    ],
+)
+def test_a_wrong_file_gets_one_sentence(text: str, sentence: str, toml: Path) -> None:
+    toml.write_text(text)
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        load(toml)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ROADWATCH_KAFK__GROUP", "ROADWATCH_KAFKA__GROP", "ROADWATCH_KAFKAS"])
+def test_a_wrong_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(SettingsError, match=r"did you mean '(kafka|group)'"):
+        load()
+
+
+def test_a_missing_file_is_named(toml: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no settings file at .*roadwatch.toml"):
+        load(toml)
+
+
+@pytest.mark.parametrize("wrong", ["kafka", "kafka.group", "group=x"])
+def test_a_flag_that_is_not_one_is_named(wrong: str) -> None:
+    with pytest.raises(SettingsError, match=r"section.key=value"):
+        settings_of(None, [wrong])
+
+
+def test_secrets_are_masked() -> None:
+    shown = load(None, {"privacy": {"key": "s3cret"}, "kafka": {"sasl_password": "s3cret"}}).model_dump_json()
+    assert "s3cret" not in shown
+    assert "**" in shown
+
+
+def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    settings = load(None, {"privacy": {"key_file": str(tmp_path / "var" / "key")}})
+    first = pseudonym_key(settings)
+    assert len(first) == 32
+    assert pseudonym_key(settings) == first
+    assert stat.S_IMODE(settings.privacy.key_file.stat().st_mode) == 0o600
+
+
+def test_a_key_that_cannot_be_made_gets_one_sentence() -> None:
+    with pytest.raises(SettingsError, match=r"privacy.key_file"):
+        pseudonym_key(load(None, {"privacy": {"key_file": "/proc/nowhere/key"}}))
+
+
+def test_nothing_else_reads_the_environment() -> None:
+    readers = [
+        path.name
+        for room in ("detectors", "dataflows")
+        for path in (ROOT / room).rglob("*.py")
+        if re.search(r"os\.environ|getenv", path.read_text())
+    ]
+    assert set(readers) <= {Path(module.__file__).name}

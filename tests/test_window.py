@@ -1,0 +1,187 @@
+"""Panes: their contents follow from the partitions' contents, whatever the order in which chunks come."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflows.grid import Grid
+from dataflows.intake import NEVER, Chunk
+from dataflows.metrics import METRICS
+from dataflows.settings import Window
+from dataflows.window import QUIET, Panes, Report, ShardWindow, in_order
+from detectors.model import OBSERVATION, Finding, Frame, Rows
+
+GRID = Grid(Window())
+T0 = 1_741_073_400_000
+LAT, LON = 22.55, 114.06
+CELL = GRID.cell(LAT, LON)
+SHARD = GRID.owner(CELL)
+
+
+class Recorder:
+    """Reports each pane as a finding whose evidence is what the pane held: so that reports can be compared."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("traffic_condition",)
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def update(self, frame: Frame) -> list[Finding]:
+        self.seen += len(frame.observations)
+        held = float(frame.observations["speed"].sum()), float(len(frame.observations)), float(self.seen)
+        evidence = tuple(zip(("speed", "rows", "seen"), held, strict=True))
+        return [Finding("traffic_condition", frame.end, frame.start, LAT, LON, 0.0, 1.0, 1.0, frozenset(), evidence)]
+
+
+class Broken:
+    kinds: ClassVar[tuple[str, ...]] = ("obstacle",)
+    panics: ClassVar[type[BaseException]] = ValueError
+
+    def update(self, frame: Frame) -> list[Finding]:
+        raise self.panics("on purpose")
+
+
+class Panic(BaseException):
+    """As a panic in river's Rust classes comes to Python."""
+
+
+def rows(times: list[int], reporter: int = 1) -> Rows:
+    made = np.zeros(len(times), OBSERVATION)
+    made["time"], made["reporter"], made["cell"] = times, reporter, CELL
+    made["lat"], made["lon"], made["speed"] = LAT, LON, np.arange(len(times)) % 7
+    return made
+
+
+def window(partitions: tuple[str, ...] = ("a",), detectors: tuple[type, ...] = (Recorder,)) -> ShardWindow:
+    return ShardWindow(SHARD, Panes(1000, partitions, GRID, detectors))
+
+
+def chunks(partition: str, times: list[int], sizes: Iterator[int] | None = None) -> list[Chunk]:
+    """A partition's rows in order of arrival, in chunks of the given sizes, and its end."""
+    made, start, latest = [], 0, NEVER
+    values = rows(times, reporter=ord(partition))
+    while start < len(times):
+        stop = start + (next(sizes) if sizes else len(times))
+        latest = max([latest, *times[start:stop]])
+        made.append(Chunk(partition, latest - 2000, latest, True, -1, values[start:stop]))
+        start = stop
+    return [*made, Chunk(partition, latest - 2000, latest, False, -1)]
+
+
+def findings(reports: list[Report | None]) -> list[Finding]:
+    return [finding for report in reports if report for finding in report.findings]
+
+
+def feed(shard: ShardWindow, order: list[Chunk]) -> list[Finding]:
+    reports = []
+    for chunk in order:
+        shard.add(chunk)
+        reports.append(shard.close())
+    return findings(reports)
+
+
+timely = st.lists(st.integers(0, 400), min_size=1, max_size=60).map(
+    lambda steps: [T0 + int(t) - (i % 3) * 500 for i, t in enumerate(np.cumsum(steps))]
+)
+
+
+@given(timely, timely, st.randoms(use_true_random=False))
+@settings(max_examples=80, deadline=None)
+def test_no_order_of_chunks_can_be_seen(first: list[int], second: list[int], dice: object) -> None:
+    calm = feed(window(("a", "b")), chunks("a", first) + chunks("b", second))
+
+    def sizes() -> Iterator[int]:
+        while True:
+            yield dice.randint(1, 7)  # type: ignore[attr-defined]
+
+    left, right = chunks("a", first, sizes()), chunks("b", second, sizes())
+    mixed: list[Chunk] = []
+    while left or right:
+        mixed.append((left if left and (not right or dice.random() < 0.5) else right).pop(0))  # type: ignore[attr-defined]
+    shard = window(("a", "b"))
+    half = len(mixed) // 2
+    found = feed(shard, mixed[:half])
+    shard = ShardWindow(SHARD, shard.panes, shard.snapshot())  # killed and resumed
+    assert found + feed(shard, mixed[half:]) == calm
+
+
+def test_a_pane_waits_for_the_slowest_partition() -> None:
+    shard = window(("a", "b"))
+    assert feed(shard, chunks("a", [T0, T0 + 60_000])[:-1]) == []
+    found = feed(shard, [Chunk("b", T0 + 5000, T0 + 7000, True, -1)])
+    assert [f.time for f in found] == [T0 + 1000 * n for n in range(1, 6)]
+
+
+def test_an_idle_partition_holds_nobody() -> None:
+    shard = window(("a", "b"))
+    feed(shard, chunks("a", [T0, T0 + 4000])[:-1])
+    assert feed(shard, [Chunk("b", NEVER, NEVER, False, -1)])[-1].time == T0 + 2000
+
+
+def test_what_comes_too_late_after_idleness_is_counted() -> None:
+    shard = window(("a", "b"))
+    feed(shard, [Chunk("b", NEVER, NEVER, False, -1), *chunks("a", [T0, T0 + 9000])[:-1]])
+    before = METRICS.value("late_at_shard_records_total")
+    shard.add(Chunk("b", T0 - 2000, T0, True, -1, rows([T0, T0 + 8000], reporter=2)))
+    assert METRICS.value("late_at_shard_records_total") == before + 1
+    assert sum(len(waiting) for waiting in shard.state.waiting["observations"]) == 2
+
+
+def test_silence_is_told_for_a_while_and_then_the_shard_sleeps() -> None:
+    found = feed(window(), chunks("a", [T0, T0 + 10 * QUIET]))
+    ticks = [f for f in found if dict(f.evidence)["rows"] == 0]
+    assert len(ticks) == QUIET // 1000
+    assert [f.time for f in found if dict(f.evidence)["rows"]] == [T0 + 1000, T0 + 10 * QUIET + 1000]
+
+
+def test_the_last_panes_close_when_all_have_ended() -> None:
+    found = feed(window(), chunks("a", [T0, T0 + 500, T0 + 1500]))
+    assert [dict(f.evidence)["rows"] for f in found] == [2.0, 1.0]
+
+
+def test_copies_count_once() -> None:
+    before = METRICS.value("duplicate_records_total")
+    twice = Chunk("a", T0, T0 + 100, True, -1, np.concatenate([rows([T0, T0 + 100]), rows([T0, T0 + 100])]))
+    found = feed(window(), [twice, Chunk("a", T0, T0 + 100, False, -1)])
+    assert dict(found[0].evidence)["rows"] == 2
+    assert METRICS.value("duplicate_records_total") == before + 2
+
+
+@given(st.permutations(range(12)))
+@settings(max_examples=40, deadline=None)
+def test_rows_have_one_order(order: list[int]) -> None:
+    mixed = np.concatenate([rows([T0 + n // 3], reporter=n % 2) for n in range(12)])
+    mixed["speed"] = np.arange(12) % 4
+    mixed["accel"][::2] = np.nan
+    assert in_order(mixed[order]).tobytes() == in_order(mixed).tobytes()
+
+
+@pytest.mark.parametrize("raised", [ValueError, Panic])
+def test_a_broken_detector_is_reset_and_the_others_go_on(raised: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Broken, "panics", raised)
+    before = METRICS.value("detector_errors_total", detector="Broken")
+    found = feed(window(detectors=(Broken, Recorder)), chunks("a", [T0, T0 + 500]))
+    assert [f.kind for f in found] == ["traffic_condition"]
+    assert METRICS.value("detector_errors_total", detector="Broken") == before + 1
+
+
+def test_a_neighbours_finding_is_left_to_the_neighbour() -> None:
+    shard = window()
+    other = next(n for n in range(64) if n != SHARD)
+    shard.shard = other
+    assert feed(shard, chunks("a", [T0])) == []
+
+
+def test_reports_travel_between_processes() -> None:
+    shard = window()
+    shard.add(chunks("a", [T0])[0])
+    shard.add(chunks("a", [T0])[1])
+    report = shard.close()
+    assert pickle.loads(pickle.dumps(report)) == report
