@@ -1,0 +1,72 @@
+# Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check bench score simulate observe lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+READY := $(VENV)/ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SPEED ?= 30
+KEEP ?=
+JOBS ?= 2
+
+# The first that works and fits: a name on the path may be a shim that only complains.
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+MISSING := roadwatch needs Python 3.11 or 3.12 with its venv module: install one (Debian: apt install python3-venv), then run make again
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: $(READY)  ## play the bundled recording through a broker and the worker; SPEED=30, KEEP=1 stays up
+	@$(BIN)/roadwatch demo --speed $(SPEED) $(if $(KEEP),--keep)
+
+demo: run  ## the same as run
+
+test: $(READY)  ## all tests; PYTEST="-k kafka" for some
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
+
+check: $(READY)  ## what reads the code: ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## how fast: messages per second, and where the time goes
+	@$(BIN)/python -m benchmarks.throughput
+
+score: $(READY)  ## how right: detections, false alarms and times on the labelled recordings
+	@$(BIN)/python -m benchmarks.score
+
+simulate: $(READY)  ## how right on batteries: a simulated fleet with injected faults
+	@$(BIN)/python -m benchmarks.score_battery
+
+observe: $(READY)  ## scrape a worker with a Prometheus and try the dashboard and the rules; TARGET=host:port for a running one
+	@$(BIN)/python deploy/observe.py $(if $(TARGET),--target $(TARGET))
+
+lock: $(READY)  ## resolve the dependencies anew (needs uv)
+	@command -v uv > /dev/null || { echo "make lock needs uv: install it with your package manager" >&2; exit 1; }
+	@$(LOCK) --output-file requirements.lock pyproject.toml
+	@$(LOCK) --extra dev --extra demo --output-file requirements-dev.lock pyproject.toml
+	@echo "wrote requirements.lock and requirements-dev.lock"
+
+LOCK = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+clean:  ## remove .venv, caches and var/
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): $(INSTALLED) pyproject.toml
+	@$(PIP) --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(INSTALLED): requirements-dev.lock
+	@python=; for each in python3.12 python3.11 python3; do \
+		if $$each -c '$(FITS)' > /dev/null 2>&1; then python=$$each; break; fi; done; \
+	if [ -z "$$python" ]; then echo "$(MISSING)" >&2; exit 1; fi; \
+	echo "making $(VENV) with $$($$python --version) and installing the locked dependencies: a minute or two, once"; \
+	rm -rf $(VENV) && $$python -m venv $(VENV)
+	@$(PIP) --require-hashes --only-binary :all: -r requirements-dev.lock
+	@touch $@
