@@ -84,7 +84,7 @@ CATALOGUE = (
            "It delays every incident: find the partition, mend its feed."),
     Metric(PACE, "gauge", "partition_idle", PARTITION,
            "1 while the partition is silent and does not hold the others back.",
-           "1 for hours: its producer is gone."),
+           "1 for longer than its senders ever pause: its producer is gone."),
     Metric(PACE, "gauge", "pane_end_timestamp_seconds", (),
            "End of the last pane that all shards reported to the incident step, in seconds since the epoch.",
            "Standing still while watermarks move: a worker of the cluster hangs; restart them together."),
@@ -153,6 +153,23 @@ CATALOGUE = (
            "Time since the flow's last sign of life.",
            "Above the limit of /livez: the worker hangs; restart it, it resumes from its snapshot."),
     Metric(WORKER, "gauge", "build_info", ("version",),
-           "Always 1; the label is the version that runs.",
+           "Always 1; its label is the version that runs.",
            "Different versions in one cluster: finish the upgrade."),
 )  # fmt: skip
+
+
+def markdown() -> str:
+    """The catalogue as docs/operations.md shows it: `python -m dataflows.metrics_catalogue` prints it."""
+    lines = []
+    for group in dict.fromkeys(metric.group for metric in CATALOGUE):
+        lines += [f"### {group.capitalize()}", "", "| Metric | Labels | Says | Do |", "|---|---|---|---|"]
+        for metric in CATALOGUE:
+            if metric.group == group:
+                name = f"`roadwatch_{metric.name}`"
+                lines.append(f"| {name} | {', '.join(metric.labels) or '-'} | {metric.says} | {metric.do} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown())
