@@ -117,7 +117,7 @@ class _Fault(NamedTuple):
 
 
 class _Detail(NamedTuple):
-    """Says what is wrong with row `i`, only once it is asked for."""
+    """Says what is wrong with row `i`, only once it is asked for; rounded, so that no number tells who said it."""
 
     values: NDArray[np.generic]
     sentence: str
@@ -133,24 +133,24 @@ def _faults(
     yield _Fault(
         (time < EARLIEST) | (time >= LATEST),
         Reason.IMPOSSIBLE_TIME,
-        _Detail(time, "the event time {} ms is not between the years 2000 and 2100"),
+        _Detail(time, "the event time {:.4g} ms is not between the years 2000 and 2100"),
     )
     ahead = time - arrivals
     yield _Fault(
         (arrivals >= 0) & (ahead > context.max_ahead),
         Reason.AHEAD_OF_TIME,
-        _Detail(ahead, f"the event time is {{}} ms past the arrival, more than the {context.max_ahead} ms allowed"),
+        _Detail(ahead, f"the event time is {{:.6g}} ms past the arrival, more than the {context.max_ahead} ms allowed"),
     )
     if needs_place:
         missing = np.isnan(lat) | np.isnan(lon)
         yield _Fault(missing, Reason.NO_POSITION, _Detail(lat, "the position is not available"))
     yield _Fault(
-        np.abs(lat) > 90.0, Reason.IMPOSSIBLE_POSITION, _Detail(lat, "the latitude {} is not within -90 to 90 degrees")
+        np.abs(lat) > 90.0, Reason.IMPOSSIBLE_POSITION, _Detail(lat, "the latitude {:.6g} is not within -90 to 90 degrees")
     )
     yield _Fault(
         np.abs(lon) > 180.0,
         Reason.IMPOSSIBLE_POSITION,
-        _Detail(lon, "the longitude {} is not within -180 to 180 degrees"),
+        _Detail(lon, "the longitude {:.6g} is not within -180 to 180 degrees"),
     )
     yield _Fault(
         (np.abs(lat) < NULL_ISLAND) & (np.abs(lon) < NULL_ISLAND),

@@ -1,0 +1,153 @@
+"""Recorded files in every dress: lines, hex, one document, one binary message, packed or not, whole or broken."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from dataflows.decode import DecodedRow, Recognised, RefusedRecord, decode_file, messages
+from dataflows.formats import FORMATS, encode
+from dataflows.formats.base import Reason
+from dataflows.recorded import LONGEST, WINDOW, RecordingError
+from detectors.model import Sign
+from tests.wire import CONTEXT, TIME, VALID, VIN, a_reading, bsm
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
+OBSERVATIONS = FORMATS["observation"]
+LINES = VALID["observation"][0] + b"\r\n\n  \n" + VALID["observation"][1] + b"\nnonsense\n" + VALID["observation"][0]
+
+
+def written(folder: Path, content: bytes, name: str = "recording") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_json_lines(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path, PACKERS[suffix](LINES), f"seen.jsonl{suffix}")
+    assert list(messages(path, OBSERVATIONS)) == [*VALID["observation"], b"nonsense", VALID["observation"][0]]
+    found = list(decode_file(OBSERVATIONS, path, CONTEXT))
+    assert [type(one) for one in found] == [DecodedRow, DecodedRow, RefusedRecord, DecodedRow]
+    assert [one.where for one in found if not isinstance(one, Recognised)] == [f"{path}:{line}" for line in (1, 4, 5, 6)]
+    assert json.loads(json.dumps(found[0].values)) == {
+        "kind": "observation",
+        "time": "2025-03-06T07:29:59.784Z",
+        "time_ms": 1741246199784,
+        "reporter": f"{CONTEXT.pseudonym('b3d65c18'):016x}",
+        "lat": 22.540897,
+        "lon": 114.050292,
+        "speed": 5.88,
+        "heading": 74.4,
+        "accel": -2.72,
+        "signs": ["brake"],
+    }
+    assert set(found[1].values) == {"kind", "time", "time_ms", "reporter", "lat", "lon", "signs"}
+    assert found[2].reason is Reason.UNREADABLE
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_hex_lines(tmp_path: Path, suffix: str) -> None:
+    login = encode.gbt32960_login(time=TIME, vin=VIN)
+    text = f"{a_reading().hex(' ').upper()}\n\n  {login.hex()}\t\nno hexadecimal\n{a_reading(reissued=True).hex()}"
+    path = written(tmp_path, PACKERS[suffix](text.encode()), f"cars.hex{suffix}")
+    *found, recognised = decode_file(FORMATS["gbt32960"], path, CONTEXT)
+    assert isinstance(recognised, Recognised)
+    assert recognised.counts == {"login": 1}
+    assert [type(one) for one in found] == [DecodedRow, RefusedRecord, DecodedRow]
+    assert [one.values["reissued"] for one in found if isinstance(one, DecodedRow)] == [False, True]
+    assert found[1].where == f"{path}:4"
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_one_binary_message(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path, PACKERS[suffix](a_reading() + a_reading()), f"frames.bin{suffix}")
+    assert len(list(decode_file(FORMATS["gbt32960"], path, CONTEXT))) == 2
+    broadcast = bsm(lat=225_408_970, long=1_140_502_920, abs=3)
+    for content in (broadcast, broadcast.hex().encode()):
+        path = written(tmp_path, PACKERS[suffix](content), f"bsm.bin{suffix}")
+        (row,) = decode_file(FORMATS["j2735"], path, CONTEXT)
+        assert isinstance(row, DecodedRow)
+        assert row.values["signs"] == ["abs"]
+        assert row.values["time_ms"] == int(path.stat().st_mtime * 1000)
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_one_document_over_several_lines(tmp_path: Path, suffix: str) -> None:
+    pretty = json.dumps(json.loads(VALID["ode-json"][0]), indent=2).encode()
+    path = written(tmp_path, PACKERS[suffix](b"\xef\xbb\xbf" + pretty + b"\n"), f"bsm.json{suffix}")
+    (row,) = decode_file(FORMATS["ode-json"], path, CONTEXT)
+    assert isinstance(row, DecodedRow)
+    assert row.values["signs"] == ["brake", "abs"]
+
+
+def test_a_sensor_and_a_reading_as_people_see_them(tmp_path: Path) -> None:
+    weather = encode.road_weather(time=TIME, id="rw-1", lat=22.5, lon=114.1, friction=0.31)
+    path = written(tmp_path, weather.replace(b'"unknown"', b'"ice"'))
+    (row,) = decode_file(FORMATS["sensor"], path, CONTEXT)
+    assert isinstance(row, DecodedRow)
+    assert row.values.items() >= {"kind": "sensor", "surface": "ice", "friction": 0.31}.items()
+    (row,) = decode_file(FORMATS["gbt32960"], written(tmp_path, a_reading(alarm_level=255)), CONTEXT)
+    assert isinstance(row, DecodedRow)
+    assert row.values.items() >= {"kind": "reading", "soc": 0.57, "insulation": 5e6, "state": 1}.items()
+    assert not {"alarms", "alarm_level", "cell"} & set(row.values)
+
+
+def test_every_sign_has_a_name(tmp_path: Path) -> None:
+    everything = dict.fromkeys(("brk", "ev", "abs", "tc", "scs", "hz", "ab", "dis", "wip", "fog"), 1)
+    line = json.dumps(json.loads(VALID["observation"][1]) | everything).encode()
+    (row,) = decode_file(OBSERVATIONS, written(tmp_path, line), CONTEXT)
+    assert isinstance(row, DecodedRow)
+    said = row.values["signs"]
+    assert isinstance(said, list)
+    assert {Sign[name.upper()] for name in said} == set(Sign) - {
+        Sign.FLAT_TYRE,
+        Sign.JACKKNIFE,
+        Sign.LIGHTS_CHANGED,
+        Sign.HAZARDOUS_GOODS,
+        Sign.STOP_LINE_VIOLATION,
+    }
+
+
+def test_a_line_without_end_is_one_refusal(tmp_path: Path) -> None:
+    """What follows the longest line that is kept is passed over, and the next line is read as ever."""
+    content = b"[" * (LONGEST + 70_000) + b"\n" + VALID["observation"][0]
+    for suffix, pack in PACKERS.items():
+        found = list(decode_file(OBSERVATIONS, written(tmp_path, pack(content), f"bomb{suffix}"), CONTEXT))
+        assert isinstance(found[0], RefusedRecord)
+        assert (found[0].reason, len(found)) == (Reason.TOO_LARGE, 2)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_packed_file_that_is_broken_says_so(tmp_path: Path, suffix: str) -> None:
+    packed = PACKERS[suffix](LINES * 50)
+    spoilt = packed[:20] + bytes([packed[20] ^ 0xFF]) + packed[21:]
+    for content in (b"not packed at all", spoilt):
+        path = written(tmp_path, content, f"broken{suffix}")
+        with pytest.raises(RecordingError, match=r"broken.*cannot be unpacked"):
+            list(messages(path, OBSERVATIONS))
+
+
+def test_a_window_that_asks_for_too_much_memory_is_refused(tmp_path: Path) -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=WINDOW.bit_length())
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    path = written(tmp_path, packer.compress(LINES) + packer.flush(), "window.zst")
+    with pytest.raises(RecordingError, match="cannot be unpacked"):
+        list(messages(path, OBSERVATIONS))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="does not exist"):
+        list(messages(tmp_path / "nothing.jsonl", OBSERVATIONS))
+    with pytest.raises(RecordingError, match="cannot be read"):
+        list(messages(tmp_path, OBSERVATIONS))
+
+
+def test_an_empty_file_has_no_messages(tmp_path: Path) -> None:
+    for name in ("observation", "gbt32960", "sensor"):
+        assert list(decode_file(FORMATS[name], written(tmp_path, b""), CONTEXT)) == []

@@ -1,0 +1,140 @@
+"""Roadside sensors: traffic and weather to their columns, heading from the road's name, and the schema in agreement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflows.formats import encode
+from dataflows.formats.base import Reason
+from dataflows.formats.plausible import NULL_ISLAND
+from detectors.model import Surface
+from tests.wire import CONTEXT, TIME, decode, vectors
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "dataflows/schema/road_weather.schema.json").read_text("utf-8"))
+PLACE = {"lat": 22.5, "lon": 114.1}
+FEATURE = json.loads(encode.traffic_sensor(time=TIME, id="loop-7", speed=20.0, volume=1200.0, occupancy=0.11, **PLACE))
+nan = float("nan")
+
+
+def feature(change: Callable[[dict[str, Any]], object]) -> bytes:
+    changed = json.loads(json.dumps(FEATURE))
+    change(changed["properties"])
+    return json.dumps(changed).encode()
+
+
+def row(message: bytes) -> np.void:
+    result = decode("sensor", message)
+    assert result.refusals == []
+    return result.sensors[0]
+
+
+def test_a_traffic_sensor() -> None:
+    seen = row(encode.traffic_sensor(time=TIME, id="loop-7", heading=74.0, speed=20.0, volume=1200.0, occupancy=0.11, **PLACE))
+    assert (seen["time"], seen["lat"], seen["lon"], seen["surface"]) == (TIME, 22.5, 114.1, Surface.UNKNOWN)
+    assert seen["reporter"] == CONTEXT.pseudonym("loop-7")
+    values = [seen[name] for name in ("heading", "interval", "speed", "volume", "occupancy")]
+    assert values == pytest.approx([74.0, 30.0, 20.0, 1200.0, 0.11], rel=1e-6)
+    assert np.isnan(seen["friction"])
+
+
+@pytest.mark.parametrize(
+    ("direction", "heading"),
+    [("northbound", 0), ("eastbound", 90), ("southbound", 180), ("westbound", 270), ("inner-loop", nan), ("undefined", nan)],
+)
+def test_the_roads_name_gives_the_heading(direction: str, heading: float) -> None:
+    seen = row(feature(lambda properties: properties["core_details"].update(road_direction=direction)))
+    assert seen["heading"] == pytest.approx(heading, nan_ok=True)
+
+
+def test_lanes_make_the_carriageway() -> None:
+    def of_lanes(properties: dict[str, Any]) -> None:
+        for name in ("average_speed_kph", "volume_vph", "occupancy_percent"):
+            del properties[name]
+        properties["lane_data"] = [
+            {"lane_order": 1, "average_speed_kph": 90, "volume_vph": 300, "occupancy_percent": 4},
+            {"lane_order": 2, "average_speed_kph": 60, "volume_vph": 600, "occupancy_percent": 8},
+            {"lane_order": 3, "volume_vph": 0, "occupancy_percent": 0},
+        ]
+
+    seen = row(feature(of_lanes))
+    assert (seen["speed"], seen["volume"], seen["occupancy"]) == pytest.approx((70 / 3.6, 900, 0.04))
+
+
+def test_where_nothing_passed_there_is_no_speed() -> None:
+    empty = {"average_speed_kph": 0, "volume_vph": 0, "occupancy_percent": 0}
+    assert np.isnan(row(feature(lambda properties: properties.update(empty)))["speed"])
+    jam = empty | {"occupancy_percent": 95}
+    assert row(feature(lambda properties: properties.update(jam)))["speed"] == 0
+
+
+def test_a_feed_with_other_devices_and_a_bad_one() -> None:
+    broken = json.loads(feature(lambda properties: properties["core_details"].update(device_status="error")))
+    camera = json.loads(feature(lambda properties: properties["core_details"].update(device_type="camera")))
+    bad = FEATURE | {"geometry": None}
+    feed = {"type": "FeatureCollection", "feed_info": {}, "features": [FEATURE, camera, bad, broken, FEATURE]}
+    result = decode("sensor", json.dumps(feed).encode(), b'{"type":"FeatureCollection","features":[]}')
+    assert len(result.sensors) == 2
+    assert [refusal.reason for refusal in result.refusals] == [Reason.NO_POSITION]
+    assert result.recognised == {"other_device": 1, "faulty_device": 1, "empty_feed": 1}
+    assert result.records == 6
+
+
+def test_road_weather() -> None:
+    said = {"surface_temperature": -1.5, "air_temperature": 0.5, "friction": 0.31, "visibility": 90.0, "precipitation": 4.0}
+    seen = row(encode.road_weather(time=TIME, id="rw-1", wind=12.0, surface=Surface.ICE, **said, **PLACE))
+    assert (seen["time"], seen["lat"], seen["lon"], seen["surface"]) == (TIME, 22.5, 114.1, Surface.ICE)
+    assert [seen[name] for name in (*said, "wind")] == pytest.approx([*said.values(), 12.0], rel=1e-6)
+    assert all(np.isnan(seen[name]) for name in ("heading", "interval", "speed", "volume", "occupancy"))
+    little = row(encode.road_weather(time=TIME, id="rw-1", **PLACE))
+    assert all(np.isnan(little[name]) for name in said)
+
+
+def test_encoded_features_fit_the_published_schema() -> None:
+    """As far as the definitions of the feed's own file go: it refers to others by their address."""
+    definitions = json.loads((vectors("wzdx") / "schema-4.2" / "DeviceFeed.json").read_text("utf-8"))["definitions"]
+    details = definitions["FieldDeviceCoreDetails"]
+    details["properties"]["road_direction"] = json.loads((vectors("wzdx") / "schema-4.2" / "Direction.json").read_text("utf-8"))
+    sensor = definitions["TrafficSensor"] | {"definitions": definitions}
+    for heading in (nan, 0.0, 74.0, 200.0, 359.0):
+        message = json.loads(encode.traffic_sensor(time=TIME, id="loop-7", heading=heading, speed=20.0, **PLACE))
+        jsonschema.Draft7Validator(sensor).validate(message["properties"])
+
+
+# The limits that the schema cannot say are those of the observation's schema, see test_formats_observation.
+
+LEAST = {"id": "rw-1", "ts": TIME} | PLACE
+numbers = st.integers(-150, 150) | st.floats(-150, 3000).map(lambda value: round(value, 2)) | st.sampled_from([0, 1, 1.01])
+junk = st.none() | st.booleans() | st.text(max_size=3) | st.lists(st.integers(), max_size=2) | st.just({})
+MEASURED = sorted(key for key in SCHEMA["properties"] if key.rpartition("_")[2] in ("c", "m", "h", "s", "deg", "friction"))
+KEYS = {"id": st.text(max_size=130) | junk, "ts": st.sampled_from([TIME, 0, 2**70]) | junk, "type": junk, "features": junk}
+KEYS |= dict.fromkeys(["lat", "lon", *MEASURED], numbers | junk)
+KEYS["surface_state"] = st.sampled_from([surface.name.lower() for surface in Surface] + ["DRY", "lava"]) | junk
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    st.sets(st.sampled_from(sorted(KEYS)), max_size=3).flatmap(
+        lambda some: st.fixed_dictionaries({key: KEYS[key] for key in sorted(some)})
+    )
+)
+def test_the_schema_accepts_what_the_decoder_accepts(changes: dict[str, object]) -> None:
+    message = LEAST | changes
+    lat, lon = message["lat"], message["lon"]
+    if isinstance(lat, int | float) and isinstance(lon, int | float) and max(abs(lat), abs(lon)) < NULL_ISLAND:
+        return
+    accepted = jsonschema.Draft202012Validator(SCHEMA).is_valid(message)
+    assert accepted == (not decode("sensor", json.dumps(message).encode()).refusals)
+
+
+def test_the_schema_and_the_model_name_the_same_surfaces() -> None:
+    assert {name for name in SCHEMA["properties"]["surface_state"]["enum"] if name} == {one.name.lower() for one in Surface}
+    assert len(MEASURED) == 7
