@@ -9,22 +9,26 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import zstandard
 
 from dataflows.formats import Format
 from dataflows.formats.text import is_document
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 LONGEST = (8 << 20) + 1  # bytes: one more than the largest message of any format, so that its decoder says too large
+BLOCK = 1 << 20  # bytes read at a time
 WINDOW = 128 << 20  # bytes that a .zst file may ask to be kept in memory: what `zstd --long` makes and unpacks by default
 HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")
 BOM = b"\xef\xbb\xbf"
-
-Readline = Callable[[int], bytes]
 
 
 class RecordingError(Exception):
@@ -47,9 +51,45 @@ def numbered_messages(path: Path, form: Format) -> Iterator[tuple[int, bytes]]:
         else:
             head = stream.read(1024)
             if _in_hex(head, form):
-                yield from ((line, _from_hex(text)) for line, text in _lines(_after(head, stream)))
+                yield from ((line, _from_hex(text)) for line, text in _lines(head, stream))
             else:
                 yield 1, head + stream.read(LONGEST - len(head))
+
+
+class Unpacked(io.RawIOBase):
+    """A .zst file unpacked as it is read; EOFError where it ends in the middle of a frame, as a broken download does."""
+
+    CHUNK = 1024  # bytes: a block of 4 may unpack into 128 KiB, so that no chunk makes more than 32 MiB
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._frame = _next_frame()
+        self._inside = False  # a frame
+        self._packed = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        while not self._ready:
+            packed = self._packed or self._file.read(self.CHUNK)
+            if not packed:
+                if self._inside:
+                    raise EOFError("it ends in the middle")
+                return 0
+            self._ready = memoryview(self._frame.decompress(packed))
+            self._inside, self._packed = not self._frame.eof, self._frame.unused_data
+            if not self._inside:
+                self._frame = _next_frame()
+        into = memoryview(buffer).cast("B")
+        size = min(len(into), len(self._ready))
+        into[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+
+def _next_frame() -> zstandard.ZstdDecompressionObj:
+    return zstandard.ZstdDecompressor(max_window_size=WINDOW).decompressobj()
 
 
 @contextmanager
@@ -59,8 +99,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             if path.suffix == ".gz":
                 yield cast(BinaryIO, gzip.GzipFile(fileobj=file))
             elif path.suffix == ".zst":
-                reader = zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(file, read_across_frames=True)
-                yield cast(BinaryIO, io.BufferedReader(reader))
+                yield cast(BinaryIO, io.BufferedReader(Unpacked(file)))
             else:
                 yield file
     except FileNotFoundError:
@@ -79,31 +118,28 @@ def _documents(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if is_document(head):
             yield 1, head
             return
-    yield from _lines(_after(head, stream))
+    yield from _lines(head, stream)
 
 
-def _after(head: bytes, stream: BinaryIO) -> Readline:
-    """`readline` of a stream whose first bytes have been taken out already."""
-    taken = io.BytesIO(head)
+def _lines(head: bytes, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """(number, line) of what is left of a stream whose first bytes, `head`, have been taken out already.
 
-    def readline(limit: int) -> bytes:
-        line = taken.readline(limit)
-        if not line.endswith(b"\n") and len(line) < limit:
-            line += stream.readline(limit - len(line))
-        return line
-
-    return readline
-
-
-def _lines(readline: Readline) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while line := readline(LONGEST):
-        number += 1
-        rest = line
-        while len(rest) == LONGEST and not rest.endswith(b"\n"):  # too large to be taken; what is left of it is passed over
-            rest = readline(LONGEST)
-        if text := line.strip():
-            yield number, text
+    Cut out of large blocks, which is several times quicker than a line at a time. Of a line that is too large to be taken
+    the rest is passed over.
+    """
+    number, begun = 0, b""
+    for block in chain((head,), iter(partial(stream.read, BLOCK), b"")):
+        *ended, left = block.split(b"\n")
+        if ended:
+            ended[0], begun = (begun + ended[0])[:LONGEST], left
+        else:
+            begun = (begun + left)[:LONGEST]
+        for line in ended:
+            number += 1
+            if text := line.strip():
+                yield number, text
+    if text := begun.strip():
+        yield number + 1, text
 
 
 def _in_hex(head: bytes, form: Format) -> bool:

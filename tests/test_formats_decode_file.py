@@ -127,10 +127,16 @@ def test_a_line_without_end_is_one_refusal(tmp_path: Path) -> None:
 def test_a_packed_file_that_is_broken_says_so(tmp_path: Path, suffix: str) -> None:
     packed = PACKERS[suffix](LINES * 50)
     spoilt = packed[:20] + bytes([packed[20] ^ 0xFF]) + packed[21:]
-    for content in (b"not packed at all", spoilt):
+    for content in (b"not packed at all", spoilt, packed[: len(packed) // 2], packed[:-1]):
         path = written(tmp_path, content, f"broken{suffix}")
         with pytest.raises(RecordingError, match=r"broken.*cannot be unpacked"):
             list(messages(path, OBSERVATIONS))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_packed_files_one_after_the_other_are_one(tmp_path: Path, suffix: str) -> None:
+    packed = b"".join(PACKERS[suffix](VALID["observation"][0] + b"\n") for _ in range(300))
+    assert len(list(messages(written(tmp_path, packed, f"many{suffix}"), OBSERVATIONS))) == 300
 
 
 def test_a_window_that_asks_for_too_much_memory_is_refused(tmp_path: Path) -> None:

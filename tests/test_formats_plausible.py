@@ -24,7 +24,7 @@ def refused(table: str, arrival: int = -1, **values: float) -> Reason | None:
     rows["time"], rows["lat"], rows["lon"] = TIME, 22.5, 114.1
     for name, value in values.items():
         rows[name] = value
-    found = Decoded(**{table: rows, f"{table[:-1]}_of": np.zeros(1, np.int32)})  # type: ignore[arg-type]  # named by the case
+    found = Decoded(**{table: rows, f"{table[:-1]}_of": np.zeros(1, np.int32)})
     admit(found, np.array([arrival]), CONTEXT)
     assert len(getattr(found, table)) + len(found.refusals) == 1
     return found.refusals[0].reason if found.refusals else None

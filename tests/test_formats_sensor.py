@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dataflows.formats import encode
 from dataflows.formats.base import Reason
 from dataflows.formats.plausible import NULL_ISLAND
+from dataflows.formats.sensor import MOST_DEVICES
 from detectors.model import Surface
 from tests.wire import CONTEXT, TIME, decode, vectors
 
@@ -44,6 +45,7 @@ def test_a_traffic_sensor() -> None:
     values = [seen[name] for name in ("heading", "interval", "speed", "volume", "occupancy")]
     assert values == pytest.approx([74.0, 30.0, 20.0, 1200.0, 0.11], rel=1e-6)
     assert np.isnan(seen["friction"])
+    assert row(feature(lambda properties: properties.update(heading_deg=360)))["heading"] == 0
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,11 @@ def test_a_feed_with_other_devices_and_a_bad_one() -> None:
     assert [refusal.reason for refusal in result.refusals] == [Reason.NO_POSITION]
     assert result.recognised == {"other_device": 1, "faulty_device": 1, "empty_feed": 1}
     assert result.records == 6
+
+
+def test_a_feed_of_too_many_devices_is_one_refusal() -> None:
+    result = decode("sensor", b'{"type":"FeatureCollection","features":[' + b"1," * MOST_DEVICES + b"1]}")
+    assert [refusal.reason for refusal in result.refusals] == [Reason.TOO_LARGE]
 
 
 def test_road_weather() -> None:

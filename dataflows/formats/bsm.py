@@ -93,6 +93,5 @@ def rows(seen: list[tuple[int, int, Bsm]]) -> Rows:
         for column in ("lat", "lon", "speed", "heading", "accel"):
             place = Bsm._fields.index(column)
             table[column] = np.fromiter([bsm[place] for _, _, bsm in seen], np.float64, count)
-    table["heading"][table["heading"] == 360.0] = 0.0
     table["signs"] = np.fromiter([bsm.signs for _, _, bsm in seen], np.uint32, count)
     return table

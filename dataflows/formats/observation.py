@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from dataflows.formats.base import Context, Decoded
 from dataflows.formats.plausible import admit
-from dataflows.formats.text import UNREADABLE, refuse, too_large
+from dataflows.formats.text import UNREADABLE, Identity, Milliseconds, refuse, too_large
 from detectors.model import OBSERVATION, Rows, Sign
 
 LONGEST = 4_096  # bytes: an honest message has about 130
 
 Flag = Literal[0, 1]
-Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]  # what every JSON reader keeps exactly
 NAN = float("nan")
 
 
@@ -109,7 +107,6 @@ def _rows(seen: list[Observation], context: Context) -> Rows:
         rows["speed"] = np.fromiter([row.v for row in seen], np.float64, count)
         rows["heading"] = np.fromiter([row.hdg for row in seen], np.float64, count)
         rows["accel"] = np.fromiter([row.ax for row in seen], np.float64, count)
-    rows["heading"][rows["heading"] == 360.0] = 0.0
     rows["signs"] = np.fromiter([_signs[flags] for flags in map(_flags, seen)], np.uint32, count)
     return rows
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from dataflows.formats.text import Identity
+
 
 class Brakes(Struct, gc=False):
     """States by name: unavailable, off, on, engaged."""
@@ -37,7 +39,7 @@ class NamedBrakes(Brakes, gc=False, rename="camel"):
 
 
 class Core(Struct, gc=False, rename="camel"):
-    id: str
+    id: Identity
     sec_mark: int | None = None
     position: Place | None = None
     accel_set: Acceleration | None = None
@@ -66,7 +68,7 @@ class RawBrakes(Brakes, gc=False, rename="camel"):
 
 
 class RawCore(Struct, gc=False, rename="camel"):
-    id: str
+    id: Identity
     sec_mark: int = 65_535
     lat: int = 900_000_001
     lon: int = field(default=1_800_000_001, name="long")

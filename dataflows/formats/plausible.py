@@ -99,6 +99,8 @@ def _split(
     """The admissible rows and their messages; the first fault of each other row goes to `refusals`."""
     if not len(rows):
         return rows, of
+    if "heading" in (rows.dtype.names or ()):
+        rows["heading"][rows["heading"] == 360.0] = 0.0  # north has one name
     bad = np.zeros(len(rows), np.bool_)
     for mask, reason, detail in _faults(rows, arrivals[of], limits, needs_place, context):
         new = mask & ~bad

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from dataflows.formats.base import Context
+from dataflows.formats.text import Identity, Milliseconds
 from detectors.model import Surface
 
-Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]  # what every JSON reader keeps exactly
 NAN = float("nan")
 
 

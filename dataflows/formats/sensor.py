@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats import road_weather, wzdx
-from dataflows.formats.base import Context, Decoded, Refusal, RefusedError
+from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
 from dataflows.formats.plausible import admit
 from dataflows.formats.text import UNREADABLE, refuse, too_large
 from detectors.model import SENSOR
 
-LONGEST = 8 << 20  # bytes: a feed of some 10 000 devices
+LONGEST = 8 << 20  # bytes
+MOST_DEVICES = 20_000  # of one feed; each may be a refusal, and 8 MiB hold millions of broken ones
 Read = Callable[[bytes | msgspec.Raw, Context], tuple[float | int | None, ...] | str]
 """One record -> the fields of SENSOR in its order, None where missing; or the name of what is fine and carries no row."""
 
@@ -42,6 +43,11 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
             outline = _outline(message)
         except UNREADABLE as error:
             decoded.refusals.append(refuse(number, error))
+            continue
+        devices = len(outline.features or ())
+        if devices > MOST_DEVICES:
+            detail = f"the feed has {devices} devices; at most {MOST_DEVICES} are read from one message"
+            decoded.refusals.append(Refusal(number, Reason.TOO_LARGE, detail))
             continue
         for part, read in _parts(message, outline):
             try:

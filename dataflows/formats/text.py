@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from dataflows.formats.base import Reason, Refusal
+
+Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+"""A vehicle's or a device's name: bounded, for the last many are remembered to hash them quickly."""
+
+Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""A time as a number, within what every JSON reader keeps exactly."""
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bad JSON: syntax and shape, bytes that are not UTF-8, nesting that is too deep."""

@@ -6,6 +6,7 @@ from msgspec import Raw, Struct, json
 
 from dataflows.formats import moment
 from dataflows.formats.base import Context, Reason, RefusedError
+from dataflows.formats.text import Identity
 from detectors.model import Surface
 
 HEADINGS = {"northbound": 0.0, "eastbound": 90.0, "southbound": 180.0, "westbound": 270.0}
@@ -42,7 +43,7 @@ class Geometry(Struct, gc=False):
 
 
 class Feature(Struct, gc=False):
-    id: str
+    id: Identity
     properties: Properties
     geometry: Geometry | None = None
 
