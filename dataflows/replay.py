@@ -38,27 +38,26 @@ class FileSource(PollSource):
     def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> FilePartition:
         path, form = self._files[for_part]
         intake = Intake(str(path), 0, form, self._context, self._grid, self._settings.window)
-        return FilePartition(path, form, intake, self._settings.kafka.poll_messages, resume_state, self._progressed)
+        return FilePartition(messages(path, form), intake, self._settings.kafka.poll_messages, resume_state, self._progressed)
 
 
 class FilePartition(StatefulSourcePartition[Poll, Progress]):
-    """One file. Its offset is the number of messages read; at the end it says so once, and holds nobody back."""
+    """One recording. Its offset is the number of messages read; at the end it says so once, and holds nobody back."""
 
     def __init__(
         self,
-        path: Path,
-        form: Format,
+        recorded: Iterator[bytes],
         intake: Intake,
         batch: int,
-        resume: Progress | None,
-        progressed: Progressed | None,
+        resume: Progress | None = None,
+        progressed: Progressed | None = None,
     ) -> None:
+        self._messages = recorded
         self._intake = intake
         self._batch = batch
         self._progressed = progressed
         self._offset = 0
         self._ended = False
-        self._messages: Iterator[bytes] = messages(path, form)
         if resume is not None:
             intake.latest = resume.latest
             self._offset = sum(1 for _ in islice(self._messages, resume.offset))

@@ -168,6 +168,7 @@ class _Run:
             self._pane(start, start + length)
             start += length
             count += 1
+        self.minutes = self.state.census.update(self._own(self.tables["observations"]), limit)
         found = Counter(finding.kind for finding in self.findings)
         METRICS.detected(count, self.seconds, found)
 
@@ -187,8 +188,6 @@ class _Run:
             self.state.awake_until = end + QUIET
         for name in self.state.detectors:
             self._detect(name, frame)
-        own = self._own(frame.observations)
-        self.minutes.extend(self.state.census.update(start, own))
 
     def _detect(self, name: str, frame: Frame) -> None:
         """The one broad boundary: a detector that raises is counted, named, and starts afresh; the flow goes on."""
@@ -214,6 +213,7 @@ class _Run:
         return _with_cell(finding, cell) if self.window.panes.grid.owner(cell) == self.window.shard else None
 
     def _own(self, rows: Rows) -> Rows:
+        """Without the copies from over the border: those are counted where they belong."""
         if not len(rows):
             return rows
         cells, which = np.unique(rows["cell"], return_inverse=True)

@@ -45,16 +45,24 @@ class Census:
         self._held: list[Rows] = []
         self._count = 0
 
-    def update(self, start: int, rows: Rows) -> list[CellMinute]:
-        """Take one pane's own rows; `start` in ms. Answers with the minute before when a new one begins."""
-        minute = start - start % MINUTE
-        done = self._close() if minute != self._minute else []
-        self._minute = minute
-        if len(rows):
-            self._held.append(rows)
-            self._count += len(rows)
+    def update(self, rows: Rows, closed: int) -> list[CellMinute]:
+        """Take a shard's own rows, sorted by time, of the panes up to `closed` (ms); answer with the minutes that are over."""
+        done = []
+        first = int(rows["time"][0]) // MINUTE * MINUTE if len(rows) else closed
+        cuts = np.searchsorted(rows["time"], np.arange(first + MINUTE, closed, MINUTE))
+        for part in np.split(rows, cuts):
+            if not len(part):
+                continue
+            minute = int(part["time"][0]) // MINUTE * MINUTE
+            if minute != self._minute:
+                done += self._close()
+                self._minute = minute
+            self._held.append(part)
+            self._count += len(part)
             if self._count > COMPACT:
                 self._fold()
+        if closed >= self._minute + MINUTE:
+            done += self._close()
         return done
 
     def _fold(self) -> None:

@@ -1,0 +1,104 @@
+"""Made-up traffic that gives alerts of many kinds in a few minutes: seeded, in three formats, in the order of arrival.
+
+Not a judge of detectors (benchmarks.score is): it only has to make every path of the graph carry something.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from dataflows.formats import encode
+
+T0 = 1_741_073_400_000  # ms
+LAT, LON = 22.40, 113.90
+METRE = 1 / 111_195  # degrees of latitude
+ROADS = 6  # northbound, 6 km apart, so that several shards have some
+LENGTH = 9000.0  # m
+
+
+def files(folder: Path, seconds: int = 420, seed: int = 1) -> list[tuple[str, str]]:
+    """Write five recordings, (path, format name) each: V2X in three partitions, EVs, roadside sensors."""
+    dice = random.Random(seed)
+    arrivals: dict[str, list[tuple[int, bytes]]] = {}
+    for partition, arrival, message in _messages(seconds, dice):
+        arrivals.setdefault(partition, []).append((arrival, message))
+    made = []
+    for partition, found in sorted(arrivals.items()):
+        form = {"e": "gbt32960", "s": "sensor"}.get(partition[0], "observation")
+        path = folder / f"{partition}.{'hex' if form == 'gbt32960' else 'jsonl'}"
+        found.sort()
+        path.write_bytes(b"".join((m.hex().encode() if form == "gbt32960" else m) + b"\n" for _, m in found))
+        made.append((str(path), form))
+    return made
+
+
+def _messages(seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
+    for vehicle in range(90):
+        yield from _drive(vehicle, seconds, dice)
+    for vehicle in range(12):
+        yield from _charge(vehicle, seconds, dice)
+    for station in range(4):
+        for at in range(30, seconds, 30):
+            time = T0 + at * 1000
+            fog = 80.0 if station == 1 and at >= 120 else 9000.0
+            message = encode.road_weather(time=time, id=f"weather-{station}", lat=LAT + 0.02 * station, lon=LON, visibility=fog)
+            yield "s0", time + 400, message
+
+
+def _drive(vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
+    """1 Hz up one road at 20 m/s and more; one vehicle in nine ends in a crash with its airbag out, and stands."""
+    road, speed, where = vehicle % ROADS, dice.uniform(20, 30), dice.uniform(0, LENGTH)
+    crash = dice.randrange(60, seconds) if vehicle % 9 == 0 else None
+    name = f"{dice.getrandbits(32):08x}"
+    for at in range(seconds):
+        standing = crash is not None and at >= crash
+        accel = -8.0 if crash is not None and 0 <= at - crash < 2 else dice.gauss(0, 0.4)
+        where += 0 if standing else speed
+        if where > LENGTH:
+            where, name = 0.0, f"{dice.getrandbits(32):08x}"
+        time = T0 + at * 1000 + dice.randrange(1000)
+        arrival = time + 30 + int(dice.expovariate(1 / 300))
+        fields: dict[str, object] = {
+            "id": name,
+            "ts": time,
+            "rx": arrival,
+            "lat": round(LAT + where * METRE, 6),
+            "lon": round(LON + 0.06 * road, 6),
+            "v": 0.0 if standing else round(speed, 2),
+            "hdg": 0.5,
+            "ax": round(accel, 2),
+        }
+        fields |= {"ev": 1} if accel < -3.92 else {}
+        fields |= {"ab": 1} if standing and crash is not None and at - crash < 30 else {}
+        fields |= {"abs": 1} if dice.random() < 0.0004 else {}
+        if dice.random() < 0.003:
+            fields["lat"] = 91.0  # refused
+        yield f"v{vehicle % 3}", arrival, json.dumps(fields).encode()
+
+
+def _charge(vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
+    """An EV every 10 s; one in four reports a battery that is too hot for a while."""
+    for at in range(vehicle % 10, seconds, 10):
+        time = T0 + at * 1000
+        hot = vehicle % 4 == 0 and 150 < at < 200
+        cells = [round(3.3 + dice.uniform(0, 0.01), 3) for _ in range(24)]
+        message = encode.gbt32960_realtime(
+            time=time,
+            vin=f"LTESTVEHICLE{vehicle:05d}",
+            lat=LAT + 0.03 * (vehicle % 3),
+            lon=LON + 0.06 * (vehicle % ROADS),
+            speed=0.0,
+            mileage=1000.0,
+            soc=0.6,
+            voltage=80.0,
+            current=0.0,
+            insulation=5e6,
+            cells=cells,
+            temperatures=[66.0 if hot else 28.0, 27.0],
+            alarms=1 << 1 if hot else 0,
+            alarm_level=3 if hot else 0,
+        )
+        yield "e0", time + 500, message
