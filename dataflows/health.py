@@ -16,6 +16,7 @@ from typing import Self
 from dataflows.metrics import CONTENT_TYPE, METRICS, Metrics
 
 HEARTBEAT_LIMIT = 60.0  # s: a snapshot of 50 000 keys was seen to stop the world for 13 s; four times that is a hang
+START_LIMIT = 600.0  # s until the first poll: reading a large recovery store back takes longer than a pause
 
 
 class ServingError(Exception):
@@ -34,17 +35,27 @@ class Health:
     ()
     """
 
-    def __init__(self, limit: float = HEARTBEAT_LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limit: float = HEARTBEAT_LIMIT,
+        clock: Callable[[], float] = time.monotonic,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.limit = limit  # s
         self._clock = clock
+        self._metrics = metrics  # hears of the pauses between beats
         self._beat = clock()  # the start counts as a sign of life
+        self._begun = False
         self._partitions = 0
         self._broker: str | None = "it has not been asked yet"
         self._stopping = False
 
     def beat(self) -> None:
         """A sign of life: to be called at every poll, be it empty."""
-        self._beat = self._clock()
+        now = self._clock()
+        if self._begun and self._metrics is not None:
+            self._metrics.paused(now - self._beat)
+        self._beat, self._begun = now, True
 
     def age(self) -> float:
         """Seconds since the last sign of life."""
@@ -68,10 +79,11 @@ class Health:
 
     def dead(self) -> tuple[str, ...]:
         """Why the worker is to be restarted, in sentences; empty while it lives."""
-        if (age := self.age()) <= self.limit:
+        age, limit = self.age(), self.limit if self._begun else max(self.limit, START_LIMIT)
+        if age <= limit:
             return ()
         return (
-            f"The flow has not polled for {age:.0f} s, and {self.limit:.0f} s is the limit: "
+            f"The flow has not polled for {age:.0f} s, and {limit:.0f} s is the limit: "
             "restart the worker, it resumes from its last snapshot.",
         )
 
@@ -90,7 +102,7 @@ class Health:
         return not self.unready()
 
 
-HEALTH = Health()
+HEALTH = Health(metrics=METRICS)
 """The worker's own; a test makes its own instance."""
 
 
@@ -203,5 +215,5 @@ def _pages(health: Health, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
     return Pages
 
 
-HEALTH = Health()
+HEALTH = Health(metrics=METRICS)
 """The worker's own; a test makes its own instance."""

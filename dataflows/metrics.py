@@ -36,7 +36,6 @@ class Metrics:
         self.registry = registry if registry is not None else CollectorRegistry()
         self._clock = clock  # seconds since the epoch
         self._whole = threading.Lock()  # received = accepted + late + refused on every page, be it made in mid-poll
-        self._polled_at: dict[tuple[str, int], float] = {}
         self._watermarks: dict[tuple[str, int], float] = {}  # seconds since the epoch; the idle ones are not in it
         self._open: dict[str, dict[tuple[str, str], int]] = {}
         self._state: dict[str, dict[str, int]] = {}
@@ -111,17 +110,12 @@ class Metrics:
         refused: Mapping[str, int],
         recognised: int = 0,
     ) -> None:
-        """One poll of one partition, be it empty. `size` is bytes, `seconds` decoding; from `received` on, records.
+        """One poll that brought something. `size` is bytes, `seconds` decoding; from `received` on, records.
 
         `accepted` includes the `recognised`; that received = accepted + late + refused is the caller's to get right.
         """
-        now, key = self._clock(), (topic, partition)
         with self._whole:
-            self._histograms["poll_pause_seconds"].observe(max(0.0, now - self._polled_at.get(key, now)))
-            self._polled_at[key] = now
             self._histograms["poll_messages"].observe(messages)
-            if not messages:
-                return
             self._add("received_messages_total", messages, topic)
             self._add("received_bytes_total", size, topic)
             self._add("received_records_total", received, topic)
@@ -132,13 +126,21 @@ class Metrics:
                 self._add("refused_records_total", count, topic, reason)
             self._histograms["decode_seconds"].labels(format).observe(seconds)
 
+    def paused(self, seconds: float) -> None:
+        """The time between two polls of this worker, of whichever partitions: long ones are when the flow stood."""
+        self._histograms["poll_pause_seconds"].observe(max(0.0, seconds))
+
     def watermark(self, topic: str, partition: int, time_ms: int, *, idle: bool = False) -> None:
-        """The partition's watermark is at `time_ms` since the epoch; `idle`: it is silent and holds nobody back."""
+        """The partition's watermark is at `time_ms` since the epoch; `idle`: it is silent and holds nobody back.
+
+        0 or less: nothing has come yet, so there is no watermark to show.
+        """
         at, labels = time_ms / 1000, (topic, str(partition))
-        self._set("watermark_timestamp_seconds", at, *labels)
-        self._gauges["watermark_age_seconds"].labels(*labels).set_function(lambda: self._clock() - at)
         self._set("partition_idle", idle, *labels)
-        if idle:
+        if at > 0:
+            self._set("watermark_timestamp_seconds", at, *labels)
+            self._gauges["watermark_age_seconds"].labels(*labels).set_function(lambda: self._clock() - at)
+        if idle or at <= 0:
             self._watermarks.pop((topic, partition), None)
         else:
             self._watermarks[topic, partition] = at
@@ -153,7 +155,6 @@ class Metrics:
 
     def left(self, topic: str, partition: int) -> None:
         """The partition is no longer read here: its gauges go, for they would stand still for ever."""
-        self._polled_at.pop((topic, partition), None)
         self._watermarks.pop((topic, partition), None)
         for metric in CATALOGUE:
             if "partition" in metric.labels:

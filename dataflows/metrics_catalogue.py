@@ -12,7 +12,7 @@ REASONS = tuple(reason.value for reason in Reason)
 STATUSES = ("opened", "updated", "cleared")
 SEVERITIES = ("Extreme", "Severe", "Moderate", "Minor")  # CAP 1.2, section 3.2.2; "Unknown" is never said
 
-BATCH = (0, 1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # messages
+BATCH = (1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # messages
 SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)  # s: decoding a poll
 LONG = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)  # s: an alert a minute late is no alert
 
@@ -89,10 +89,10 @@ CATALOGUE = (
            "End of the last pane that all shards reported to the incident step, in seconds since the epoch.",
            "Standing still while watermarks move: a worker of the cluster hangs; restart them together."),
     Metric(PACE, "histogram", "poll_messages", (),
-           "Messages a poll.",
-           "Always at the limit: the worker is behind. Mostly 0: it has time to spare.", BATCH),
+           "Messages a poll, of those that brought any.",
+           "Always at the limit: the worker is behind.", BATCH),
     Metric(PACE, "histogram", "poll_pause_seconds", (),
-           "Time from one poll of a partition to its next.",
+           "Time from one poll of the worker to its next, of whichever partitions.",
            "Seconds: something stops the flow; compare snapshot and detector seconds, and the recovery disk.", LONG),
     Metric(PACE, "histogram", "decode_seconds", ("format",),
            "Decoding of one poll.",

@@ -35,6 +35,7 @@ class PretendWorker:
         """One second of traffic up to `now`, in seconds since the epoch: a few of everything, and some trouble."""
         say, draw = self._metrics, self._random
         self._health.beat()
+        say.paused(draw.uniform(0.001, 0.05))
         for topic, form in INPUTS.items():
             for partition in range(2):
                 self._poll(topic, partition, form, now)

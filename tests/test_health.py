@@ -48,7 +48,15 @@ def ask(server: Server, path: str, method: str = "GET") -> tuple[int, str, bytes
         return error.code, error.headers["Content-Type"], error.read()
 
 
+def test_the_start_may_take_longer_than_a_pause(health: Health, clock: Clock) -> None:
+    clock.now += 600
+    assert health.dead() == ()
+    clock.now += 1
+    assert "601 s" in health.dead()[0]
+
+
 def test_a_beat_keeps_it_alive(health: Health, clock: Clock) -> None:
+    health.beat()
     clock.now += 60
     assert health.dead() == ()
     clock.now += 1
@@ -72,6 +80,7 @@ def test_it_is_ready_once_the_broker_answers_and_partitions_are_assigned(health:
 
 @pytest.mark.parametrize("trouble", ["broker", "partitions", "stopping", "dead"])
 def test_each_trouble_alone_makes_it_unready(health: Health, clock: Clock, trouble: str) -> None:
+    health.beat()
     health.broker(True)
     health.assigned(3)
     if trouble == "broker":
@@ -89,6 +98,7 @@ def test_each_trouble_alone_makes_it_unready(health: Health, clock: Clock, troub
 
 
 def test_the_pages(server: Server, health: Health, clock: Clock) -> None:
+    health.beat()
     assert ask(server, "/livez") == (200, "application/json", b'{"ok": true, "problems": []}\n')
     status, _, body = ask(server, "/readyz?verbose")
     assert status == 503
@@ -114,7 +124,10 @@ def test_the_metrics_page_says_what_health_says(server: Server, health: Health, 
 
 
 def test_head_gives_the_headers_alone(server: Server) -> None:
-    assert ask(server, "/metrics", "HEAD") == (200, CONTENT_TYPE, b"")
+    assert ask(server, "/metrics", "HEAD")[:2] == (200, CONTENT_TYPE)
+    with socket.create_connection((server.host, server.port), timeout=10) as raw:  # for urllib drops a body by itself
+        raw.sendall(b"HEAD /metrics HTTP/1.0\r\n\r\n")
+        assert raw.makefile("rb").read().endswith(b"\r\n\r\n")
 
 
 def test_nothing_is_told_about_the_machinery_behind(server: Server) -> None:

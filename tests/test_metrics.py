@@ -228,16 +228,24 @@ def test_a_partition_that_left_leaves_no_gauge_behind() -> None:
     assert metrics.value("oldest_watermark_age_seconds") == 0
 
 
-def test_pauses_are_measured_per_partition_and_never_negative() -> None:
+def test_pauses_between_beats_are_told_from_the_first_beat_on() -> None:
     clock = Clock()
-    metrics = Metrics(clock=clock)
-    for step in (0.0, 3.0, -2.0):  # the last: the clock was set back
+    metrics = Metrics()
+    health = Health(clock=clock, metrics=metrics)
+    for step in (40.0, 3.0, 0.5):  # the first: reading the recovery store back
         clock.now += step
-        poll(metrics, "v2x.observations", 0, 0, {})
-    poll(metrics, "ev.gbt32960", 0, 0, {})
-    assert metrics.value("poll_pause_seconds_sum") == 3
-    assert metrics.value("poll_pause_seconds_count") == 4
-    assert metrics.value("received_messages_total", topic="v2x.observations") == 0
+        health.beat()
+    assert metrics.value("poll_pause_seconds_count") == 2
+    assert metrics.value("poll_pause_seconds_sum") == 3.5
+
+
+def test_a_partition_that_has_brought_nothing_has_no_watermark() -> None:
+    metrics = Metrics(clock=Clock(1000.0))
+    metrics.watermark("a", 0, 0, idle=True)
+    metrics.watermark("a", 1, -(2**62))
+    assert not [name for name, _ in samples(metrics) if name.startswith("roadwatch_watermark")]
+    assert metrics.value("oldest_watermark_age_seconds") == 0
+    assert metrics.value("partition_idle", topic="a", partition="0") == 1
 
 
 # -- sums over areas and shards --------------------------------------------------------------------------------------------
