@@ -1,4 +1,4 @@
-"""Eight numbers that a battery reading is judged by, each made so that a sound pack gives much the same whatever it is doing."""
+"""Eight numbers that a battery reading is judged by, made so that a sound pack gives much the same whatever it does."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 GAP = 300.0  # s: after a longer silence nothing is compared with the reading before
-REST = 5.0  # A: under it the drop over a cell's resistance (about 1 milliohm) is a few millivolts
+REST = 15.0  # A: under it the drop over the differences between cells' resistances (0.1 to 0.4 milliohm) is lost in rounding
+BLEED = 600.0  # s: bleeding resistors pull a measured cell down for minutes and let go again; a bad cell stays bad
 VOLT_FLOOR = 0.004  # V: added to the spread; cells are told apart to a few millivolts at best
 FAST, SLOW = 60.0, 180.0  # s: a temperature comes in whole degrees; the two means make a slope of the steps
 HEAT_TAU = 120.0  # s: between the two, so that heat and slope lag alike
 HEAT_PRIOR, HEAT_WEIGHT = 0.28, 5.0  # C/min per (100 A)2: 1.1 milliohm and 2.4 kJ/K a cell, as strong as 5 readings at 100 A
+WORK_TAU = 1200.0  # s: how long the warmth of a charge lingers
+UNEVEN = 0.25  # share of a warming that shows as a difference between modules
+STEP_RATE = 0.2  # C/min: slope that a single step of one degree looks like
 HEAT_DOUBT = 0.5  # the explained rise may be wrong by half: pumps come on, cells age
 KEEP = 0.999  # forgetting of the sums per reading: about three hours of readings each 10 s
-CHARGE_TAU = 600.0  # s: how long a step in the state of charge is remembered against the coulomb count
+CHARGE_TAU = 1200.0  # s: how long a step in the state of charge is remembered against the coulomb count
 CAPACITY, CAPACITY_WEIGHT = 150.0, 30.0  # Ah as first guess, as strong as 30 readings at 1 Ah
 SOC_STEP = 0.01  # the state of charge comes in whole percent
 FULL_SOC = 0.90  # above it, charging, the car sets its state of charge anew, by up to several percent
-MOVED = 10.0  # A: a change of current that must show in the voltages
+MOVED = 6.0  # A: a change of current that must show in the voltages
 MOVED_SHARE = 0.01  # of the pack voltage: a change that must come with one of current
 NMC_LEVEL = 3.42  # V: mean cell voltage; iron phosphate rests below, the nickel and manganese chemistries above
 LEVEL_RATE = 0.01
@@ -32,8 +36,8 @@ LEVEL_RATE = 0.01
 SPREAD_REST, SPREAD_LOADED, DIFFERENCE, RISE, INSULATION, DRIFT, STANDSTILL, STUCK = range(N)
 TWO_SIDED = np.array([name in ("charge_drift", "standstill_current") for name in CHANNELS])
 
-LOADS = np.array([REST, 20.0, 50.0, 100.0, 180.0])  # A: bins of the expected spread
-CHARGES = np.array([0.08, 0.15, 0.3, 0.6, 0.85, 0.95])  # state of charge: bins of the expected spread
+LOADS = np.array([5.0, REST, 25.0, 40.0, 60.0, 85.0, 120.0, 180.0, 260.0])  # A: bins of the expected spread
+CHARGES = np.array([0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 0.88, 0.94, 0.98])  # state of charge: bins of the expected spread
 BINS = 2 * (len(LOADS) + 1) * (len(CHARGES) + 1)
 
 
@@ -45,42 +49,44 @@ def spread_bin(current: Floats, soc: Floats, level: Floats) -> Ints:
     return np.asarray((nickel * (len(LOADS) + 1) + load) * (len(CHARGES) + 1) + charge)
 
 
-def spread_prior() -> Floats:
-    """(BINS,) log of the spread that is expected before the fleet has taught better.
+def spread_prior() -> tuple[Floats, Floats]:
+    """(BINS,) log of the spread that is expected before the fleet has taught better, and (BINS,) its doubt, 1 where usual.
 
     8 mV of imbalance, three times that where the voltage curve is steep, and 0.2 milliohm between the extreme cells.
     """
-    load = np.array([1.0, 12.0, 35.0, 75.0, 140.0, 250.0])
-    steep = np.array([3.0, 2.0, 1.3, 1.0, 1.0, 1.3, 2.0])
+    load = np.array([2.0, 10.0, 20.0, 32.0, 50.0, 72.0, 100.0, 150.0, 220.0, 320.0])
+    steep = np.array([3.0, 2.0, 1.5, 1.2, 1.0, 1.0, 1.2, 1.5, 2.0, 3.0])
     volts = np.hypot(0.008 * steep[None, :], 0.2e-3 * load[:, None])
-    return np.tile(np.log(volts + VOLT_FLOOR).ravel(), 2)
+    doubt = np.broadcast_to(np.sqrt(steep)[None, :], volts.shape)
+    return np.tile(np.log(volts + VOLT_FLOOR).ravel(), 2), np.tile(doubt.ravel(), 2)
 
 
-def measure(rows: Rows, car: Rows, seconds: Floats, expected: Floats, heat: float) -> tuple[Floats, Ints]:
-    """(n, 8) channels of READING rows, NaN where one does not apply, and the (n,) bins of spread they were read against.
+def measure(rows: Rows, car: Rows, seconds: Floats, expected: Floats) -> tuple[Floats, Floats, Ints]:
+    """(n, 8) channels of READING rows, NaN where one does not apply; by how much each is less certain than usual; and the
+    (n,) bins of spread they were read against.
 
     `car` is the rows' VEHICLE state, one row a vehicle, and is moved on to this reading; `seconds` since the reading before
-    (more than GAP for a first one); `expected` the (BINS,) log spreads and `heat` the fleet's C/min per (100 A)2.
+    (more than GAP for a first one); `expected` the (BINS,) log spreads.
     """
     x = np.full((len(rows), N), np.nan)
+    noise = np.ones((len(rows), N))
     broken = seconds > GAP
     with np.errstate(invalid="ignore", divide="ignore"):
-        bins = _spread(x, rows, car, expected)
-        x[:, DIFFERENCE] = rows["temperature_max"] - rows["temperature_min"]
-        _rise(x, rows, car, seconds, broken, heat)
+        bins = _spread(x, rows, car, seconds, expected)
+        _heat(x, noise, rows, car, seconds, broken)
         x[:, INSULATION] = -np.log(np.where(rows["insulation"] > 0.0, rows["insulation"], np.nan))
-        _drift(x, rows, car, seconds, broken)
+        _drift(x, noise, rows, car, seconds, broken)
         halted = (rows["speed"] == 0) & (car["speed"] == 0) & (rows["state"] == 1) & (rows["charging"] != 1) & ~broken
         x[halted, STANDSTILL] = rows["current"][halted]
         _stuck(x, rows, car, broken)
-    for name, of in (("speed", "speed"), ("soc", "soc"), ("voltage", "voltage"), ("current", "current")):
-        car[name] = rows[of]
+    for name in ("speed", "soc", "voltage", "current"):
+        car[name] = rows[name]
     car["cell_max"], car["cell_min"] = rows["cell_voltage_max"], rows["cell_voltage_min"]
     car["hottest"] = rows["temperature_max"]
-    return x, bins
+    return x, noise, bins
 
 
-def _spread(x: Floats, rows: Rows, car: Rows, expected: Floats) -> Ints:
+def _spread(x: Floats, rows: Rows, car: Rows, seconds: Floats, expected: Floats) -> Ints:
     highest, lowest = rows["cell_voltage_max"].astype(np.float64), rows["cell_voltage_min"].astype(np.float64)
     middle = (highest + lowest) / 2.0
     known = ~np.isnan(middle)
@@ -88,7 +94,11 @@ def _spread(x: Floats, rows: Rows, car: Rows, expected: Floats) -> Ints:
     car["level"] = np.where(known, level, car["level"])
     current = rows["current"].astype(np.float64)
     bins = spread_bin(current, rows["soc"].astype(np.float64), car["level"].astype(np.float64))
-    spread = np.log(np.maximum(highest - lowest, 0.0) + VOLT_FLOOR) - expected[bins]
+    apart = np.maximum(highest - lowest, 0.0)
+    lasting = np.where((rows["charging"] == 1) & (apart > car["spread"]), 1.0 - np.exp(-seconds / BLEED), 1.0)
+    held = np.where(np.isnan(car["spread"]), apart, car["spread"] + lasting * (apart - car["spread"]))
+    car["spread"] = np.where(known, held, car["spread"])
+    spread = np.where(known, np.log(held + VOLT_FLOOR) - expected[bins], np.nan)
     rest = np.abs(current) < REST
     x[rest, SPREAD_REST] = spread[rest]
     loaded = np.abs(current) >= REST
@@ -96,7 +106,7 @@ def _spread(x: Floats, rows: Rows, car: Rows, expected: Floats) -> Ints:
     return bins
 
 
-def _rise(x: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags, heat: float) -> None:
+def _heat(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> None:
     hot = rows["temperature_max"].astype(np.float64)
     known = ~np.isnan(hot)
     restart = (broken | np.isnan(car["warm_fast"])) & known
@@ -104,18 +114,22 @@ def _rise(x: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags, heat
         moved = car[name] + (1.0 - np.exp(-seconds / tau)) * (hot - car[name])
         car[name] = np.where(restart, hot, np.where(known, moved, car[name]))
     square = np.square(rows["current"].astype(np.float64) / 100.0)
-    mean = car["square"] + (1.0 - np.exp(-seconds / HEAT_TAU)) * (square - car["square"])
-    car["square"] = np.where(np.isnan(square), car["square"], np.where(broken, square, mean))
+    for name, tau, anew in (("square", HEAT_TAU, square), ("work", WORK_TAU, 0.0 * square)):
+        moved = car[name] + (1.0 - np.exp(-seconds / tau)) * (square - car[name])
+        car[name] = np.where(np.isnan(square), car[name], np.where(broken, anew, moved))
     rise = 60.0 * (car["warm_fast"] - car["warm_slow"]).astype(np.float64) / (SLOW - FAST)
     q = car["square"].astype(np.float64)
-    own = np.clip((car["heat_xy"] + HEAT_WEIGHT * heat) / (car["heat_xx"] + HEAT_WEIGHT), 0.0, 2.0)
-    x[:, RISE] = np.where(known & ~restart, (rise - own * q) / (1.0 + HEAT_DOUBT * heat * q / 0.2), np.nan)
-    learn = known & ~restart & (np.abs(x[:, RISE]) < 0.5)
+    own = np.clip((car["heat_xy"] + HEAT_WEIGHT * HEAT_PRIOR) / (car["heat_xx"] + HEAT_WEIGHT), 0.02, 2.0)
+    x[:, RISE] = np.where(known & ~restart, rise - own * q, np.nan)
+    noise[:, RISE] = 1.0 + HEAT_DOUBT * own * q / STEP_RATE
+    x[:, DIFFERENCE] = hot - rows["temperature_min"]
+    noise[:, DIFFERENCE] = 1.0 + UNEVEN * own * car["work"] * WORK_TAU / 60.0
+    learn = known & ~restart & (np.abs(x[:, RISE]) < 0.5 * noise[:, RISE])
     car["heat_xy"] = np.where(learn, KEEP * car["heat_xy"] + rise * q, car["heat_xy"])
     car["heat_xx"] = np.where(learn, KEEP * car["heat_xx"] + q * q, car["heat_xx"])
 
 
-def _drift(x: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> None:
+def _drift(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> None:
     soc, current = rows["soc"].astype(np.float64), rows["current"].astype(np.float64)
     topping = (rows["charging"] == 1) & (soc > FULL_SOC)
     known = ~np.isnan(soc) & ~np.isnan(current) & ~np.isnan(car["soc"]) & ~np.isnan(car["current"])
@@ -127,9 +141,10 @@ def _drift(x: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> 
     prior = CAPACITY_WEIGHT
     slope = np.clip((car["charge_xy"] + prior / CAPACITY) / (car["charge_xx"] + prior), 1 / 800.0, 1 / 20.0)
     doubt = 0.05 + 0.6 * np.sqrt(prior / (prior + car["charge_xx"]))
-    off = (risen - slope * count) / (SOC_STEP + doubt * np.abs(slope * count))
+    off = (risen - slope * count) / SOC_STEP
     x[:, DRIFT] = np.where(usable, off, np.nan)
-    learn = usable & (np.abs(off) < 3.0)
+    noise[:, DRIFT] = 1.0 + doubt * np.abs(slope * count) / SOC_STEP
+    learn = usable & (np.abs(off) < 3.0 * noise[:, DRIFT])
     car["charge_xy"] = np.where(learn, KEEP * car["charge_xy"] + risen * count, car["charge_xy"])
     car["charge_xx"] = np.where(learn, KEEP * car["charge_xx"] + count * count, car["charge_xx"])
     car["count_in"], car["soc_in"] = count, risen
@@ -142,7 +157,7 @@ def _stuck(x: Floats, rows: Rows, car: Rows, broken: Flags) -> None:
         & (rows["cell_voltage_min"] == car["cell_min"])
     )
     current = rows["current"] == car["current"]
-    pushed = np.abs(rows["current"] - car["current"]) >= MOVED
+    pushed = (np.abs(rows["current"] - car["current"]) >= MOVED) | (np.abs(rows["soc"] - car["soc"]) >= 0.9 * SOC_STEP)
     swung = np.abs(rows["voltage"] - car["voltage"]) >= MOVED_SHARE * rows["voltage"]
     for name, same, moved in (("same_voltage", voltages, pushed), ("same_current", current, swung)):
         longer = np.minimum(car[name], 99) + moved

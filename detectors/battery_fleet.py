@@ -1,4 +1,4 @@
-"""What the fleet teaches: how channels spread within and between sound cars, what spread to expect, and how high sound cars peak."""
+"""What the fleet teaches: how channels vary within and between sound cars, what spread to expect, how high sound cars peak."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from river import stats
 
 from detectors.battery_channels import (
     BINS,
-    HEAT_PRIOR,
     SPREAD_LOADED,
     SPREAD_REST,
     TWO_SIDED,
@@ -28,17 +27,19 @@ CLIP = 12.0  # standard deviations: one broken reading then moves the smoothed v
 OWN_MEAN = 30.0  # readings after which a car's own mean weighs as much as the fleet's
 OWN_VARIANCE = 1000.0  # and its own variance; slow swings need hours to show
 BLOCK = 600_000  # ms: block of which the maximum is calibrated on
+YOUNG = 20.0  # readings that a variance is taken to rest on from the start
 QUANTILE = 0.99
 PRIOR_BLOCKS = 300.0  # weight of the prior peak, in blocks
 PRIOR_READINGS = 3000.0  # weight of the prior mean and variances, in readings
 MEMORY = 1_000_000.0  # readings after which the fleet forgets exponentially
 CALM = 2.0  # recent peak up to which a vehicle teaches the fleet
+SUSPICIOUS = 0.6  # of the scale: from here on a baseline learns at its slowest
 
 # Per channel:           rest   loaded difference rise insulation drift standstill stuck
 PRIOR_MEAN = np.array([0.0, 0.0, 1.5, 0.0, -16.0, 0.0, 5.0, 0.0])
-PRIOR_WITHIN = np.array([0.30, 0.35, 1.0, 0.12, 0.25, 1.0, 4.0, 0.4])  # standard deviation within a car
+PRIOR_WITHIN = np.array([0.25, 0.25, 1.0, 0.10, 0.25, 0.8, 4.0, 0.3])  # standard deviation within a car
 PRIOR_BETWEEN = np.array([0.5, 0.5, 1.5, 0.05, 1.2, 0.3, 6.0, 0.1])  # and between cars
-FLOOR = np.array([0.20, 0.25, 0.8, 0.10, 0.15, 0.8, 3.0, 0.35])  # what rounding and weather do to any car
+FLOOR = np.array([0.12, 0.12, 0.5, 0.07, 0.15, 0.5, 3.0, 0.25])  # what rounding and weather do to any car
 PRIOR_PEAK = np.array([4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0])  # of ten minutes, smoothed standard deviations
 PEAK_FLOOR = np.array([2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5])
 
@@ -59,22 +60,25 @@ class Fleet:
         self.within: Floats = PRIOR_WITHIN**2
         self.between: Floats = PRIOR_BETWEEN**2
         self.weight: Floats = np.full(N, PRIOR_READINGS)
-        self.expected: Floats = spread_prior()
+        self.expected, doubt = spread_prior()
+        self.doubt: Floats = doubt**2  # variance of a bin over the usual one
         self.expected_weight: Floats = np.full(BINS, 100.0)
-        self.heat = HEAT_PRIOR
         self.peaks = [stats.Quantile(QUANTILE) for _ in range(N)]
         self.blocks: Floats = np.zeros(N)
         self.scale: Floats = PRIOR_PEAK.copy()  # what a smoothed deviation is divided by
 
-    def judge(self, x: Floats, car: Rows) -> Floats:
-        """(n, 8) scores of channels x, NaN where x is; the vehicles' baselines and smoothed deviations are moved on."""
+    def judge(self, x: Floats, noise: Floats, car: Rows) -> Floats:
+        """(n, 8) scores of channels x, which are `noise` times as uncertain as usual; NaN where x is.
+
+        The vehicles' baselines and smoothed deviations are moved on.
+        """
         known = ~np.isnan(x)
         count, mean = car["count"].astype(np.float64), car["mean"].astype(np.float64)
         trust = count / (count + OWN_MEAN)
         centre = trust * mean + (1.0 - trust) * self.mean
         own = count / (count + OWN_VARIANCE)
         within = own * car["variance"] + (1.0 - own) * self.within
-        sigma = np.sqrt(np.maximum(within, FLOOR**2) + (1.0 - trust) * self.between)
+        sigma = noise * np.sqrt(np.maximum(within, FLOOR**2) + (1.0 - trust) * self.between)
         u = (np.where(known, x, centre) - centre) / sigma
         smooth = car["smooth"] + SMOOTH * (np.clip(u, -CLIP, CLIP) - car["smooth"])
         car["smooth"] = np.where(known, smooth, car["smooth"])
@@ -83,17 +87,16 @@ class Fleet:
 
         pulled = centre + sigma * np.clip(u, -WINSOR, WINSOR)
         now = count + known
-        calm = height < self.scale
-        rate = np.where(calm, np.maximum(RATE, 1.0 / np.maximum(now, 1.0)), RATE)
-        rate = np.where(known, rate, 0.0)
-        car["mean"] = np.where((count == 0) & known, pulled, mean + rate * (pulled - mean))
-        squared = np.square(pulled - centre)
+        calm = height < SUSPICIOUS * self.scale
+        past = np.where(calm | (count == 0), now, np.inf)  # a suspicious reading counts as one of many: it teaches slowest
+        car["mean"] = np.where(known, slow(mean, pulled, past), mean)
+        squared = np.square((pulled - centre) / noise)
         variance = np.where(count == 0, self.within, car["variance"])
-        car["variance"] = variance + np.minimum(rate, 0.05) * (squared - variance)
+        car["variance"] = np.where(known, slow(variance, squared, np.maximum(past, YOUNG)), variance)
         car["count"] = now
         return np.where(known, height / self.scale, np.nan)
 
-    def learn(self, x: Floats, bins: Ints, car: Rows) -> None:
+    def learn(self, x: Floats, noise: Floats, bins: Ints, car: Rows) -> None:
         """Take the readings x (n, 8) of calm vehicles into what is expected of everybody."""
         ripe = car["count"] > OWN_MEAN
         use = ~np.isnan(x) & ripe
@@ -101,7 +104,7 @@ class Fleet:
         if not m.any():
             return
         mean = car["mean"].astype(np.float64)
-        sigma = np.sqrt(np.maximum(self.within, FLOOR**2))
+        sigma = noise * np.sqrt(np.maximum(self.within, FLOOR**2))
         residual = np.clip(np.where(use, x - mean, 0.0), -WINSOR * sigma, WINSOR * sigma)
         apart = np.where(use, mean - self.mean, 0.0)
         wide = WINSOR * np.sqrt(self.within + self.between)
@@ -109,7 +112,7 @@ class Fleet:
         total = np.minimum(self.weight + m, MEMORY)
         share = m / total
         per = np.maximum(m, 1.0)
-        self.within += share * ((residual**2).sum(axis=0) / per - self.within)
+        self.within += share * (((residual / noise) ** 2).sum(axis=0) / per - self.within)
         self.between += share * ((apart**2).sum(axis=0) / per - self.between)
         self.mean += share * (apart.sum(axis=0) / per)
         self.weight = total
@@ -120,7 +123,11 @@ class Fleet:
         off = (residual[:, SPREAD_REST] + residual[:, SPREAD_LOADED])[either]  # one of the two is 0
         seen = np.bincount(bins[either], minlength=BINS).astype(np.float64)
         self.expected_weight = np.minimum(self.expected_weight + seen, MEMORY)
-        self.expected = self.expected + np.bincount(bins[either], off, minlength=BINS) / self.expected_weight
+        here = bins[either]
+        self.expected = self.expected + np.bincount(here, off, minlength=BINS) / self.expected_weight
+        usual = (self.within[SPREAD_REST] + self.within[SPREAD_LOADED]) / 2.0
+        wide = np.bincount(here, off * off / usual - self.doubt[here], minlength=BINS)
+        self.doubt = self.doubt + wide / self.expected_weight
 
     def calibrate(self, peaks: Floats) -> None:
         """Feed the (m, 8) peaks of finished blocks of calm vehicles; -inf where a channel had nothing to judge."""

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from detectors.model import Rows
 
-Bits = NDArray[np.uint32]
 Flags = NDArray[np.bool_]
 
 # Alarm bits of GB/T 32960.3 that say by themselves that a battery is dangerous.
@@ -22,6 +21,8 @@ THERMAL = OVER_TEMPERATURE | THERMAL_EVENT
 # Bits that explain a high alarm level without the battery being in danger: state of charge low (empty, not broken), DC-DC
 # temperature and state, brake, motor controller and motor temperature.
 HARMLESS = 1 << 4 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 17
+HARMLESS_MASK = 0xFFFFFFFF & ~HARMLESS
+INVALID = 0xFFFFFFFF  # all ones: the field was not filled in
 GRAVE = 3  # highest alarm level of the 2016 edition: stop at once, call for help
 THERMAL_LEVEL = 4  # 2025 edition: thermal event
 NOT_GIVEN = 255
@@ -39,26 +40,26 @@ OHM_PER_VOLT = 100.0  # GB 18384 and UN R100: least isolation resistance of a DC
 SOUND = 500.0  # ohm per volt: what the same standards ask of an AC system; insulation seen above it was measured, not a blank
 
 
-def reported(rows: Rows) -> tuple[Bits, Flags]:
-    """(n,) dangerous alarm bits of READING rows, with OVERCHARGE upwards as sent, and whether each row is alarming at all."""
+def alarming(rows: Rows) -> Flags:
+    """(n,) READING rows in which the car reports a dangerous battery by alarm bit or by alarm level."""
     alarms, level = rows["alarms"], rows["alarm_level"]
-    given = level != NOT_GIVEN
-    unexplained = (alarms == 0) | ((alarms & ~np.uint32(HARMLESS)) != 0)
-    grave = given & (level == GRAVE) & unexplained
-    fire = given & (level == THERMAL_LEVEL)
-    return alarms & np.uint32(DANGEROUS), ((alarms & np.uint32(DANGEROUS)) != 0) | grave | fire
+    valid = alarms != INVALID
+    dangerous = valid & ((alarms & np.uint32(DANGEROUS)) != 0)
+    unexplained = (alarms == 0) | (valid & ((alarms & np.uint32(HARMLESS_MASK)) != 0))
+    return np.asarray(dangerous | ((level == GRAVE) & unexplained) | (level == THERMAL_LEVEL), np.bool_)
 
 
 def thermal(rows: Rows) -> Flags:
     """Rows whose alarm is one of heat."""
-    return ((rows["alarms"] & np.uint32(THERMAL)) != 0) | (rows["alarm_level"] == THERMAL_LEVEL)
+    bits = ((rows["alarms"] & np.uint32(THERMAL)) != 0) & (rows["alarms"] != INVALID)
+    return np.asarray(bits | (rows["alarm_level"] == THERMAL_LEVEL), np.bool_)
 
 
 def passed(rows: Rows, car: Rows, seconds: NDArray[np.float64]) -> NDArray[np.uint8]:
     """(n,) physical limits that each reading passes; a missing value passes none.
 
-    `car` is the VEHICLE state before the reading, `seconds` the time since the reading before. One reading may be a broken byte:
-    it counts once the next one passes the same limit.
+    `car` is the VEHICLE state before the reading, `seconds` the time since the reading before. One reading may be a
+    broken byte: it counts once the next one passes the same limit.
     """
     hot = rows["temperature_max"]
     with np.errstate(invalid="ignore"):

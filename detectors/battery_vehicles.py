@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +15,7 @@ CHANNELS = (
     "spread_loaded",
     "temperature_difference",
     "temperature_rise",
-    "insulation",
+    "insulation_fall",
     "charge_drift",
     "standstill_current",
     "stuck",
@@ -37,6 +40,7 @@ VEHICLE = np.dtype(
         ("warm_fast", "f4"),  # degrees Celsius, highest temperature, two exponentially weighted means of it
         ("warm_slow", "f4"),
         ("square", "f4"),  # (100 A)2, exponentially weighted mean of the current squared
+        ("work", "f4"),  # (100 A)2, the same over a longer time
         ("heat_xy", "f4"),  # sums from which the heat per current squared follows
         ("heat_xx", "f4"),
         ("count_in", "f4"),  # A s counted into the battery lately, and by how much the state of charge rose meanwhile
@@ -44,6 +48,7 @@ VEHICLE = np.dtype(
         ("charge_xy", "f4"),  # sums from which the capacity follows
         ("charge_xx", "f4"),
         ("level", "f4"),  # V, mean cell voltage in the long run: tells the chemistry
+        ("spread", "f4"),  # V, the cells' spread without what comes and goes in minutes while charging
         ("same_voltage", "u1"),  # readings for which the voltages stood still though the current did not
         ("same_current", "u1"),  # and the other way round
         ("limits", "u1"),  # physical limits that the last reading passed
@@ -58,6 +63,24 @@ VEHICLE = np.dtype(
     ]
 )
 """State of one vehicle."""
+
+
+def at(rows: Rows, places: NDArray[Any]) -> Rows:
+    """Copies of the rows at places (indices or flags); whole rows are moved, which numpy would do field by field otherwise."""
+    moved: Rows = rows.view(f"V{rows.itemsize}")[places].view(rows.dtype)
+    return moved
+
+
+def put(rows: Rows, places: NDArray[Any], new: Rows) -> None:
+    """Write new rows at places."""
+    rows.view(f"V{rows.itemsize}")[places] = new.view(f"V{rows.itemsize}")
+
+
+def join(parts: Sequence[Rows]) -> Rows:
+    """Rows one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([p.view(f"V{p.itemsize}") for p in parts]).view(parts[0].dtype)
 
 
 class Vehicles:
@@ -97,7 +120,7 @@ class Vehicles:
             fresh["reporter"] = strangers
             for name in ("lat", "lon", "speed", "soc", "voltage", "current", "cell_max", "cell_min", "hottest"):
                 fresh[name] = np.nan
-            for name in ("warm_fast", "warm_slow", "level"):
+            for name in ("warm_fast", "warm_slow", "level", "spread"):
                 fresh[name] = np.nan
             self._index(np.arange(self.used, end, dtype=np.int32))
             self.used = end

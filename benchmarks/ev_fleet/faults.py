@@ -1,4 +1,4 @@
-"""What can go wrong with a pack here: nine kinds of fault, each with a vehicle, an onset and a ramp of severity."""
+"""What can go wrong with a pack here: eight kinds of fault, each with a vehicle, an onset and a ramp of severity."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ Drawn = dict[str, tuple[tuple[float, float], tuple[float, float]]]
 
 KINDS: Drawn = {
     # kind: range of the ramp in minutes, range of the final severity (unit in the comment)
-    "internal_short": ((10.0, 40.0), (10.0, 45.0)),  # A leaked inside one cell; the last hours of a short, not its months
-    "loose_connection": ((10.0, 40.0), (0.6e-3, 2.0e-3)),  # ohm of contact resistance in series with one cell
+    "internal_short": ((10.0, 40.0), (20.0, 60.0)),  # A leaked inside one cell; the last hours of a short, not its months
+    "loose_connection": ((10.0, 40.0), (1.0e-3, 3.0e-3)),  # ohm of contact resistance in series with one cell
     "thermal_precursor": ((2.0, 8.0), (1.0, 3.5)),  # C/min of self-heating of one module
-    "cooling_failure": ((1.0, 3.0), (0.02, 0.10)),  # share of the heat transfer that is left
     "insulation_loss": ((10.0, 45.0), (3.0, 5.5)),  # natural log of the factor by which the insulation falls
     "soc_fault": ((0.2, 0.2), (0.08, 0.25)),  # jump of the state of charge that is reported
-    "weak_cell": ((15.0, 45.0), (0.10, 0.25)),  # share of charge by which one cell runs ahead of the others
+    "weak_cell": ((15.0, 45.0), (0.15, 0.35)),  # share of charge by which one cell runs ahead of the others
     "current_offset": ((0.2, 5.0), (25.0, 80.0)),  # A added by the current sensor
     "stuck_voltage": ((0.2, 0.2), (1.0, 1.0)),  # cell voltages and pack voltage repeat for ever
 }

@@ -65,7 +65,7 @@ class Cars:
 
 
 def draw_cars(rng: np.random.Generator, seed: int, count: int) -> Cars:
-    """The cars of one seed; spreads as published for series cells (some percent in resistance, one in capacity), wider with age."""
+    """The cars of one seed; cells differ by some percent in resistance and one in capacity, more with age."""
     vins = tuple(vin(seed, k) for k in range(count))
     chemistry = rng.choice([NMC, LFP], count, p=[0.5, 0.5])
     capacity = np.where(chemistry == NMC, rng.uniform(110, 220, count), rng.uniform(110, 280, count))

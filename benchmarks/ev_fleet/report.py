@@ -1,4 +1,4 @@
-"""What a car's telemetry box makes of the state of its pack: rounded as GB/T 32960 rounds, with gaps, sensor faults and alarm bits."""
+"""What a car's telemetry box makes of its pack: rounded as GB/T 32960 rounds, with gaps, sensor faults and alarm bits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.ev_fleet.fleet import DRIVING, PARKED, ROUTE, SLOW_CHARGE, Float
 from detectors.model import READING, Rows
 
 if TYPE_CHECKING:
-    from benchmarks.ev_fleet.simulate import Packs
+    from benchmarks.ev_fleet.packs import Packs
 
 GAPS = ("soc", "insulation", "cell_voltage_max", "cell_voltage_min", "temperature_max", "temperature_min", "current", "lat")
 

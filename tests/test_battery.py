@@ -1,0 +1,297 @@
+"""The battery detector as a detector: alarms at once, limits twice, nothing said of blanks, the same whole or in parts."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.ev_fleet import Recording, simulate
+from benchmarks.score_battery import frames
+from detectors.battery import HOLD, BatteryHealth
+from detectors.battery_vehicles import FORGET, VEHICLE
+from detectors.model import OBSERVATION, READING, SENSOR, Detector, Finding, Frame, Rows
+
+T0 = 1_741_073_400_000
+SOUND = {
+    "lat": 22.55,
+    "lon": 114.1,
+    "speed": 12.0,
+    "mileage": 1000.0,
+    "soc": 0.6,
+    "voltage": 350.0,
+    "current": 20.0,
+    "insulation": 8e6,
+    "cell_voltage_max": 3.66,
+    "cell_voltage_min": 3.64,
+    "cell_voltage_mean": 3.65,
+    "temperature_max": 28.0,
+    "temperature_min": 26.0,
+    "motor_temperature": 50.0,
+    "state": 1,
+    "charging": 3,
+}
+FLOATS = [name for name in READING.names or () if READING[name].kind == "f"]
+
+
+def reading(seconds: float, reporter: int = 7, **said: float) -> Rows:
+    row = np.zeros(1, READING)
+    for name, value in {**SOUND, **said}.items():
+        row[name] = value
+    row["time"], row["reporter"] = T0 + int(seconds * 1000), reporter
+    return row
+
+
+def drive(detector: BatteryHealth, rows: Iterable[Rows], until: float | None = None) -> list[Finding]:
+    together = np.concatenate(list(rows))
+    end = None if until is None else T0 + int(until * 1000)
+    return [f for frame in frames(together, end=end) for f in detector.update(frame)]
+
+
+def tick(start: float, seconds: float = 1.0) -> Frame:
+    begin = T0 + int(start * 1000)
+    return Frame(begin, begin + int(seconds * 1000), np.empty(0, OBSERVATION), np.empty(0, SENSOR), np.empty(0, READING))
+
+
+@pytest.fixture(scope="module")
+def small() -> Recording:
+    return simulate(11, vehicles=30, hours=1.5, faults_per_kind=1)
+
+
+def test_it_is_a_detector() -> None:
+    assert isinstance(BatteryHealth(), Detector)
+    assert BatteryHealth().update(tick(0)) == []
+
+
+ALARMS = [
+    ("over-temperature", {"alarms": 1 << 1}, True),
+    ("cell over-voltage", {"alarms": 1 << 5}, False),
+    ("cell under-voltage", {"alarms": 1 << 6}, False),
+    ("insulation", {"alarms": 1 << 11, "alarm_level": 2}, False),
+    ("overcharge", {"alarms": 1 << 18}, False),
+    ("thermal event of the 2025 edition", {"alarms": 1 << 23, "alarm_level": 4}, True),
+    ("level 4 alone", {"alarm_level": 4}, True),
+    ("level 3 without a reason", {"alarm_level": 3}, False),
+    ("level 3 with inconsistent cells", {"alarm_level": 3, "alarms": 1 << 10}, False),
+]
+
+
+@pytest.mark.parametrize(("said", "heat"), [a[1:] for a in ALARMS], ids=[a[0] for a in ALARMS])
+def test_the_cars_own_alarm_speaks_at_once(said: dict[str, int], heat: bool) -> None:
+    (found,) = drive(BatteryHealth(), [reading(0.5, **said)])
+    assert found.kind == "battery_anomaly"
+    assert found.time == T0 + 1000
+    assert found.onset == T0 + 500
+    assert found.reporters == {7}
+    assert (found.lat, found.lon, found.radius) == (22.55, 114.1, 50.0)
+    assert math.isnan(found.heading)
+    evidence = dict(found.evidence)
+    assert evidence["hard_limit"] == 1.0
+    assert evidence["alarm_bits"] == said.get("alarms", 0)
+    assert ("thermal" in evidence) == heat
+    assert list(found.evidence) == sorted(found.evidence)
+
+
+HARMLESS = [
+    ("state of charge low", {"alarms": 1 << 4, "alarm_level": 1}),
+    ("state of charge low at level 3: empty", {"alarms": 1 << 4, "alarm_level": 3}),
+    ("brake at level 3: not the battery", {"alarms": 1 << 13, "alarm_level": 3}),
+    ("temperature difference, soft", {"alarms": 1 << 0, "alarm_level": 1}),
+    ("state of charge jump, soft", {"alarms": 1 << 8, "alarm_level": 1}),
+    ("level not given", {"alarm_level": 255}),
+    ("level abnormal", {"alarm_level": 254}),
+    ("flags not filled in", {"alarms": 0xFFFFFFFF, "alarm_level": 255}),
+]
+
+
+@pytest.mark.parametrize("said", [h[1] for h in HARMLESS], ids=[h[0] for h in HARMLESS])
+def test_what_real_cars_send_every_day_is_no_anomaly(said: dict[str, int]) -> None:
+    assert drive(BatteryHealth(), [reading(10 * k, **said) for k in range(60)]) == []
+
+
+def minutes(count: int, **said: float) -> list[Rows]:
+    return [reading(10 * k, **said) for k in range(6 * count)]
+
+
+LIMITS: list[tuple[str, dict[str, float], dict[str, float], bool]] = [
+    ("a cell over 60 C", {}, {"temperature_max": 61.0}, True),
+    ("an empty lithium cell", {}, {"cell_voltage_min": 1.2}, False),
+    ("an overfull cell", {}, {"cell_voltage_max": 4.7}, False),
+    ("insulation under 100 ohm per volt", {}, {"insulation": 30e3}, False),
+]
+
+
+@pytest.mark.parametrize(("before", "then", "heat"), [c[1:] for c in LIMITS], ids=[c[0] for c in LIMITS])
+def test_physical_limits_count_when_passed_twice(before: dict[str, float], then: dict[str, float], heat: bool) -> None:
+    detector = BatteryHealth()
+    assert drive(detector, minutes(10, **before)) == []
+    once = pickle.loads(pickle.dumps(detector))
+    broken_byte = [reading(600, **then), *(reading(610 + 10 * k, **before) for k in range(30))]
+    assert not any("hard_limit" in dict(f.evidence) for f in drive(once, broken_byte))
+    found = drive(detector, [reading(600 + 10 * k, **then) for k in range(4)], until=650)
+    assert found
+    hard = [f for f in found if "hard_limit" in dict(f.evidence)]
+    assert hard
+    assert hard[0].time <= T0 + 630_000
+    assert ("thermal" in dict(hard[0].evidence)) == heat
+
+
+def test_a_rise_of_one_kelvin_a_second_is_runaway() -> None:
+    detector = BatteryHealth()
+    drive(detector, minutes(10))
+    hot = [reading(600 + 10 * k, temperature_max=36.0 + 12.0 * k) for k in range(3)]  # 36, 48, 60: never over 60
+    (first, *_) = [f for f in drive(detector, hot, until=640) if "hard_limit" in dict(f.evidence)]
+    assert dict(first.evidence)["thermal"] == 1.0
+
+
+def test_other_chemistries_are_not_empty_lithium() -> None:
+    metal_hydride = {"cell_voltage_max": 1.6, "cell_voltage_min": 1.28, "cell_voltage_mean": 1.5}
+    assert drive(BatteryHealth(), minutes(10, **metal_hydride)) == []
+
+
+def test_insulation_that_was_never_measured_is_no_fault() -> None:
+    assert drive(BatteryHealth(), minutes(10, insulation=0.0)) == []
+
+
+def test_a_finding_is_repeated_while_the_alarm_lasts_and_ends_with_it() -> None:
+    detector = BatteryHealth()
+    ringing = [reading(10 * k, alarms=1 << 11) for k in range(12)]
+    assert len(drive(detector, ringing, until=120)) == 12
+    calm = drive(detector, [reading(120 + 10 * k) for k in range(12)], until=240)
+    assert len(calm) <= 1
+
+
+def test_a_car_that_goes_silent_in_alarm_is_spoken_of_for_a_while() -> None:
+    detector = BatteryHealth()
+    drive(detector, [reading(0, alarms=1 << 1)], until=1)
+    said = [f for k in range(1, 300) for f in detector.update(tick(k))]
+    assert len(said) == HOLD // 10_000 - 1  # and the first, when it came
+    assert max(f.time for f in said) <= T0 + HOLD + 1000
+
+
+def test_without_a_position_the_last_known_one_stands_and_nan_if_there_is_none() -> None:
+    detector = BatteryHealth()
+    drive(detector, minutes(2))
+    (found,) = drive(detector, [reading(120, alarms=1 << 11, lat=math.nan, lon=math.nan)])
+    assert (found.lat, found.lon) == pytest.approx((22.55, 114.1), abs=1e-5)
+    (lost,) = drive(BatteryHealth(), [reading(120, alarms=1 << 11, lat=math.nan, lon=math.nan)])
+    assert math.isnan(lost.lat)
+    assert math.isnan(lost.lon)
+
+
+def findings(detector: BatteryHealth, panes: Sequence[Frame]) -> list[Finding]:
+    return [f for frame in panes for f in detector.update(frame)]
+
+
+def test_whole_equals_parts_pickled_in_between(small: Recording) -> None:
+    panes = list(frames(small.readings))
+    whole = findings(BatteryHealth(), panes)
+    assert whole
+    detector, parts = BatteryHealth(), list[Finding]()
+    for part in range(0, len(panes), 701):
+        detector = pickle.loads(pickle.dumps(detector))
+        parts += findings(detector, panes[part : part + 701])
+    assert [repr(f) for f in parts] == [repr(f) for f in whole]
+
+
+def test_two_runs_end_in_the_same_state(small: Recording) -> None:
+    one, two = BatteryHealth(), BatteryHealth()
+    panes = list(frames(small.readings[:5000]))
+    findings(one, panes)
+    findings(two, panes)
+    assert pickle.dumps(one) == pickle.dumps(two)
+
+
+def test_state_is_small_and_silent_vehicles_are_forgotten() -> None:
+    detector = BatteryHealth()
+    crowd = np.concatenate([reading(0.001 * k, reporter=k + 1) for k in range(900)])
+    drive(detector, [crowd, reading(20)])
+    assert len(detector.vehicles) == 900
+    assert detector.vehicles.nbytes / 900 <= 300
+    assert VEHICLE.itemsize <= 288
+    late = FORGET / 1000 + 60
+    drive(detector, [reading(late - 30, reporter=5)])
+    drive(detector, [reading(late + 3600, reporter=5), reading(late + 3620, reporter=5)])
+    assert len(detector.vehicles) == 1
+    assert len(pickle.dumps(detector)) < 20_000
+
+
+def test_rows_that_are_older_than_the_vehicles_last_change_nothing() -> None:
+    rows = minutes(10)
+    plain, mixed = BatteryHealth(), BatteryHealth()
+    drive(plain, rows)
+    drive(mixed, rows[:30])
+    stale = np.concatenate([reading(100, temperature_max=95.0, reissued=1), reading(110, soc=0.1, reissued=1)])
+    late = Frame(T0 + 291_000, T0 + 291_001, np.empty(0, OBSERVATION), np.empty(0, SENSOR), stale)
+    assert mixed.update(late) == []
+    assert drive(mixed, rows[30:]) == []
+    assert mixed.vehicles.table[: len(mixed.vehicles)].tobytes() == plain.vehicles.table[: len(plain.vehicles)].tobytes()
+
+
+def test_many_readings_of_one_vehicle_in_one_pane_are_taken_one_by_one() -> None:
+    rows = np.concatenate(minutes(3))
+    one = Frame(T0, T0 + 200_000, np.empty(0, OBSERVATION), np.empty(0, SENSOR), rows)
+    detector = BatteryHealth()
+    assert detector.update(one) == []
+    assert detector.vehicles.table["count"][0].max() == len(rows)
+
+
+values = st.sampled_from([math.nan, 0.0, 1.0, -1.0, 1e-3, 3.7, 60.0, 500.0, -1000.0, 6e7])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 3), st.integers(0, 400), st.dictionaries(st.sampled_from(FLOATS), values), st.integers(0, 255)
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_blanks_and_nonsense_never_poison_the_models(sent: list[tuple[int, int, dict[str, float], int]]) -> None:
+    rows = [
+        reading(after, reporter=reporter, **said, alarm_level=byte, state=byte % 5, charging=byte % 7)
+        for reporter, after, said, byte in sent
+    ]
+    together = np.concatenate(rows)
+    together = together[np.lexsort((together["reporter"], together["time"]))]
+    detector = BatteryHealth()
+    found = drive(detector, [together], until=1300)
+    for f in found:
+        assert math.isfinite(f.score)
+        assert all(math.isfinite(number) for _, number in f.evidence)
+    fleet = detector.fleet
+    for learned in (fleet.mean, fleet.within, fleet.between, fleet.expected, fleet.doubt, fleet.scale):
+        assert np.isfinite(learned).all()
+    table = detector.vehicles.table[: len(detector.vehicles)]
+    for name in ("mean", "variance", "count", "smooth", "heat_xy", "heat_xx", "charge_xy", "charge_xx", "square", "work"):
+        assert np.isfinite(table[name]).all(), name
+    assert drive(detector, [reading(4000 + 10 * k, reporter=9) for k in range(60)]) == [] or found  # still at work
+
+
+VECTORS = Path(__file__).parents[1].parent / "shared" / "vectors" / "gb32960"
+
+
+def test_real_cars_raise_no_alarm() -> None:
+    if not VECTORS.is_dir():
+        pytest.skip("needs ../shared/vectors/gb32960: real frames, which are read where they lie")
+    from dataflows.formats import gbt32960
+    from dataflows.formats.base import Context, Pseudonym
+
+    context = Context(Pseudonym(b"test"))
+    for path in sorted(VECTORS.glob("*.hex")):
+        raw = [bytes.fromhex(line) for line in path.read_text().split()]
+        rows = gbt32960.decode(raw, np.full(len(raw), -1), context).readings
+        rows = rows[np.lexsort((rows["reporter"], rows["time"]))]
+        detector, found = BatteryHealth(), list[Finding]()
+        for day in np.split(rows, np.flatnonzero(np.diff(rows["time"]) > 3_600_000) + 1):
+            found += findings(detector, list(frames(day)))
+        assert len(rows)
+        assert found == []
