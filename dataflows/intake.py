@@ -161,7 +161,10 @@ class Intake:
         for index, cell in enumerate(known):
             for shard in self._grid.watchers(cell):
                 border.setdefault(shard, []).append(index)
-        out.extend((shard, rows[np.isin(which, indices)]) for shard, indices in sorted(border.items()))
+        for shard, indices in sorted(border.items()):
+            watched = np.zeros(len(known), bool)
+            watched[indices] = True
+            out.append((shard, rows[watched[which]]))
         return out
 
     def _dead_letters(
