@@ -70,7 +70,7 @@ def topics(
     from dataflows.kafka_admin import create_missing
 
     made = create_missing(settings_of(config, set_), partitions, replication)
-    say.print(f"made {', '.join(made)}" if made else "all topics are there")
+    say.print(f"made {', '.join(made)}" if made else "all topics are there", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -135,7 +135,7 @@ def main() -> None:
     try:
         app()
     except (UsageError, SettingsError, RecordingError, BrokerError, DeliveryError, RecoveryError, ServingError) as error:
-        say.print(f"roadwatch: {error}", markup=False, highlight=False)
+        say.print(f"roadwatch: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

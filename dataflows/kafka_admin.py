@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from dataflows.settings import Kafka, Settings
+
+_QUIET = logging.getLogger("librdkafka")  # it repeats each failed attempt; what matters of it comes through error_cb
+_QUIET.setLevel(logging.CRITICAL)
 
 KEPT = 7 * 24 * 3600 * 1000  # ms: alerts, cells and dead letters stay a week
 
@@ -37,7 +41,7 @@ def client(kafka: Kafka) -> dict[str, Any]:
         "sasl.mechanism": kafka.sasl_mechanism,
         "sasl.username": kafka.sasl_username,
         "sasl.password": kafka.sasl_password and kafka.sasl_password.get_secret_value(),
-        "log_level": 3,  # errors; what matters of the rest is in our metrics
+        "logger": _QUIET,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -52,8 +52,9 @@ def replay_files(
         f"{total} messages in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f}/s): {received} records, "
         f"{accepted} accepted, {late} late, {received - accepted - late} refused",
         highlight=False,
+        soft_wrap=True,
     )
-    say.print(_incidents(out), highlight=False)
+    say.print(_incidents(out), highlight=False, soft_wrap=True)
 
 
 def _incidents(out: Path) -> str:
