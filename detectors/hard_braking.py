@@ -1,0 +1,114 @@
+"""Several vehicles that brake hard within seconds at one place: something is in their way.
+
+Single hard brakings are everyday, and some places see many. So every place learns its own rate, and a cluster is reported
+when, at that rate, its size is a surprise; decelerations that nobody chooses make it a greater one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.geometry import angle_between, mean_heading, metres
+from detectors.model import Finding, Frame, Rows, Sign
+from detectors.rarity import PlaceRates
+from detectors.tracks import newest
+
+HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
+UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
+WEIGHT = 0.3  # surprise per m/s2 beyond that, measured on labelled clusters
+WINDOW = 30.0  # s: after it, what was in the way is a queue
+RADIUS = 60.0  # m: the way to a stand from 80 km/h at that deceleration, and a vehicle or two
+SAME_WAY = 45.0  # degrees
+COMPANY = 2  # reporters at least: one vehicle that brakes hard is everyday
+SURPRISE = 5.0  # -log10 of the chance: some 1e4 places and half minutes to be wrong in on a day
+
+
+@dataclass(slots=True)
+class _Braking:
+    """One vehicle's hard braking where it was hardest."""
+
+    time: int  # ms: end of the pane
+    reporter: int
+    lat: float
+    lon: float
+    heading: float
+    decel: float  # m/s2
+
+
+class HardBraking:
+    """Finds clusters of hard brakings. A finding is repeated while new brakings join the cluster."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("dangerous_situation",)
+
+    def __init__(self) -> None:
+        self._places = PlaceRates()
+        self._brakings: list[_Braking] = []
+
+    def update(self, frame: Frame) -> list[Finding]:
+        now = frame.end
+        self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
+        rows = frame.observations
+        if not len(rows):
+            return []
+        decel = np.nan_to_num(-rows["accel"].astype(np.float64))
+        hard = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (decel > HARD_BRAKE)
+        fresh = self._fresh(rows, np.flatnonzero(hard), decel, now)
+        self._learn(rows, fresh, now)
+        return [finding for braking in fresh if (finding := self._cluster(braking, now))]
+
+    def _fresh(self, rows: Rows, hard: NDArray[np.intp], decel: NDArray[np.float64], now: int) -> list[_Braking]:
+        """Brakings that were not yet going on; of those that were, the hardest moment is noted."""
+        known = {b.reporter: b for b in self._brakings}
+        fresh: dict[int, _Braking] = {}
+        for i in hard.tolist():
+            reporter, heading = int(rows["reporter"][i]), float(rows["heading"][i])
+            hardest = max(float(decel[i]), HARD_BRAKE)
+            if reporter in known:
+                known[reporter].decel = max(known[reporter].decel, hardest)
+            elif not math.isnan(heading):
+                where = float(rows["lat"][i]), float(rows["lon"][i])
+                known[reporter] = fresh[reporter] = _Braking(now, reporter, *where, heading, hardest)
+        self._brakings += fresh.values()
+        return list(fresh.values())
+
+    def _cluster(self, braking: _Braking, now: int) -> Finding | None:
+        """The brakings around this one, if they are too many for the place."""
+        east, north = metres([b.lat for b in self._brakings], [b.lon for b in self._brakings], braking.lat, braking.lon)
+        near = np.hypot(east, north) <= RADIUS
+        near &= angle_between([b.heading for b in self._brakings], braking.heading) <= SAME_WAY
+        cluster = [b for b, is_near in zip(self._brakings, near, strict=True) if is_near]
+        if len(cluster) < COMPANY:
+            return None
+        lat, lon = (float(np.mean([getattr(b, axis) for b in cluster])) for axis in ("lat", "lon"))
+        heading = mean_heading([b.heading for b in cluster])
+        score = self._places.surprise(lat, lon, heading, now, (len(cluster),), WINDOW, RADIUS)
+        score += WEIGHT * sum(max(0.0, b.decel - UNCHOSEN) for b in cluster)
+        if score < SURPRISE:
+            return None
+        return Finding(
+            kind="dangerous_situation",
+            time=now,
+            onset=min(b.time for b in cluster),
+            lat=lat,
+            lon=lon,
+            heading=heading,
+            radius=RADIUS,
+            score=score,
+            reporters=frozenset(b.reporter for b in cluster),
+            evidence=(
+                ("hard_braking_vehicles", float(len(cluster))),
+                ("hardest_deceleration", max(b.decel for b in cluster)),
+            ),
+        )
+
+    def _learn(self, rows: Rows, fresh: list[_Braking], now: int) -> None:
+        rows = newest(rows)
+        count = np.isin(rows["reporter"], np.array([b.reporter for b in fresh], np.uint64)).astype(np.float64)
+        lat, lon, heading, speed = (rows[name].astype(np.float64) for name in ("lat", "lon", "heading", "speed"))
+        seconds = np.ones(len(rows))  # vehicles speak once a second or oftener
+        self._places.learn(now, lat, lon, heading, speed * seconds, seconds, count)

@@ -1,0 +1,186 @@
+"""How surprising a cluster of rare occurrences is at its place: a Gamma-Poisson rate per place that forgets, and its tail.
+
+A place that often sees something is not surprised by it. The rate of a place is counted per metre driven there, fades with
+a time constant of 45 minutes, and starts from the rate of the whole fleet. The tail of the negative binomial, which is the
+Gamma-Poisson's forecast, says how likely a cluster of this size is if nothing is the matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from river.base import AnomalyDetector
+
+from detectors.geometry import M_PER_DEGREE
+from detectors.lattice import FadingSums, Floats, Keys, Steps
+
+TAU = 45 * 60_000.0  # ms: rush hours come and go within it
+PRIOR = 0.3  # occurrences that the fleet's rate weighs at a new place: rates differ widely from place to place
+BOLDEST = 6.0  # largest shape of the negative binomial: brakings come in clumps even where there are many
+SIGMA = 75.0  # m: reach of the kernel that reads a place
+REACH = 150.0  # m: two sigma, beyond which nothing is read
+STEP = 0.0003  # degrees: 33 m, well under the kernel, so that where the lattice lies does not matter
+OCTANT = 45.0  # degrees
+SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
+BATCH = 30_000  # ms of rows learned at once, for numpy's sake
+FORGET = 1.0  # m driven
+FIRST = (10.0, 3_000.0)  # a fleet's first guess, occurrences in m driven: town traffic, so that a start is quiet
+
+_LATTICE = Steps(STEP, 8)
+
+
+class Rarity(AnomalyDetector):
+    """A Gamma-Poisson rate with exponential forgetting, and the surprise of a count: -log10 of the chance of so many.
+
+    Parameters
+    ----------
+    rate
+        Occurrences per unit of exposure that are expected before anything is known.
+    weight
+        How many occurrences that expectation weighs.
+    tau
+        Time constant of forgetting, in the unit of `time`.
+
+    Examples
+    --------
+    >>> place = Rarity(rate=0.001)
+    >>> place.learn_one({"time": 0.0, "exposure": 10_000.0, "count": 0.0})
+    >>> round(place.score_one({"time": 0.0, "exposure": 200.0, "count": 3.0}), 1)
+    6.0
+
+    References
+    ----------
+    Gelman et al., Bayesian Data Analysis, 3rd ed., 2.6: the Poisson model with a Gamma prior.
+    """
+
+    def __init__(self, rate: float, weight: float = PRIOR, tau: float = TAU) -> None:
+        self.rate = rate
+        self.weight = weight
+        self.tau = tau
+        self._count = 0.0
+        self._exposure = 0.0
+        self._time = 0.0
+
+    def learn_one(self, x: dict[Any, Any]) -> None:
+        fade = math.exp((self._time - x["time"]) / self.tau)
+        self._count = self._count * fade + x["count"]
+        self._exposure = self._exposure * fade + x["exposure"]
+        self._time = x["time"]
+
+    def score_one(self, x: dict[Any, Any]) -> float:
+        fade = math.exp((self._time - x["time"]) / self.tau)
+        return surprise(x["count"], x["exposure"], self._count * fade, self._exposure * fade, self.rate, self.weight)
+
+
+class PlaceRates:
+    """`Rarity` for every place of a shard at once, held on a lattice and read with a kernel wider than the lattice.
+
+    Parameters
+    ----------
+    kinds
+        How many kinds of occurrences are counted, each with its own rate.
+    """
+
+    def __init__(self, kinds: int = 1) -> None:
+        self._sums = FadingSums((TAU,) * (2 + kinds), FORGET)  # occurrences of each kind, seconds, metres
+        self._fleet = Fading((*FIRST[:1] * kinds, FIRST[1]))
+        self._waiting: list[tuple[int, tuple[Floats, ...]]] = []
+        self._first = -1  # ms: end of the first pane
+
+    def learn(
+        self, now: int, lat: Floats, lon: Floats, heading: Floats, metres: Floats, seconds: Floats, *counts: Floats
+    ) -> None:
+        """Take in what was driven in the pane that ended at `now`, and what occurred meanwhile. No NaN anywhere."""
+        if self._first < 0:
+            self._first = now
+        if len(lat):
+            self._waiting.append((now, (lat, lon, heading, *counts, seconds, metres)))
+        if self._waiting and now - self._waiting[0][0] >= SETTLE + BATCH:
+            ripe = [w for w in self._waiting if w[0] <= now - SETTLE]
+            self._waiting = self._waiting[len(ripe) :]
+            lat, lon, heading, *values = (np.concatenate(column) for column in zip(*(w[1] for w in ripe), strict=True))
+            keys = _LATTICE.key(*_LATTICE.index(lat, lon), (heading // OCTANT).astype(np.int64) % 8)
+            self._sums.add(keys, tuple(values), now)
+            self._sums.sweep(now)
+            self._fleet.add((*(float(v.sum()) for v in values[:-2]), float(values[-1].sum())), now)
+
+    def usual_speed(self, lat: float, lon: float, heading: float, now: int) -> float:
+        """Metres driven per second spent, m/s; 0 where nothing is known."""
+        *_, seconds, metres = self._around(lat, lon, heading, now)
+        return metres / seconds if seconds else 0.0
+
+    def surprise(
+        self, lat: float, lon: float, heading: float, now: int, counts: Sequence[int], window: float, radius: float
+    ) -> float:
+        """-log10 of the chance that of each kind so many or more occur within `radius` m and `window` s, all being well."""
+        *known, _, metres = self._around(lat, lon, heading, now)
+        observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
+        per_second = metres / (SIGMA * math.sqrt(2.0 * math.pi)) * 2.0 * radius / observed
+        exposure = max(per_second * window, sum(counts) * 2.0 * radius)  # those who did it drove through, at least
+        *occurrences, driven = self._fleet.read(now)
+        return sum(
+            surprise(count, exposure, before, metres, rate / driven)
+            for count, before, rate in zip(counts, known, occurrences, strict=True)
+        )
+
+    def _around(self, lat: float, lon: float, heading: float, now: int) -> list[float]:
+        """Occurrences, seconds and metres around a place in about this direction, weighed by a Gaussian kernel."""
+        row, column = _LATTICE.index([lat], [lon])
+        narrow = math.cos(math.radians(lat))
+        high, wide = (math.ceil(REACH / (STEP * M_PER_DEGREE * scale)) for scale in (1.0, narrow))
+        rows, columns = np.meshgrid(row[0] + np.arange(-high, high + 1), column[0] + np.arange(-wide, wide + 1), indexing="ij")
+        middle_lat, middle_lon = _LATTICE.centre(rows, columns)
+        squared = (middle_lat - lat) ** 2 + ((middle_lon - lon) * narrow) ** 2
+        weight = np.exp(squared * (-0.5 * (M_PER_DEGREE / SIGMA) ** 2))
+        octant = int(heading // OCTANT)
+        total = np.zeros(len(self._sums.taus))
+        for kind in (octant - 1, octant, octant + 1):
+            keys: Keys = _LATTICE.key(rows, columns, kind % 8)
+            total += (self._sums.read(self._sums.find(keys), now) * weight).sum(axis=(1, 2))
+        return total.tolist()
+
+
+class Fading:
+    """A few sums that fade together with the time constant TAU."""
+
+    def __init__(self, values: tuple[float, ...]) -> None:
+        self._values: NDArray[np.float64] = np.array(values)
+        self._time = 0
+
+    def add(self, values: tuple[float, ...], now: int) -> None:
+        self._values = self._values * (math.exp((self._time - now) / TAU) if self._time else 1.0) + np.array(values)
+        self._time = now
+
+    def read(self, now: int) -> tuple[float, ...]:
+        fade = math.exp((self._time - now) / TAU) if self._time else 1.0
+        return tuple((self._values * fade).tolist())
+
+
+def surprise(count: float, exposure: float, known: float, driven: float, rate: float, weight: float = PRIOR) -> float:
+    """-log10 P(N >= count) over `exposure`, after `known` occurrences in `driven`, with a prior of `weight` at `rate`."""
+    shape = known + weight
+    mean = shape / (driven + weight / rate) * exposure
+    return -math.log10(tail(count, min(shape, BOLDEST), mean))
+
+
+def tail(count: float, shape: float, mean: float) -> float:
+    """P(N >= count) of a negative binomial with this shape and mean, summed upwards so that tiny chances keep digits.
+
+    >>> round(tail(1, 1.0, 1.0), 6), round(tail(2, 1.0, 1.0), 6)
+    (0.5, 0.25)
+    """
+    share = mean / (mean + shape)
+    term = math.exp(
+        math.lgamma(count + shape) - math.lgamma(shape) - math.lgamma(count + 1)
+        + count * math.log(share) + shape * math.log1p(-share)
+    )  # fmt: skip
+    total, n = 0.0, count
+    while term > 1e-12 * total:
+        total += term
+        term *= share * (n + shape) / (n + 1)
+        n += 1
+    return min(1.0, max(total, 1e-300))

@@ -1,0 +1,148 @@
+"""What is remembered of each vehicle from pane to pane: how fast it lately was, how far it fell, whether to believe it.
+
+Vectorised: one row per reporter, sorted, and one step per pane for all that were seen in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.geometry import M_PER_DEGREE
+from detectors.lattice import Floats
+from detectors.model import Rows
+
+FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
+SWEEP = 30_000  # ms
+MEMORY = 60.0  # s: time constant with which a vehicle's lately highest speed fades
+DRIVING = 8.0  # m/s, 29 km/h: who was slower has not fallen from anything
+EASED = 0.65  # of the lately highest speed: what a weaving or merging lane does to many
+FELL = 0.4  # of it: nobody does that on a road that flows
+RECOVERED = 0.8  # of it: the next fall is a new one
+STANDING = 1.0  # m/s: above what a receiver at rest shows
+GAP = 5.0  # s between two rows that are still compared
+MISTRUST = 60_000  # ms for which an implausible reporter is not believed
+SLAM = 12.0  # m/s2: 1.2 g, more than tyres can; a crash can, but then the position does not freeze as well
+STRAY = 30.0  # m: a jump beyond the error of an honest receiver between buildings
+
+Bools = NDArray[np.bool_]
+
+_TRACK = np.dtype(
+    [
+        ("reporter", "u8"),
+        ("time", "i8"),  # ms, of the newest row
+        ("lat", "f8"),
+        ("lon", "f8"),
+        ("speed", "f4"),
+        ("peak", "f4"),  # m/s: lately highest speed, fading
+        ("eased", "?"),
+        ("fell", "?"),
+        ("stood", "i8"),  # ms: standing since; 0 if it moves
+        ("slammed", "i8"),  # ms: stopped harder than tyres can
+        ("doubted", "i8"),  # ms: not believed until
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The believable vehicles of one pane, each with its newest row; arrays of one length, nothing NaN."""
+
+    rows: Rows  # of OBSERVATION
+    lat: Floats
+    lon: Floats
+    speed: Floats
+    heading: Floats
+    metres: Floats  # driven since it was last seen
+    seconds: Floats  # since it was last seen, two at most
+    peak: Floats  # m/s
+    eased: Bools  # fell below EASED in this pane
+    fell: Bools  # fell below FELL in this pane
+    stood: NDArray[np.int64]  # ms: standing since; 0 if it moves
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Tracks:
+    """Feed it every pane's observations; it answers with who was seen, and what became of them since."""
+
+    def __init__(self) -> None:
+        self._tracks: Rows = np.empty(0, _TRACK)
+        self._swept = 0
+
+    def update(self, rows: Rows, now: int) -> Seen:
+        """`rows` of one pane that ended at `now` (ms), sorted by time."""
+        if now - self._swept >= SWEEP:
+            self._tracks = self._tracks[self._tracks["time"] > now - FORGET]
+            self._swept = now
+        rows = newest(rows)
+        at, before, new = self._find(rows)
+        lat, lon, time, speed = rows["lat"], rows["lon"], rows["time"], rows["speed"].astype(np.float64)
+        gap = np.maximum((time - before["time"]) / 1000.0, 0.0)
+        east = (lon - before["lon"]) * (M_PER_DEGREE * np.cos(np.radians(lat)))
+        moved = np.hypot(east, (lat - before["lat"]) * M_PER_DEGREE)
+
+        after = before.copy()
+        _doubt(before, after, speed, gap, moved, time)
+        peak = np.maximum(speed, before["peak"] * np.exp(-gap / MEMORY))
+        low = (peak > DRIVING) & (speed < EASED * peak)
+        deep = low & (speed < FELL * peak)
+        down = speed < RECOVERED * peak
+        after["eased"] = low | (before["eased"] & down)
+        after["fell"] = deep | (before["fell"] & down)
+        after["peak"] = peak
+        after["stood"] = np.where(speed < STANDING, np.where(before["stood"] > 0, before["stood"], time), 0)
+        for name in ("time", "lat", "lon", "speed"):
+            after[name] = rows[name]
+        self._tracks[at] = after
+
+        seconds = np.minimum(gap, 2.0)
+        seen = Seen(
+            rows, lat, lon, speed, rows["heading"].astype(np.float64), speed * seconds, seconds, peak,
+            low & ~before["eased"] & ~new, deep & ~before["fell"] & ~new, after["stood"],
+        )  # fmt: skip
+        believed = after["doubted"] <= time
+        return seen if believed.all() else Seen(*(getattr(seen, name)[believed] for name in Seen.__slots__))
+
+    def _find(self, rows: Rows) -> tuple[NDArray[np.intp], Rows, Bools]:
+        """Where each row's reporter is held, what was known of it, and whether it is new. Makes room for the new ones."""
+        tracks, reporters = self._tracks, rows["reporter"]
+        at = np.searchsorted(tracks["reporter"], reporters)
+        new = np.ones(len(rows), bool)
+        if len(tracks):
+            new = tracks["reporter"][np.minimum(at, len(tracks) - 1)] != reporters
+        if new.any():
+            first = np.zeros(int(new.sum()), _TRACK)
+            for name in ("reporter", "time", "lat", "lon", "speed"):
+                first[name] = rows[name][new]
+            first["peak"] = first["speed"]
+            self._tracks = tracks = np.insert(tracks, at[new], first)
+            at = np.searchsorted(tracks["reporter"], reporters)
+        return at, tracks[at], new
+
+
+def newest(rows: Rows) -> Rows:
+    """The last row of each reporter, sorted by reporter; rows without a speed or a heading do not count."""
+    known = ~(np.isnan(rows["speed"]) | np.isnan(rows["heading"]))
+    if not known.all():
+        rows = rows[known]
+    order = np.argsort(rows["reporter"], kind="stable")
+    sorted_reporters = rows["reporter"][order]
+    last = np.ones(len(rows), bool)
+    last[:-1] = sorted_reporters[1:] != sorted_reporters[:-1]
+    return rows[order[last]]
+
+
+def _doubt(before: Rows, after: Rows, speed: Floats, gap: Floats, moved: Floats, time: NDArray[np.int64]) -> None:
+    """Mark who cannot be believed: who jumped, who says it drives but does not move, who froze in full flight."""
+    comparable = (gap > 0.0) & (gap < GAP)
+    slower, faster = np.minimum(speed, before["speed"]), np.maximum(speed, before["speed"])
+    jumped = moved > STRAY + (1.5 * faster + 5.0) * gap
+    idle = (gap > 0.4) & (slower > 4.0) & (moved < 0.2 * slower * gap)
+    slammed = before["speed"] - speed > SLAM * gap + 2.0
+    after["slammed"] = np.where(comparable & slammed, time, before["slammed"])
+    frozen = (moved == 0.0) & (after["slammed"] > time - 10_000)
+    after["doubted"] = np.where(comparable & (jumped | idle | frozen), time + MISTRUST, before["doubted"])
