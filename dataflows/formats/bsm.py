@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from detectors.model import OBSERVATION, Rows, Sign
 NAN = float("nan")
 MINUTE = 60_000  # ms
 LAST_SEC_MARK = 60_999  # ms: a minute and its leap second; above are reserved values, and 65535 for unavailable
+
+BRAKE, ABS, TRACTION, STABILITY = map(int, (Sign.BRAKE, Sign.ABS, Sign.TRACTION, Sign.STABILITY))
 
 EVENT_FLAGS = (  # VehicleEventFlags, bit 0 first; 0: reserved
     Sign.HAZARD_LIGHTS,
@@ -62,11 +65,18 @@ def acceleration(raw: int) -> float:
 
 def event_signs(flags: int, width: int, length: int) -> int:
     """Sign bits of a string of `length` event flags, written from the most significant of the `width` bits of `flags`."""
-    signs = 0
-    for place, sign in enumerate(EVENT_FLAGS[: min(width, length)]):
+    if width > 16:  # no edition has so many
+        flags, width = flags >> width - 16, 16
+    return _event_signs(flags, width, min(width, length))
+
+
+@lru_cache(maxsize=1024)
+def _event_signs(flags: int, width: int, length: int) -> int:
+    signs = Sign(0)
+    for place, sign in enumerate(EVENT_FLAGS[:length]):
         if flags >> (width - 1 - place) & 1:
-            signs |= int(sign)
-    return signs
+            signs |= sign
+    return int(signs)
 
 
 def event_time(near: int, sec_mark: int, ahead: int = MINUTE // 2) -> int:

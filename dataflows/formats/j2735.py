@@ -11,7 +11,6 @@ from dataflows.formats import bsm, ieee1609
 from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
 from dataflows.formats.bsm import Bsm
 from dataflows.formats.plausible import admit
-from detectors.model import Sign
 
 LONGEST = 16_384  # bytes: where the length of an open type would come in fragments, which no BSM needs
 BSM_ID = 20  # DSRCmsgID of the basic safety message
@@ -123,13 +122,13 @@ def _bsm(message: bytes) -> Bsm:
 def _core(raw: int) -> Bsm:
     """BSMcoreData, 290 bits without any choice; the comments say how many bits lie to the right of each field."""
     wheels = raw >> 32 & 0x1F  # 22 size, 10 brake states
-    signs = int(Sign.BRAKE) if wheels & 0x0F and not wheels & 0x10 else 0  # bit 0: unavailable; 1 to 4: the wheels
+    signs = bsm.BRAKE if wheels & 0x0F and not wheels & 0x10 else 0  # bit 0: unavailable; 1 to 4: the wheels
     if raw >> 30 & 3 == ENGAGED:
-        signs |= int(Sign.TRACTION)
+        signs |= bsm.TRACTION
     if raw >> 28 & 3 == ENGAGED:
-        signs |= int(Sign.ABS)
+        signs |= bsm.ABS
     if raw >> 26 & 3 == ENGAGED:
-        signs |= int(Sign.STABILITY)
+        signs |= bsm.STABILITY
     return Bsm(
         id=f"{raw >> 251 & 0xFFFF_FFFF:08X}",  # 290 - 7 - 32
         sec_mark=raw >> 235 & 0xFFFF,

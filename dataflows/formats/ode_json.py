@@ -69,7 +69,7 @@ def _named(core: Core, parts: list[Part]) -> Bsm:
         signs = _brake_states(brakes)
         wheels = brakes.wheel_brakes
         if wheels is not None and (wheels.left_front or wheels.right_front or wheels.left_rear or wheels.right_rear):
-            signs |= int(Sign.BRAKE)
+            signs |= bsm.BRAKE
     for part in parts:
         if part.value is not None and part.value.events is not None:
             for name, set_ in part.value.events.items():
@@ -94,21 +94,21 @@ def _raw(said: RawBsm) -> Bsm:
         signs = _brake_states(core.brakes)
         wheels = _bits(core.brakes.wheel_brakes or "80", "coreData.brakes.wheelBrakes")
         if not wheels[0] & 0x80 and wheels[0] & 0x78:  # first bit: unavailable; then the four wheels
-            signs |= int(Sign.BRAKE)
+            signs |= bsm.BRAKE
     for part in said.part_ii or ():
         safety = None if part.value is None else part.value.safety
         if safety is not None and safety.events is not None:
             flags = _bits(safety.events.value, "VehicleSafetyExtensions.events")
             signs |= bsm.event_signs(int.from_bytes(flags, "big"), 8 * len(flags), max(safety.events.length, 0))
     return Bsm(
-        id=core.id.upper(),
-        sec_mark=core.sec_mark,
-        lat=bsm.degrees(core.lat, 900_000_001),
-        lon=bsm.degrees(core.lon, 1_800_000_001),
-        speed=bsm.speed(core.speed),
-        heading=bsm.heading(core.heading),
-        accel=NAN if core.accel_set is None else bsm.acceleration(core.accel_set.along),
-        signs=signs,
+        core.id.upper(),
+        core.sec_mark,
+        bsm.degrees(core.lat, 900_000_001),
+        bsm.degrees(core.lon, 1_800_000_001),
+        bsm.speed(core.speed),
+        bsm.heading(core.heading),
+        NAN if core.accel_set is None else bsm.acceleration(core.accel_set.along),
+        signs,
     )
 
 
@@ -133,11 +133,11 @@ def _bits(text: str, where: str) -> bytes:
 def _brake_states(brakes: Brakes) -> int:
     signs = 0
     if brakes.traction == "engaged":
-        signs |= int(Sign.TRACTION)
+        signs |= bsm.TRACTION
     if brakes.abs == "engaged":
-        signs |= int(Sign.ABS)
+        signs |= bsm.ABS
     if brakes.scs == "engaged":
-        signs |= int(Sign.STABILITY)
+        signs |= bsm.STABILITY
     return signs
 
 
@@ -156,9 +156,9 @@ def _recorded(metadata: Metadata) -> int:
 NAMED_EVENTS = {
     "eventHazardLights": int(Sign.HAZARD_LIGHTS),
     "eventStopLineViolation": int(Sign.STOP_LINE_VIOLATION),
-    "eventABSactivated": int(Sign.ABS),
-    "eventTractionControlLoss": int(Sign.TRACTION),
-    "eventStabilityControlactivated": int(Sign.STABILITY),
+    "eventABSactivated": bsm.ABS,
+    "eventTractionControlLoss": bsm.TRACTION,
+    "eventStabilityControlactivated": bsm.STABILITY,
     "eventHazardousMaterials": int(Sign.HAZARDOUS_GOODS),
     "eventHardBraking": int(Sign.HARD_BRAKE),
     "eventLightsChanged": int(Sign.LIGHTS_CHANGED),
