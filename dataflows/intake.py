@@ -84,8 +84,11 @@ class Intake:
         decoded = self._form.decode(messages, arrivals, self._context)
         kept, late = self._keep_timely(decoded, arrivals if decoded.arrivals is None else decoded.arrivals)
         chunks = self._cut(kept, int(arrivals.max(initial=-1)))
-        self._count(messages, decoded, late, time.perf_counter() - started)
+        accepted = sum(len(rows) for _, rows, _ in kept) + decoded.recognised.total()
+        self._count(messages, decoded, accepted, late, time.perf_counter() - started)
         dead = self._dead_letters(decoded.refusals, messages, offsets)
+        if not chunks:  # nothing but refusals is no sign that this partition will ever move time
+            return Poll({}, None, dead)
         tick = self._tick(int(arrivals.max(initial=-1)))
         news = tick.watermark // self._pane != self._told
         self._told = tick.watermark // self._pane
@@ -94,6 +97,7 @@ class Intake:
     def rest(self) -> Poll:
         """The partition is silent or at its end: nobody is to wait for it until it speaks again."""
         self._told = NEVER
+        METRICS.watermark(self.topic, self.partition, self._tick().watermark, idle=True)
         return Poll({}, self._tick(holds=False))
 
     def _tick(self, arrival: int = -1, holds: bool = True) -> Chunk:
@@ -170,13 +174,14 @@ class Intake:
     def _dead_letters(
         self, refusals: Sequence[Refusal], messages: Sequence[bytes], offsets: Sequence[int]
     ) -> tuple[DeadLetter, ...]:
+        """One for each message, however many of its records were refused: with the reason of the first."""
+        first = {refusal.message: refusal for refusal in reversed(refusals)}
         return tuple(
-            DeadLetter(messages[r.message], self.topic, self.partition, offsets[r.message], r.reason.value, r.detail)
-            for r in refusals
+            DeadLetter(messages[n], self.topic, self.partition, offsets[n], first[n].reason.value, first[n].detail)
+            for n in sorted(first)
         )
 
-    def _count(self, messages: Sequence[bytes], decoded: Decoded, late: int, seconds: float) -> None:
-        received, refused = decoded.records, Counter(str(r.reason) for r in decoded.refusals)
+    def _count(self, messages: Sequence[bytes], decoded: Decoded, accepted: int, late: int, seconds: float) -> None:
         METRICS.polled(
             self.topic,
             self.partition,
@@ -184,10 +189,10 @@ class Intake:
             messages=len(messages),
             size=sum(map(len, messages)),
             seconds=seconds,
-            received=received,
-            accepted=received - late - refused.total(),
+            received=decoded.records,
+            accepted=accepted,
             late=late,
-            refused=refused,
+            refused=Counter(str(refusal.reason) for refusal in decoded.refusals),
             recognised=decoded.recognised.total(),
         )
         if self.latest != NEVER:

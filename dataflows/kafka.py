@@ -74,7 +74,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         self._idle = False
         self._heard = time.monotonic()
         self._behind = False
-        self._asked_broker = 0.0
+        self._looked = 0.0
         self._consumer = Consumer(
             client(kafka)
             | {
@@ -111,15 +111,17 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
                 self._trouble(message)
         self._behind = len(good) >= self._kafka.poll_messages // 2
         if not good:
+            self._look_around()
             return self._silence()
-        self._heard, self._idle = time.monotonic(), False
         HEALTH.broker(True)
         offsets = [message.offset() or 0 for message in good]
         self._offset = offsets[-1] + 1
         arrivals = np.fromiter((message.timestamp()[1] for message in good), np.int64, len(good))
         poll = self._intake.take([m.value() or b"" for m in good], arrivals, offsets)
+        if poll.chunks:
+            self._heard, self._idle = time.monotonic(), False
         self._show_lag()
-        return [poll]
+        return [poll, *self._silence()]
 
     def next_awake(self) -> datetime | None:
         return None if self._behind else datetime.now(UTC) + NAP
@@ -134,22 +136,24 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         return Progress(self._offset, self._intake.latest)
 
     def close(self) -> None:
+        METRICS.left(self._topic, self._number)
         self._consumer.close()
 
     def _silence(self) -> list[Poll]:
-        """Nothing came. After `idle_after` nobody waits for this partition: the one path that the wall clock decides."""
-        self._ask_after_broker()
+        """After `idle_after` without a record taken, nobody waits for this partition: the one path that the clock decides."""
         if self._idle or time.monotonic() - self._heard < self._idle_after:
             return []
         self._idle = True
-        METRICS.watermark(self._topic, self._number, max(0, self._intake.latest), idle=True)
         return [self._intake.rest()]
 
-    def _ask_after_broker(self) -> None:
-        """Once a second while the broker is away: silence does not say whether it is back."""
-        if HEALTH.reachable or time.monotonic() - self._asked_broker < 1.0:
+    def _look_around(self) -> None:
+        """Once a second of silence: how far the partition's end is, and whether a broker that was away is back."""
+        if time.monotonic() - self._looked < 1.0:
             return
-        self._asked_broker = time.monotonic()
+        self._looked = time.monotonic()
+        self._show_lag()
+        if HEALTH.reachable:
+            return
         try:
             self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=0.2)
         except KafkaException:

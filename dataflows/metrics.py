@@ -205,9 +205,6 @@ class Metrics:
     def delivery_failed(self, topic: str, messages: int = 1) -> None:
         self._add("delivery_failures_total", messages, topic)
 
-    def delivery_retried(self, topic: str, messages: int = 1) -> None:
-        self._add("delivery_retries_total", messages, topic)
-
     def dead_letters(self, reasons: Mapping[str, int]) -> None:
         """Messages given to the dead-letter topic, by reason."""
         for reason, count in reasons.items():

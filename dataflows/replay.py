@@ -38,7 +38,10 @@ class FileSource(PollSource):
     def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> FilePartition:
         path, form = self._files[for_part]
         intake = Intake(str(path), 0, form, self._context, self._grid, self._settings.window)
-        return FilePartition(messages(path, form), intake, self._settings.kafka.poll_messages, resume_state, self._progressed)
+        # Bare BSMs have no date: of a recording of them only the file's own time is known.
+        arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
+        batch = self._settings.kafka.poll_messages
+        return FilePartition(messages(path, form), intake, batch, arrival, resume_state, self._progressed)
 
 
 class FilePartition(StatefulSourcePartition[Poll, Progress]):
@@ -49,12 +52,14 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         recorded: Iterator[bytes],
         intake: Intake,
         batch: int,
+        arrival: int = -1,
         resume: Progress | None = None,
         progressed: Progressed | None = None,
     ) -> None:
         self._messages = recorded
         self._intake = intake
         self._batch = batch
+        self._arrival = arrival  # ms, of every message; -1 where unknown
         self._progressed = progressed
         self._offset = 0
         self._ended = False
@@ -73,7 +78,7 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         self._offset += len(batch)
         if self._progressed is not None:
             self._progressed(self._intake.topic, self._offset)
-        return [self._intake.take(batch, np.full(len(batch), -1, np.int64), offsets)]
+        return [self._intake.take(batch, np.full(len(batch), self._arrival, np.int64), offsets)]
 
     def snapshot(self) -> Progress:
         return Progress(self._offset, self._intake.latest)

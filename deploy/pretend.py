@@ -46,7 +46,6 @@ class PretendWorker:
         say.alerted("dangerous_situation", "Severe", draw.choice(("opened", "updated", "cleared")), draw.uniform(0.02, 0.3))
         for topic in OUTPUTS:
             say.delivered(topic, 1 + draw.randrange(3))
-        say.delivery_retried("road.alerts", draw.randrange(2))
         if int(now) % 10 == 0:
             for shard in range(64):
                 say.state(str(shard), {name: 20_000 + draw.randrange(5000) for name in DETECTORS})

@@ -93,6 +93,15 @@ def test_received_is_accepted_and_late_and_refused(messages: list[bytes]) -> Non
     assert after["accepted"] == len(own_times(poll))
 
 
+def test_a_feed_of_nothing_but_refusals_moves_no_time_and_holds_nobody() -> None:
+    way = intake()
+    way.rest()
+    assert take(way, [b"{not json", message(T0, lat=91.0)]).tick is None
+    poll = take(way, [message(T0)])
+    assert poll.tick is not None
+    assert poll.tick.holds
+
+
 def test_a_dead_letter_keeps_the_bytes_and_the_place() -> None:
     poll = intake().take([message(T0), b"{"], np.full(2, -1, np.int64), [41, 42])
     (letter,) = poll.dead
