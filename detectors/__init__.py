@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from detectors.battery import BatteryHealth
+from detectors.hard_braking import HardBraking
 from detectors.model import Detector
 from detectors.slippery_road import SlipperyRoad
+from detectors.stationary_traffic import StationaryTraffic
 from detectors.weather import Weather
 from detectors.wrong_way import WrongWay
 
-CATALOGUE: tuple[type[Detector], ...] = (SlipperyRoad, WrongWay, Weather, BatteryHealth)
+CATALOGUE: tuple[type[Detector], ...] = (
+    HardBraking,
+    StationaryTraffic,
+    SlipperyRoad,
+    WrongWay,
+    Weather,
+    BatteryHealth,
+)
 """The one list of detectors, in the order in which they see a frame."""
