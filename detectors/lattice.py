@@ -78,6 +78,10 @@ class FadingSums:
         fades = [np.exp((base - now) / tau) for base, tau in zip(self._bases, self.taus, strict=True)]
         return [float(column.sum(dtype=np.float64) * fade) for column, fade in zip(self.sums, fades, strict=True)]
 
+    def largest(self, now: int) -> float:
+        """The largest value of the last column, as it is at `now` (ms); zero where nothing is held."""
+        return float(self.sums[-1].max(initial=0.0) * np.exp((self._bases[-1] - now) / self.taus[-1]))
+
     def add(self, keys: Keys, values: tuple[Floats, ...], now: int) -> None:
         """Add one row of values per key (a column per time constant, None of them NaN); a key may come several times."""
         self._keep_small(now)

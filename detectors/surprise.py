@@ -16,7 +16,6 @@ from detectors.passers import DAY, REACH, SAME_WAY, TICK, WINDOW, Passers
 
 SEEN = 400  # the newest witnesses that are compared with one another: their pairs are what costs
 KEPT = 1000  # older ones, remembered as what is usual
-SPOT = 25.0  # m around the outermost witness
 
 WITNESS = np.dtype([("time", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f4")])
 Witnesses = NDArray[np.void]
@@ -147,7 +146,7 @@ class Surprise:
             score = share.score_one({"said": said, "passed": n}) - math.log10(len(starts))
             if score > best:
                 best, passed, onset = score, n, since
-        radius = float(distance(group["lat"], group["lon"], lat, lon).max()) + SPOT
+        radius = max(REACH, float(distance(group["lat"], group["lon"], lat, lon).max()))  # who passed within REACH was asked
         return Cluster(best, onset, lat, lon, heading, radius, frozenset(group["reporter"].tolist()), passed)
 
     def _share(self, lat: float, lon: float, heading: float, passed: float, now: int) -> ReporterShare:
