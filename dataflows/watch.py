@@ -1,0 +1,142 @@
+"""`roadwatch watch`: the open incidents as a live table, from the compacted topic that keeps each one's newest state."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from dataflows.settings import Settings
+from dataflows.tap import Reader, Received
+
+Alert = Mapping[str, Any]  # as schema/alert.schema.json has it
+GRAVE = {"Extreme": 0, "Severe": 1, "Moderate": 2, "Minor": 3, "Unknown": 4}
+COLOURS = {"Extreme": "bold red", "Severe": "red", "Moderate": "yellow", "Minor": "cyan", "Unknown": "dim"}
+COLUMNS = ("kind", "severity", "certainty", "since", "last change", "place", "heading", "radius", "reporters", "incident")
+
+
+class OpenIncidents:
+    """The newest state of each open incident, folded from the messages of the topic in their order."""
+
+    def __init__(self) -> None:
+        self._alerts: dict[bytes, Alert] = {}
+
+    def take(self, received: Iterable[Received]) -> list[Alert]:
+        """Fold messages in; returns the alerts that said something new. What is no alert is passed over."""
+        news: list[Alert] = []
+        for message in received:
+            alert = parse(message.value)
+            if alert is None or alert["status"] == "cleared":
+                self._alerts.pop(message.key, None)
+            elif message.key not in self._alerts or alert["sequence"] > self._alerts[message.key]["sequence"]:
+                self._alerts[message.key] = alert
+            else:
+                continue  # at-least-once: the same bytes again
+            if alert is not None:
+                news.append(alert)
+        return news
+
+    def __len__(self) -> int:
+        return len(self._alerts)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Cells of the table, gravest first, then the newest."""
+        ordered = sorted(self._alerts.values(), key=lambda a: a["updated_at"], reverse=True)
+        return [_cells(alert) for alert in sorted(ordered, key=lambda a: GRAVE.get(a["severity"], 9))]
+
+
+def parse(value: bytes | None) -> Alert | None:
+    """An alert, or None for a tombstone and for what is no alert."""
+    try:
+        alert = json.loads(value or b"null")
+    except ValueError:
+        return None
+    return alert if isinstance(alert, dict) and {"status", "sequence", "incident_id"} <= alert.keys() else None
+
+
+def line(alert: Alert) -> str:
+    """One alert as one line for people; times are UTC.
+
+    >>> line({"updated_at": "2025-03-04T07:42:13.000Z", "status": "opened", "kind": "stationary_vehicle",
+    ...       "severity": "Moderate", "certainty": "Likely", "reporters": 7,
+    ...       "location": {"lat": 22.5533, "lon": 114.0989, "heading": 61.2}})
+    '07:42:13 OPENED   stationary_vehicle      Moderate/Likely    22.5533,114.0989   61°  7 reporters'
+    """
+    grave = f"{alert['severity']}/{alert['certainty']}"
+    plural = "" if alert["reporters"] == 1 else "s"
+    return (
+        f"{_clock(alert['updated_at'])} {alert['status'].upper():8} {alert['kind']:23} {grave:18} "
+        f"{_place(alert):16} {_heading(alert):>5}  {alert['reporters']} reporter{plural}"
+    )
+
+
+def watch(settings: Settings) -> None:
+    """Show open incidents until Ctrl-C: a live table on a terminal, else a line for each change. Raises BrokerError."""
+    console = Console()
+    incidents = OpenIncidents()
+    with Reader(settings, settings.outputs.incidents) as reader:
+        try:
+            if console.is_terminal:
+                _show_table(console, reader, incidents)
+            else:
+                while True:
+                    for alert in incidents.take(reader.read(1.0)):
+                        print(line(alert), flush=True)
+        except KeyboardInterrupt:
+            return
+
+
+def _show_table(console: Console, reader: Reader, incidents: OpenIncidents) -> None:
+    with Live(_table(incidents), console=console, auto_refresh=False, screen=True) as live:
+        drawn = time.monotonic()
+        while True:
+            if incidents.take(reader.read(0.25)) or time.monotonic() - drawn > 1.0:
+                live.update(_table(incidents), refresh=True)
+                drawn = time.monotonic()
+
+
+def _table(incidents: OpenIncidents) -> Table:
+    title = f"{len(incidents)} open incident{'' if len(incidents) == 1 else 's'} (times in UTC; Ctrl-C ends)"
+    table = Table(*COLUMNS, title=title, title_justify="left")
+    for row in incidents.rows():
+        table.add_row(*row, style=COLOURS.get(row[1]))
+    return table
+
+
+def _cells(alert: Alert) -> tuple[str, ...]:
+    radius = alert["location"].get("radius_m")
+    return (
+        alert["kind"],
+        alert["severity"],
+        alert["certainty"],
+        _clock(alert["onset_at"]),
+        _clock(alert["updated_at"]),
+        _place(alert),
+        _heading(alert),
+        "" if radius is None else f"{radius} m",
+        str(alert["reporters"]),
+        alert["incident_id"],
+    )
+
+
+def _clock(moment: str) -> str:
+    """
+    >>> _clock("2025-03-04T07:42:13.000Z")
+    '07:42:13'
+    """
+    return moment[11:19]
+
+
+def _place(alert: Alert) -> str:
+    place = alert["location"]
+    return "nowhere known" if place["lat"] is None else f"{place['lat']:.4f},{place['lon']:.4f}"
+
+
+def _heading(alert: Alert) -> str:
+    heading = alert["location"]["heading"]
+    return "" if heading is None else f"{heading:.0f}°"
