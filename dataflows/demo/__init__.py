@@ -61,7 +61,7 @@ def _with_broker(console: Console, broker: str, directory: Path, speed: float, k
         _say(
             console,
             f"a Kafka broker at {broker}, the worker with its metrics at {built.url}/metrics",
-            f"{recording.MINUTES} minutes of a motorway at {speed:g} times real time, as ODE JSON, compact JSON, GB/T 32960 and WZDx",
+            f"{recording.MINUTES} minutes of a motorway at {speed:g} times real time: ODE JSON, compact JSON, GB/T 32960, WZDx",
             "times are the recording's, in UTC; updates that change no more than place and number are not shown",
             "",
         )

@@ -44,7 +44,8 @@ class Screen:
         complete = page.total("pane_end_timestamp_seconds")
         clock = datetime.fromtimestamp(complete, UTC).strftime("%H:%M:%S") if complete else "--:--:--"
         waiting, still_open = max(0, sent - received), page.total("incidents_open")
-        text = f"watermark {clock} · {self._rate:,.0f} messages/s · {received:,.0f} read, {waiting:,.0f} waiting · {still_open:.0f} open"
+        text = f"watermark {clock} · {self._rate:,.0f} messages/s · {received:,.0f} read, {waiting:,.0f} waiting"
+        text += f" · {still_open:.0f} open"
         if self._live is not None:
             self._live.update(Text(text, style="reverse"), refresh=True)
         elif now - self._told >= PLAIN_EVERY:
