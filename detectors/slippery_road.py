@@ -70,6 +70,6 @@ class SlipperyRoad:
             if c.score < (STILL if known else SURPRISE):
                 continue
             self._found.update(dict.fromkeys(c.reporters, now))
-            evidence = (("passed", round(c.passed, 1)), ("slipped", float(len(c.reporters))))
+            evidence = (("passed", round(c.passed, 1)), ("slipped", float(c.said)))
             found.append(Finding("adhesion", now, c.onset, c.lat, c.lon, c.heading, c.radius, c.score, c.reporters, evidence))
         return found

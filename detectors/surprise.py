@@ -83,7 +83,8 @@ class Cluster(NamedTuple):
     heading: float
     radius: float  # m
     reporters: frozenset[int]
-    passed: float  # reporters that passed there while the witnesses spoke
+    said: int  # reporters that spoke since the onset
+    passed: float  # reporters that passed there since then
 
 
 class Surprise:
@@ -133,10 +134,11 @@ class Surprise:
 
     def _judge(self, group: Witnesses, least: int, now: int) -> Cluster:
         lat, lon = float(group["lat"].mean()), float(group["lon"].mean())
-        heading = mean_heading(group["heading"])
+        heading, names = mean_heading(group["heading"]), frozenset(group["reporter"].tolist())
+        radius = max(REACH, float(distance(group["lat"], group["lon"], lat, lon).max()))  # who passed within REACH was asked
         flow, usual = self.passers.near(lat, lon, heading, now)
         share = self._share(lat, lon, heading, usual, now)
-        best, passed, onset = 0.0, 0.0, int(group["time"][0])
+        best = Cluster(0.0, int(group["time"][0]), lat, lon, heading, radius, names, 0, 0.0)
         starts = np.unique(group["time"])
         for since in starts.tolist():  # the evidence may have begun with any of them
             said = len(np.unique(group["reporter"][group["time"] >= since]))
@@ -144,10 +146,9 @@ class Surprise:
                 break
             n = max(float(said), flow * (now - since + TICK))
             score = share.score_one({"said": said, "passed": n}) - math.log10(len(starts))
-            if score > best:
-                best, passed, onset = score, n, since
-        radius = max(REACH, float(distance(group["lat"], group["lon"], lat, lon).max()))  # who passed within REACH was asked
-        return Cluster(best, onset, lat, lon, heading, radius, frozenset(group["reporter"].tolist()), passed)
+            if score > best.score:
+                best = best._replace(score=score, onset=since, said=said, passed=n)
+        return best
 
     def _share(self, lat: float, lon: float, heading: float, passed: float, now: int) -> ReporterShare:
         """What is usual here: half a witness among as many as is usual anywhere, and who was heard here in the last days."""

@@ -41,7 +41,7 @@ AGAIN = 60_000  # ms after which a lamp that is still on is a new witness
 DRIVERS = 3  # fog lights
 WET_DRIVERS = 5  # wipers: a drizzle is no hazard, so more of them, and most of those who pass
 SURPRISE = 5.0  # -log10
-MOST_WIPE = 0.7  # share
+MOST_WIPE = 0.8  # share: in heavy rain everybody does; the count of those who pass is an estimate
 
 
 class Claim(NamedTuple):
@@ -117,7 +117,7 @@ class Weather:
             if c.score >= SURPRISE:
                 yield _drivers(c, frame.end, "fog_lights", FOG_BANK)
         for c in self._wipers.clusters(WET_DRIVERS, frame.end):
-            if c.score >= SURPRISE and len(c.reporters) >= MOST_WIPE * c.passed:
+            if c.score >= SURPRISE and c.said >= MOST_WIPE * c.passed:
                 yield _drivers(c, frame.end, "wipers", HEAVY_RAIN)
 
 
@@ -148,7 +148,7 @@ def _adhesion(row: np.void, held: bool) -> Iterable[Claim]:
 
 
 def _drivers(c: Cluster, now: int, name: str, subcause: int) -> Finding:
-    evidence = tuple(sorted(((name, float(len(c.reporters))), ("passed", round(c.passed, 1)))))
+    evidence = tuple(sorted(((name, float(c.said)), ("passed", round(c.passed, 1)))))
     where = (c.lat, c.lon, float("nan"), c.radius)
     return Finding("visibility", now, c.onset, *where, c.score, c.reporters, evidence, subcause)
 

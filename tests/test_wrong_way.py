@@ -1,0 +1,155 @@
+"""Wrong way: found within seconds where everybody drives one way, and never where a position cannot tell."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from river import stats
+
+from detectors.directions import ERROR, Directions, Seen
+from detectors.geometry import distance
+from detectors.model import Finding, Rows
+from detectors.wrong_way import WrongWay
+from tests import road
+
+HISTORY = 700.0  # s
+SPEED = 25.0  # m/s
+
+
+def vehicle(
+    reporter: int, start: float, east: float, heading: float, seconds: int = 60, speed: float = SPEED, off: float = 0.0
+) -> Rows:
+    """Along 1500 m of a north-south road, with a receiver that errs by 1 m all the time and 1 m more each second."""
+    dice = np.random.default_rng(reporter)
+    north = 0.0 if heading == 0.0 else 1500.0
+    bias = dice.normal(0, 1.0) + dice.normal(0, 1.0, seconds) + off
+    out = road.drive(reporter, start, seconds, east, north, heading, speed)
+    out["lon"] += bias * road.METRE_EAST
+    out["heading"] = (out["heading"] + dice.normal(0, 1.0, seconds)) % 360.0
+    return out
+
+
+@lru_cache(maxsize=4)
+def history(apart: float, every: float = 5.0) -> tuple[Rows, ...]:
+    """Northbound at 0, southbound `apart` to the west, one vehicle each way every few seconds."""
+    some = []
+    for k in range(int(HISTORY / every)):
+        some.append(vehicle(1000 + k, k * every, 0.0, 0.0))
+        some.append(vehicle(5000 + k, k * every, -apart, 180.0))
+    return tuple(some)
+
+
+def findings(*some: Rows, apart: float = 18.0) -> list[Finding]:
+    detector = WrongWay()
+    return [f for frame in road.frames(road.together(*history(apart), *some)) for f in detector.update(frame)]
+
+
+def test_nobody_in_ordinary_traffic() -> None:
+    for apart in (3.5, 10.0, 18.0):
+        assert findings(apart=apart) == []
+
+
+@pytest.mark.parametrize("east", [-1.9, 0.0, 1.9])
+@pytest.mark.parametrize("apart", [14.0, 18.0, 30.0])
+def test_found_within_seconds_and_followed(east: float, apart: float) -> None:
+    ghost = vehicle(9, HISTORY, east, 180.0, seconds=50, speed=20.0)
+    found = findings(ghost, apart=apart)
+    assert {(f.kind, f.reporters) for f in found} == {("wrong_way", frozenset({9}))}
+    assert found[0].time - ghost["time"][0] <= 10_000
+    assert found[0].onset - ghost["time"][0] <= 3_000
+    for f in found:
+        now = ghost[np.searchsorted(ghost["time"], f.time) - 1]
+        assert distance(f.lat, f.lon, float(now["lat"]), float(now["lon"])) <= 20.0 * 4
+        assert abs(f.heading - 180.0) < 10.0
+    gaps = np.diff([f.time for f in found])
+    assert gaps.max() <= 4_000  # goes on being said for as long as it drives
+    assert found[-1].time - ghost["time"][-1] > -5_000
+
+
+def test_a_vehicle_of_which_most_rows_are_lost_is_found_by_what_is_left() -> None:
+    ghost = vehicle(9, HISTORY, 0.0, 180.0, seconds=60, speed=20.0)[::25]
+    found = findings(ghost)
+    assert found
+    assert found[0].radius > 400.0  # the finding reaches back to where it was before, so that incidents stay one
+
+
+QUIET: dict[str, tuple[float, Rows]] = {
+    "before anything is known": (18.0, vehicle(9, 20.0, 0.0, 180.0)),
+    "overtaking on a two-lane road": (3.5, vehicle(9, HISTORY, -3.5, 0.0, seconds=12)),
+    "a receiver that is five metres off": (18.0, vehicle(9, HISTORY, 0.0, 0.0, off=-5.0)),
+    "rolling back": (18.0, vehicle(9, HISTORY, 0.0, 180.0, speed=3.0)),
+    "one sample": (18.0, vehicle(9, HISTORY, 0.0, 180.0, seconds=1)),
+    "across the road": (18.0, road.drive(9, HISTORY, 40, -400.0, 700.0, 90.0, 15.0)),
+    "where nobody drives": (18.0, road.drive(9, HISTORY, 40, 60.0, 1500.0, 180.0, 20.0)),
+}
+
+
+def u_turn() -> Rows:
+    """North, a half circle of 9 m radius to the other carriageway at 6 m/s, and south."""
+    up = road.drive(9, HISTORY, 20, 0.0, 0.0, 0.0, 20.0)
+    angle = np.radians(np.linspace(0, 180, 6))
+    round_ = road.rows(6, -9 + 9 * np.cos(angle), 400 + 9 * np.sin(angle), HISTORY + 20 + np.arange(6.0), reporter=9, speed=6.0)
+    round_["heading"] = (-np.degrees(angle)) % 360
+    down = road.drive(9, HISTORY + 26, 20, -18.0, 400.0, 180.0, 20.0)
+    return road.together(up, round_, down)
+
+
+def jump() -> Rows:
+    """A southbound receiver that shows the northbound carriageway, 150 m on, for twelve seconds."""
+    out = vehicle(9, HISTORY, -18.0, 180.0)
+    out["lon"][20:32] += 18.0 * road.METRE_EAST
+    out["lat"][20:32] += 150.0 * road.METRE
+    return out
+
+
+def stuck() -> Rows:
+    """A transmitter that repeats one position with the speed and the heading of then, on the wrong carriageway."""
+    return road.rows(60, 0.0, 700.0, HISTORY + np.arange(60.0), reporter=9, heading=180.0, speed=20.0)
+
+
+QUIET |= {"a U-turn": (18.0, u_turn()), "a receiver that jumps": (18.0, jump()), "a stuck transmitter": (18.0, stuck())}
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_quiet(name: str) -> None:
+    apart, way = QUIET[name]
+    assert findings(way, apart=apart) == []
+
+
+def test_a_road_whose_direction_was_changed_is_learned() -> None:
+    """Road works lead everybody over the other carriageway: the first are reported, the hundredth is not."""
+    led = [vehicle(20_000 + k, HISTORY + 4.0 * k, 0.0, 180.0) for k in range(120)]
+    reported = {name for f in findings(*led) for name in f.reporters}
+    assert 20_000 in reported
+    assert not reported & set(range(20_080, 20_120))
+
+
+def test_the_sums_are_rivers_mean_and_variance() -> None:
+    """Within a moment, when nothing has faded yet, the moments of a square are river.stats.Mean and Var of its offsets."""
+    dice = np.random.default_rng(2)
+    n = 200
+    across = dice.normal(0, 3.0, n)
+    seen = Seen(
+        np.full(n, road.T0),
+        np.arange(n, dtype=np.uint64),
+        np.full(n, road.LAT),
+        road.LON + across * road.METRE_EAST,
+        dice.uniform(10, 40, n),
+        np.full(n, 3.0),
+    )
+    directions = Directions()
+    places, _ = directions.look(seen, road.T0)
+    directions.learn(seen, places, road.T0)
+    directions.sweep(road.T0 + 61_000)
+    for key in np.unique(places.keys):
+        here = places.keys == key
+        mean, variance = stats.Mean(), stats.Var(ddof=0)
+        for offset, speed in zip(places.across[here].tolist(), seen.speed[here].tolist(), strict=True):
+            weight = min(1.0, speed / 25.0)
+            mean.update(offset, weight)
+            variance.update(offset, weight)
+        ours, spread, _ = directions._moments(np.array([key]), road.T0 + 61_000)
+        assert ours[0] == pytest.approx(mean.get(), abs=1e-3)
+        assert spread[0] - ERROR**2 == pytest.approx(variance.get(), abs=1e-2)
