@@ -1,0 +1,82 @@
+"""The worker's graph on a real topic, and the least that anybody can do with it: consume and decode."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from bytewax.run import cli_main
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from benchmarks.load import Measure
+from dataflows import broker, kafka
+from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
+from dataflows.incidents import flow
+from dataflows.kafka_admin import create_missing
+from dataflows.metrics import METRICS
+from dataflows.settings import Settings, load
+
+TOPIC = "v2x.observations"
+INPUTS = {"topics": [{"topic": TOPIC, "format": "observation"}]}
+
+
+@contextmanager
+def filled(messages: list[bytes]) -> Iterator[dict[str, dict[str, object]]]:
+    """A broker with the messages on a topic of one partition; gives the settings to read them."""
+    with broker.embedded_broker() as address, tempfile.TemporaryDirectory() as folder:
+        flags: dict[str, dict[str, object]] = {
+            "kafka": {"bootstrap_servers": address},
+            "inputs": INPUTS,
+            "recovery": {"directory": f"{folder}/recovery"},
+        }
+        create_missing(load(None, flags), partitions=1, replication=1)
+        producer = Producer({"bootstrap.servers": address, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
+        for message in messages:
+            while True:
+                try:
+                    producer.produce(TOPIC, message, timestamp=json.loads(message)["rx"])
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            producer.poll(0)
+        producer.flush()
+        yield flags
+
+
+def bare_loop(messages: list[bytes], settings: Settings) -> Measure:
+    """consume() and decode, and nothing else."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": "bare", "fetch.wait.max.ms": 20})
+    consumer.assign([TopicPartition(TOPIC, 0, 0)])
+    decode, context = FORMATS["observation"].decode, Context(Pseudonym(b"key"))
+    left, started = len(messages), None
+    while left > 0:
+        got = consumer.consume(settings.kafka.poll_messages, timeout=1.0)
+        started = started or time.perf_counter()
+        arrivals = np.fromiter((message.timestamp()[1] for message in got), np.int64, len(got))
+        decode([message.value() or b"" for message in got], arrivals, context)
+        left -= len(got)
+    assert started is not None
+    return {"seconds": time.perf_counter() - started}
+
+
+def worker(messages: list[bytes], settings: Settings) -> Measure:
+    """The graph as the worker runs it, from the first poll that brings something to the last."""
+    span = [0.0, 0.0]
+
+    def follow() -> None:
+        while (done := METRICS.value("received_messages_total", topic=TOPIC)) < len(messages):
+            if done and not span[0]:
+                span[0] = time.perf_counter()
+            time.sleep(0.002)
+        span[1] = time.perf_counter()
+        kafka.STOP.asked = True
+
+    threading.Thread(target=follow, daemon=True).start()
+    cli_main(flow(settings))
+    return {"seconds": span[1] - span[0]}

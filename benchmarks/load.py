@@ -1,0 +1,56 @@
+"""What the benchmarks run on and in: a city's worth of the bundled recording, and a process of its own for every run."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from dataflows.formats import FORMATS
+from dataflows.recorded import messages
+from dataflows.settings import Settings, load
+
+RECORDING = Path(__file__).parents[1] / "dataflows" / "demo" / "recording" / "observations.jsonl.zst"
+APART = 0.011  # degrees of latitude between two copies: 1.2 km, so a city of parallel motorways
+
+Measure = dict[str, float]
+Run = Callable[[list[bytes], Settings], Measure]
+
+
+def city(minutes: float, copies: int) -> list[bytes]:
+    """The recording's first minutes, `copies` times side by side with other ids, in the order of arrival."""
+    first, made = None, []
+    for line in messages(RECORDING, FORMATS["observation"]):
+        row = json.loads(line)
+        first = first or row["rx"]
+        if row["rx"] - first > minutes * 60_000:
+            break
+        made.append(line)
+        for copy in range(1, copies):
+            row["lat"] = round(row["lat"] + APART, 6)
+            row["id"] = f"{copy:02x}{row['id'][2:]}"
+            made.append(json.dumps(row, separators=(",", ":")).encode())
+    return made
+
+
+def measured(run: Run, given: list[bytes], **flags: dict[str, object]) -> Measure:
+    """Run in a forked process, so that nothing is left over from the run before; adds seconds and CPU seconds."""
+    fork = multiprocessing.get_context("fork")
+    hear, say = fork.Pipe(duplex=False)
+    process = fork.Process(target=_alone, args=(run, given, flags, say))
+    process.start()
+    say.close()
+    result: Measure = hear.recv()
+    process.join()
+    return result
+
+
+def _alone(run: Run, given: list[bytes], flags: dict[str, object], say: Connection) -> None:
+    settings = load(None, {"privacy": {"key": "bench"}} | flags)
+    started, spent = time.perf_counter(), time.process_time()
+    measure = run(given, settings)
+    whole = {"messages": len(given), "seconds": time.perf_counter() - started, "cpu": time.process_time() - spent}
+    say.send(whole | measure)
