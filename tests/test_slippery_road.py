@@ -60,6 +60,7 @@ QUIET = {
         *(passing(50, 30.0 * k, slip_at=600.0) for k in range(3)),
     ],
     "anti-lock brakes in an emergency braking say that the road grips": traffic(10, {3: ABS_HARD, 4: ABS_HARD, 5: ABS_HARD}),
+    "nor need the sign for it be set": traffic(10, {k: {**ABS_HARD, "signs": Sign.ABS} for k in (3, 4, 5)}),
     "400 m apart": traffic(10, {3: HERE, 5: {"slip_at": 1000.0}}),
     "six minutes apart": traffic(70, {3: HERE, 63: HERE}),
     "one each way": [*traffic(10, {3: HERE}), passing(90, 30.0, heading=180.0, slip_at=600.0)],

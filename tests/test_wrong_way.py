@@ -80,6 +80,7 @@ QUIET: dict[str, tuple[float, Rows]] = {
     "overtaking on a two-lane road": (3.5, vehicle(9, HISTORY, -3.5, 0.0, seconds=12)),
     "a receiver that is five metres off": (18.0, vehicle(9, HISTORY, 0.0, 0.0, off=-5.0)),
     "rolling back": (18.0, vehicle(9, HISTORY, 0.0, 180.0, speed=3.0)),
+    "eighteen metres, while turning at a junction": (18.0, vehicle(9, HISTORY, 0.0, 180.0, seconds=4, speed=6.0)),
     "one sample": (18.0, vehicle(9, HISTORY, 0.0, 180.0, seconds=1)),
     "across the road": (18.0, road.drive(9, HISTORY, 40, -400.0, 700.0, 90.0, 15.0)),
     "where nobody drives": (18.0, road.drive(9, HISTORY, 40, 60.0, 1500.0, 180.0, 20.0)),
@@ -116,6 +117,13 @@ QUIET |= {"a U-turn": (18.0, u_turn()), "a receiver that jumps": (18.0, jump()),
 def test_quiet(name: str) -> None:
     apart, way = QUIET[name]
     assert findings(way, apart=apart) == []
+
+
+def test_forty_one_way_may_be_chance_on_a_two_way_street() -> None:
+    detector = WrongWay()
+    some = [vehicle(1000 + k, 10.0 * k, 0.0, 0.0) for k in range(40)]
+    rows = road.together(*some, vehicle(9, 500.0, 0.0, 180.0))
+    assert [f for frame in road.frames(rows) for f in detector.update(frame)] == []
 
 
 def test_a_road_whose_direction_was_changed_is_learned() -> None:
