@@ -1,7 +1,7 @@
 """The same messages in stock Bytewax, as its documentation shows it: one object a message, fold_window by cell.
 
-Typed decoding as ours, panes of one second as ours, no detectors. At its best: with a system clock that stands still, for the stock
-watermark follows that clock and the operator asks for the time at every item.
+Typed decoding as ours, panes of one second as ours, no detectors. At its best: with a system clock that stands still, for
+the stock watermark follows that clock, and the operator asks for the time at every item.
 """
 
 from __future__ import annotations

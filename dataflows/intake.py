@@ -29,7 +29,7 @@ class Chunk(NamedTuple):
 
     partition: str
     watermark: int  # ms: the partition will accept nothing older
-    latest: int  # ms: its newest accepted event time, NEVER if none
+    latest: int  # ms: up to which event time it has spoken, NEVER if not at all
     holds: bool  # False: idle or ended, so nobody waits for it
     arrival: int  # ms: when its newest message reached the broker, -1 if unknown
     observations: Rows | None = None
@@ -60,17 +60,22 @@ class Progress(NamedTuple):
     """Where a partition stands: what the source snapshots."""
 
     offset: int  # of the next message
-    latest: int  # ms: running maximum of accepted event times
+    latest: int  # ms: running maximum of credible event times
+    newest: int  # ms: running maximum of all accepted ones
 
 
 class Intake:
-    """Turns one partition's messages into polls. Its whole state is `latest`, the running maximum event time in ms."""
+    """Turns one partition's messages into polls. Its whole state is two running maxima of event time in ms.
+
+    `latest` is what lateness is judged by; `newest` also counts clocks that run ahead, and only says where a recording ends.
+    """
 
     def __init__(self, topic: str, partition: int, form: Format, context: Context, grid: Grid, window: Window) -> None:
         self.topic = topic
         self.partition = partition
         self.name = f"{topic}/{partition}"
         self.latest = NEVER
+        self.newest = NEVER
         self._told = NEVER  # number of the pane in which everybody last heard of the watermark
         self._form = form
         self._context = context
@@ -94,11 +99,18 @@ class Intake:
         self._told = tick.watermark // self._pane
         return Poll(chunks, tick if news else None, dead)
 
-    def rest(self) -> Poll:
-        """The partition is silent or at its end: nobody is to wait for it until it speaks again."""
+    def rest(self, ended: bool = False) -> Poll:
+        """The partition is silent, or at its end for good: nobody is to wait for it until it speaks again."""
         self._told = NEVER
-        METRICS.watermark(self.topic, self.partition, self._tick().watermark, idle=True)
-        return Poll({}, self._tick(holds=False))
+        tick = self._tick(holds=False)
+        METRICS.watermark(self.topic, self.partition, tick.watermark, idle=True)
+        return Poll({}, tick._replace(latest=self.newest) if ended else tick)
+
+    def progress(self, offset: int) -> Progress:
+        return Progress(offset, self.latest, self.newest)
+
+    def resume(self, progress: Progress) -> None:
+        self.latest, self.newest = progress.latest, progress.newest
 
     def _tick(self, arrival: int = -1, holds: bool = True) -> Chunk:
         """A chunk without rows: says how far this partition has come, and whether others should wait for it."""
@@ -127,6 +139,7 @@ class Intake:
         timely = np.empty(len(times), bool)
         timely[order] = times[order] >= before[:-1] - self._lateness
         self.latest = int(before[-1])
+        self.newest = max(self.newest, int(times.max()))
         kept, start = [], 0
         for name, rows, origin in tables:
             mine = timely[start : start + len(rows)]

@@ -88,7 +88,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         )
         self._offset: int | None = None  # of the next message; None until the first one shows it
         if resume is not None and resume.offset >= 0:
-            intake.latest, self._offset = resume.latest, resume.offset
+            intake.resume(resume)
+            self._offset = resume.offset
             low, high = self._ends()
             if self._offset < low:
                 self._lose(self._offset, low)
@@ -128,12 +129,12 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
 
     def snapshot(self) -> Progress:
         if self._offset is None:
-            return Progress(-1, self._intake.latest)
+            return self._intake.progress(-1)
         try:  # for lag tools only, so a broker that is away is no reason to stop
             self._consumer.commit(offsets=[TopicPartition(self._topic, self._number, self._offset)], asynchronous=True)
         except KafkaException as error:
             log.debug("offset not committed", topic=self._topic, partition=self._number, error=str(error))
-        return Progress(self._offset, self._intake.latest)
+        return self._intake.progress(self._offset)
 
     def close(self) -> None:
         METRICS.left(self._topic, self._number)

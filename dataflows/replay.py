@@ -64,7 +64,7 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         self._offset = 0
         self._ended = False
         if resume is not None:
-            intake.latest = resume.latest
+            intake.resume(resume)
             self._offset = sum(1 for _ in islice(self._messages, resume.offset))
 
     def next_batch(self) -> list[Poll]:
@@ -73,7 +73,7 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         batch = list(islice(self._messages, self._batch))
         if not batch:
             self._ended = True
-            return [self._intake.rest()]
+            return [self._intake.rest(ended=True)]
         offsets = range(self._offset, self._offset + len(batch))
         self._offset += len(batch)
         if self._progressed is not None:
@@ -81,7 +81,7 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         return [self._intake.take(batch, np.full(len(batch), self._arrival, np.int64), offsets)]
 
     def snapshot(self) -> Progress:
-        return Progress(self._offset, self._intake.latest)
+        return self._intake.progress(self._offset)
 
 
 class FileSink(FixedPartitionedSink[Record, int]):

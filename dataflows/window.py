@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -15,14 +15,12 @@ import structlog
 from dataflows.grid import Grid
 from dataflows.intake import NEVER, Chunk
 from dataflows.metrics import METRICS
+from dataflows.panes import QUIET, TABLES, frames, in_order
 from detectors.census import CellMinute, Census
 from detectors.judgement import FAMILIES
-from detectors.model import OBSERVATION, READING, SENSOR, Detector, Finding, Frame, Rows
+from detectors.model import Detector, Finding, Frame, Rows
 
 log = structlog.get_logger(__name__)
-
-QUIET = 600_000  # ms without a row after which a shard sleeps: its detectors' windows are all shorter, or survive a gap
-TABLES = {"observations": OBSERVATION, "sensors": SENSOR, "readings": READING}
 
 
 class Report(NamedTuple):
@@ -42,7 +40,7 @@ class Panes:
     length: int  # ms
     partitions: tuple[str, ...]
     grid: Grid
-    detectors: Sequence[Callable[[], Detector]]
+    detectors: Sequence[type[Detector]]
 
 
 @dataclass(slots=True)
@@ -63,10 +61,11 @@ class ShardWindow:
     def __init__(self, shard: int, panes: Panes, snapshot: bytes | None = None) -> None:
         self.shard = shard
         self.panes = panes
+        self.state: State
         self.state, packed = (State(), {}) if not snapshot else pickle.loads(snapshot)
-        for make in panes.detectors:  # new ones start afresh, dropped ones are forgotten
-            name = _name(make)
-            self.state.detectors[name] = pickle.loads(packed[name]) if name in packed else make()
+        for kind in panes.detectors:  # new ones start afresh, dropped ones are forgotten
+            name = kind.__name__
+            self.state.detectors[name] = pickle.loads(packed[name]) if name in packed else kind()
         self._arrival = -1
 
     def snapshot(self) -> bytes:
@@ -86,7 +85,7 @@ class ShardWindow:
             rows: Rows | None = getattr(chunk, name)
             if rows is None:
                 continue
-            if int(rows["time"].min()) < self.state.closed:  # only after its partition was idle, see Panes
+            if int(rows["time"].min()) < self.state.closed:  # only after its partition was idle
                 timely = rows["time"] >= self.state.closed
                 late += int(len(rows) - timely.sum())
                 rows = rows[timely]
@@ -97,15 +96,25 @@ class ShardWindow:
 
     def close(self) -> Report | None:
         """Close every pane that the watermark has passed; None if there was none."""
-        limit = self._limit()
-        state = self.state
+        state, limit = self.state, self._limit()
         if limit <= state.closed:
             return None
         tables = {name: self._ready(name, limit) for name in TABLES}
-        run = _Run(self, tables)
-        run.through(limit)
+        findings: list[Finding] = []
+        seconds, count = dict.fromkeys(state.detectors, 0.0), 0
+        for frame in frames(tables, state.closed, limit, self.panes.length, state.awake_until):
+            count += 1
+            if not frame.empty:
+                state.awake_until = frame.end + QUIET
+            for name in state.detectors:
+                started = time.perf_counter()
+                found = self._ask(name, frame)
+                seconds[name] += time.perf_counter() - started
+                findings.extend(mine for each in found if (mine := self._place(each)) is not None)
+        minutes = state.census.update(self._own(tables["observations"]), limit)
+        METRICS.detected(count, seconds, Counter(finding.kind for finding in findings))
         state.closed = limit
-        report = Report(self.shard, limit, tuple(run.findings), tuple(run.minutes), self._arrival)
+        report = Report(self.shard, limit, tuple(findings), tuple(minutes), self._arrival)
         self._arrival = -1
         return report
 
@@ -143,101 +152,30 @@ class ShardWindow:
             METRICS.dropped(duplicates=len(rows) - len(ordered))
         return ordered
 
-
-class _Run:
-    """Closes the panes of one activation, one after the other."""
-
-    def __init__(self, window: ShardWindow, tables: dict[str, Rows]) -> None:
-        self.window = window
-        self.state = window.state
-        self.tables = tables
-        self.position = dict.fromkeys(tables, 0)
-        self.findings: list[Finding] = []
-        self.minutes: list[CellMinute] = []
-        self.seconds: dict[str, float] = dict.fromkeys(self.state.detectors, 0.0)
-
-    def through(self, limit: int) -> None:
-        length, count = self.window.panes.length, 0
-        starts = [int(rows["time"][0]) // length * length for rows in self.tables.values() if len(rows)]
-        start = max(self.state.closed, min(starts, default=limit)) if self.state.closed == NEVER else self.state.closed
-        while start < limit:
-            if start >= self.state.awake_until:  # asleep: on to the next row, if there is one
-                start = max(start, self._next(limit) // length * length)
-                if start >= limit:
-                    break
-            self._pane(start, start + length)
-            start += length
-            count += 1
-        self.minutes = self.state.census.update(self._own(self.tables["observations"]), limit)
-        found = Counter(finding.kind for finding in self.findings)
-        METRICS.detected(count, self.seconds, found)
-
-    def _next(self, limit: int) -> int:
-        times = [int(rows["time"][self.position[n]]) for n, rows in self.tables.items() if self.position[n] < len(rows)]
-        return min(times, default=limit)
-
-    def _pane(self, start: int, end: int) -> None:
-        cut = {}
-        for name, rows in self.tables.items():
-            first = self.position[name]
-            last = first + int(np.searchsorted(rows["time"][first:], end)) if first < len(rows) else first
-            cut[name] = rows[first:last]
-            self.position[name] = last
-        frame = Frame(start, end, **cut)
-        if not frame.empty:
-            self.state.awake_until = end + QUIET
-        for name in self.state.detectors:
-            self._detect(name, frame)
-
-    def _detect(self, name: str, frame: Frame) -> None:
+    def _ask(self, name: str, frame: Frame) -> list[Finding]:
         """The one broad boundary: a detector that raises is counted, named, and starts afresh; the flow goes on."""
-        started = time.perf_counter()
+        detector = self.state.detectors[name]
         try:
-            found = self.state.detectors[name].update(frame)
+            return detector.update(frame)
         except BaseException as error:  # a panic inside river's Rust classes is no Exception
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             METRICS.detector_failed(name)
-            log.error("detector reset", detector=name, shard=self.window.shard, pane=frame.start, error=repr(error))
-            self.state.detectors[name] = type(self.state.detectors[name])()
-            found = []
-        self.seconds[name] += time.perf_counter() - started
-        self.findings.extend(placed for finding in found if (placed := self._place(finding)) is not None)
+            log.error("detector reset", detector=name, shard=self.shard, pane=frame.start, exc_info=error)
+            self.state.detectors[name] = type(detector)()
+            return []
 
     def _place(self, finding: Finding) -> Finding | None:
-        """Keep what this shard answers for; its neighbours find the rest themselves. Fill in the cell."""
-        if FAMILIES[finding.kind].personal:
-            cell = self.window.panes.grid.cell(finding.lat, finding.lon)
-            return _with_cell(finding, cell) if cell else finding
-        cell = self.window.panes.grid.cell(finding.lat, finding.lon)
-        return _with_cell(finding, cell) if self.window.panes.grid.owner(cell) == self.window.shard else None
+        """Keep what this shard answers for, with its cell filled in; neighbours find the rest themselves."""
+        cell = self.panes.grid.cell(finding.lat, finding.lon)
+        if not FAMILIES[finding.kind].personal and self.panes.grid.owner(cell) != self.shard:
+            return None
+        return finding if finding.cells or not cell else replace(finding, cells=frozenset({cell}))
 
     def _own(self, rows: Rows) -> Rows:
         """Without the copies from over the border: those are counted where they belong."""
         if not len(rows):
             return rows
         cells, which = np.unique(rows["cell"], return_inverse=True)
-        mine = np.array([self.window.panes.grid.owner(cell) == self.window.shard for cell in cells.tolist()])
+        mine = np.array([self.panes.grid.owner(cell) == self.shard for cell in cells.tolist()])
         return rows if mine.all() else rows[mine[which]]
-
-
-def in_order(rows: Rows) -> Rows:
-    """Sort rows by time and reporter, ties by their bytes, and drop copies: one order whatever order they came in."""
-    order = np.lexsort((rows["reporter"], rows["time"]))
-    rows = rows[order]
-    tied = (rows["time"][1:] == rows["time"][:-1]) & (rows["reporter"][1:] == rows["reporter"][:-1])
-    if tied.any():
-        rows = np.unique(rows.view(f"V{rows.dtype.itemsize}")).view(rows.dtype)
-        rows = rows[np.lexsort((rows["reporter"], rows["time"]))]
-    return rows
-
-
-def _with_cell(finding: Finding, cell: int) -> Finding:
-    if finding.cells:
-        return finding
-    fields: dict[str, Any] = {name: getattr(finding, name) for name in Finding.__slots__}
-    return Finding(**{**fields, "cells": frozenset({cell})})
-
-
-def _name(make: Callable[[], Detector]) -> str:
-    return getattr(make, "__name__", type(make).__name__)

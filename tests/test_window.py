@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from dataflows.grid import Grid
 from dataflows.intake import NEVER, Chunk
 from dataflows.metrics import METRICS
+from dataflows.panes import QUIET, in_order
 from dataflows.settings import Window
-from dataflows.window import QUIET, Panes, Report, ShardWindow, in_order
+from dataflows.window import Panes, Report, ShardWindow
 from detectors.model import OBSERVATION, Finding, Frame, Rows
 
 GRID = Grid(Window())
