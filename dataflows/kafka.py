@@ -81,25 +81,20 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
                 "error_cb": _unreachable,
                 "group.id": kafka.group,
                 "enable.auto.commit": False,
+                "enable.partition.eof": True,
                 "auto.offset.reset": "error",  # the default would jump to the end in silence
                 "queued.max.messages.kbytes": 16_384,  # per partition; the default of 64 MB times 32 partitions is 2 GB
                 "fetch.wait.max.ms": 20,
             }
         )
-        self._offset: int | None = None  # of the next message; None until the first one shows it
-        if resume is not None and resume.offset >= 0:
+        self._at_end = False  # the broker said so since the last message
+        if resume is not None:
             intake.resume(resume)
             self._offset = resume.offset
-            low, high = self._ends()
-            if self._offset < low:
-                self._lose(self._offset, low)
-            elif self._offset > high >= 0:
-                self._lose(high, self._offset)
-            self._consumer.assign([TopicPartition(each.topic, number, self._offset)])
         else:
             low, high = self._ends()
             self._offset = low if kafka.start == "earliest" else high
-            self._consumer.assign([TopicPartition(each.topic, number, self._offset)])
+        self._consumer.assign([TopicPartition(each.topic, number, self._offset)])
 
     def next_batch(self) -> list[Poll]:
         if STOP.asked:
@@ -107,6 +102,9 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         HEALTH.beat()
         got = self._consumer.consume(self._kafka.poll_messages, timeout=0)
         good = [message for message in got if message.error() is None]
+        offsets = [message.offset() or 0 for message in good]
+        if good:
+            self._offset, self._at_end = offsets[-1] + 1, False
         for message in got:
             if message.error() is not None:
                 self._trouble(message)
@@ -115,10 +113,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
             self._look_around()
             return self._silence()
         HEALTH.broker(True)
-        offsets = [message.offset() or 0 for message in good]
-        self._offset = offsets[-1] + 1
         arrivals = np.fromiter((message.timestamp()[1] for message in good), np.int64, len(good))
-        poll = self._intake.take([m.value() or b"" for m in good], arrivals, offsets)
+        poll = self._intake.take([message.value() or b"" for message in good], arrivals, offsets)
         if poll.chunks:
             self._heard, self._idle = time.monotonic(), False
         self._show_lag()
@@ -128,8 +124,6 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         return None if self._behind else datetime.now(UTC) + NAP
 
     def snapshot(self) -> Progress:
-        if self._offset is None:
-            return self._intake.progress(-1)
         try:  # for lag tools only, so a broker that is away is no reason to stop
             self._consumer.commit(offsets=[TopicPartition(self._topic, self._number, self._offset)], asynchronous=True)
         except KafkaException as error:
@@ -141,8 +135,13 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         self._consumer.close()
 
     def _silence(self) -> list[Poll]:
-        """After `idle_after` without a record taken, nobody waits for this partition: the one path that the clock decides."""
-        if self._idle or time.monotonic() - self._heard < self._idle_after:
+        """After `idle_after` at the partition's end nobody waits for it: the one path that the wall clock decides.
+
+        A backlog, or a broker that is away, is no silence: others wait, or what comes then would come too late.
+        """
+        if self._idle or not (self._at_end and HEALTH.reachable):
+            return []
+        if time.monotonic() - self._heard < self._idle_after:
             return []
         self._idle = True
         return [self._intake.rest()]
@@ -168,28 +167,33 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
     def _trouble(self, message: Message) -> None:
         error = message.error()
         assert error is not None
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            low, _ = self._ends()
-            self._lose(self._offset or 0, low)
-            self._consumer.assign([TopicPartition(self._topic, self._number, low)])
-        elif error.code() != KafkaError._PARTITION_EOF:
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._at_end = message.offset() == self._offset  # an older one was overtaken by messages
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            self._lose()
+        else:
             log.warning("poll failed, trying again", topic=self._topic, partition=self._number, error=error.str())
 
-    def _lose(self, wanted: int, low: int) -> None:
-        """Retention was quicker than we: say what is gone, count it, go on where the partition begins."""
-        METRICS.lost(self._topic, max(0, low - wanted))
+    def _lose(self) -> None:
+        """The wanted offset is not there: say which messages are gone, count them, go on where the partition begins."""
+        low, high = self._ends()
+        gone = range(self._offset, low) if self._offset < low else range(high, self._offset)
+        METRICS.lost(self._topic, len(gone))
         log.error(
-            "messages lost: retention deleted them before they were read",
+            "messages lost: retention deleted them before they were read"
+            if self._offset < low
+            else "messages lost: the partition ends before the offset that was read last; was the topic made anew?",
             topic=self._topic,
             partition=self._number,
-            first=wanted,
-            last=low - 1,
+            first=gone.start,
+            last=gone.stop - 1,
         )
         self._offset = low
+        self._consumer.assign([TopicPartition(self._topic, self._number, low)])
 
     def _show_lag(self) -> None:
         _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), cached=True)
-        if self._offset is not None and high >= self._offset:
+        if high >= self._offset:
             METRICS.lag(self._topic, self._number, high - self._offset)
 
 
