@@ -37,7 +37,15 @@ SPREAD_REST, SPREAD_LOADED, DIFFERENCE, RISE, INSULATION, DRIFT, STANDSTILL, STU
 TWO_SIDED = np.array([name in ("charge_drift", "standstill_current") for name in CHANNELS])
 
 LOADS = np.array([5.0, REST, 25.0, 40.0, 60.0, 85.0, 120.0, 180.0, 260.0])  # A: bins of the expected spread
-CHARGES = np.array([0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 0.88, 0.94, 0.98])  # state of charge: bins of the expected spread
+CHARGES = np.array([0.05, 0.08, 0.10, 0.12, 0.15, 0.25, 0.4, 0.6, 0.8, 0.88, 0.94, 0.98])  # state of charge: the same
+# How much steeper than in the middle the voltage curves are in these bins: iron phosphate, then nickel and manganese. Cells that
+# differ by a little charge differ by that much more voltage there.
+STEEP = np.array(
+    [
+        [8.0, 6.0, 5.0, 4.0, 3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.2, 2.0, 4.0],
+        [4.0, 3.0, 2.0, 2.0, 1.8, 1.5, 1.2, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+    ]
+)
 BINS = 2 * (len(LOADS) + 1) * (len(CHARGES) + 1)
 
 
@@ -52,13 +60,12 @@ def spread_bin(current: Floats, soc: Floats, level: Floats) -> Ints:
 def spread_prior() -> tuple[Floats, Floats]:
     """(BINS,) log of the spread that is expected before the fleet has taught better, and (BINS,) its doubt, 1 where usual.
 
-    8 mV of imbalance, three times that where the voltage curve is steep, and 0.2 milliohm between the extreme cells.
+    8 mV of imbalance where the voltage curve is flattest, and 0.2 milliohm between the extreme cells.
     """
-    load = np.array([2.0, 10.0, 20.0, 32.0, 50.0, 72.0, 100.0, 150.0, 220.0, 320.0])
-    steep = np.array([3.0, 2.0, 1.5, 1.2, 1.0, 1.0, 1.2, 1.5, 2.0, 3.0])
-    volts = np.hypot(0.008 * steep[None, :], 0.2e-3 * load[:, None])
-    doubt = np.broadcast_to(np.sqrt(steep)[None, :], volts.shape)
-    return np.tile(np.log(volts + VOLT_FLOOR).ravel(), 2), np.tile(doubt.ravel(), 2)
+    load = np.array([2.0, 10.0, 20.0, 32.0, 50.0, 72.0, 100.0, 150.0, 220.0, 320.0])  # A: middles of LOADS
+    volts = np.hypot(0.008 * STEEP[:, None, :], 0.2e-3 * load[None, :, None])
+    doubt = np.broadcast_to(np.sqrt(STEEP)[:, None, :], volts.shape)
+    return np.log(volts + VOLT_FLOOR).ravel(), doubt.ravel().copy()
 
 
 def measure(rows: Rows, car: Rows, seconds: Floats, expected: Floats) -> tuple[Floats, Floats, Ints]:
@@ -79,11 +86,17 @@ def measure(rows: Rows, car: Rows, seconds: Floats, expected: Floats) -> tuple[F
         halted = (rows["speed"] == 0) & (car["speed"] == 0) & (rows["state"] == 1) & (rows["charging"] != 1) & ~broken
         x[halted, STANDSTILL] = rows["current"][halted]
         _stuck(x, rows, car, broken)
-    for name in ("speed", "soc", "voltage", "current"):
-        car[name] = rows[name]
+    for name in ("soc", "current"):
+        car[name] = _last(rows, car, name)
+    car["speed"], car["voltage"] = rows["speed"], rows["voltage"]
     car["cell_max"], car["cell_min"] = rows["cell_voltage_max"], rows["cell_voltage_min"]
     car["hottest"] = rows["temperature_max"]
     return x, noise, bins
+
+
+def _last(rows: Rows, car: Rows, name: str) -> Floats:
+    """(n,) values of a field, the last known one where it is missing."""
+    return np.where(np.isnan(rows[name]), car[name], rows[name]).astype(np.float64)
 
 
 def _spread(x: Floats, rows: Rows, car: Rows, seconds: Floats, expected: Floats) -> Ints:
@@ -93,17 +106,25 @@ def _spread(x: Floats, rows: Rows, car: Rows, seconds: Floats, expected: Floats)
     level = np.where(np.isnan(car["level"]), middle, car["level"] + LEVEL_RATE * (middle - car["level"]))
     car["level"] = np.where(known, level, car["level"])
     current = rows["current"].astype(np.float64)
-    bins = spread_bin(current, rows["soc"].astype(np.float64), car["level"].astype(np.float64))
+    bins = spread_bin(current, _last(rows, car, "soc"), car["level"].astype(np.float64))
+    _grain(rows, car)
     apart = np.maximum(highest - lowest, 0.0)
     lasting = np.where((rows["charging"] == 1) & (apart > car["spread"]), 1.0 - np.exp(-seconds / BLEED), 1.0)
     held = np.where(np.isnan(car["spread"]), apart, car["spread"] + lasting * (apart - car["spread"]))
     car["spread"] = np.where(known, held, car["spread"])
-    spread = np.where(known, np.log(held + VOLT_FLOOR) - expected[bins], np.nan)
+    blur = car["grain"].astype(np.float64)  # a step more or less must not look like a multiple
+    spread = np.where(known, np.log(held + VOLT_FLOOR + blur) - np.log(np.exp(expected[bins]) + blur), np.nan)
     rest = np.abs(current) < REST
     x[rest, SPREAD_REST] = spread[rest]
     loaded = np.abs(current) >= REST
     x[loaded, SPREAD_LOADED] = spread[loaded]
     return bins
+
+
+def _grain(rows: Rows, car: Rows) -> None:
+    for name in ("cell_voltage_max", "cell_voltage_min"):
+        step = np.where(np.isnan(rows[name]), 0, np.round(1000.0 * rows[name])) % 10.0
+        car["grain"] = np.where(step == 0, car["grain"], np.minimum(car["grain"], np.where(step == 5, 0.005, 0.001)))
 
 
 def _heat(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> None:
@@ -130,7 +151,7 @@ def _heat(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, brok
 
 
 def _drift(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> None:
-    soc, current = rows["soc"].astype(np.float64), rows["current"].astype(np.float64)
+    soc, current = _last(rows, car, "soc"), _last(rows, car, "current")
     topping = (rows["charging"] == 1) & (soc > FULL_SOC)
     known = ~np.isnan(soc) & ~np.isnan(current) & ~np.isnan(car["soc"]) & ~np.isnan(car["current"])
     usable = known & ~broken & ~topping
@@ -142,7 +163,7 @@ def _drift(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, bro
     slope = np.clip((car["charge_xy"] + prior / CAPACITY) / (car["charge_xx"] + prior), 1 / 800.0, 1 / 20.0)
     doubt = 0.05 + 0.6 * np.sqrt(prior / (prior + car["charge_xx"]))
     off = (risen - slope * count) / SOC_STEP
-    x[:, DRIFT] = np.where(usable, off, np.nan)
+    x[:, DRIFT] = np.where(usable & ~np.isnan(rows["soc"]), off, np.nan)
     noise[:, DRIFT] = 1.0 + doubt * np.abs(slope * count) / SOC_STEP
     learn = usable & (np.abs(off) < 3.0 * noise[:, DRIFT])
     car["charge_xy"] = np.where(learn, KEEP * car["charge_xy"] + risen * count, car["charge_xy"])

@@ -21,6 +21,7 @@ CHANNELS = (
     "stuck",
 )
 N = len(CHANNELS)
+COARSEST = 0.010  # V: cell voltages come in steps of 1 mV on the wire, and of up to 10 mV from real cars
 FORGET = 7 * 86_400_000  # ms: a car that stood for a week comes back as a new one
 
 VEHICLE = np.dtype(
@@ -49,6 +50,7 @@ VEHICLE = np.dtype(
         ("charge_xx", "f4"),
         ("level", "f4"),  # V, mean cell voltage in the long run: tells the chemistry
         ("spread", "f4"),  # V, the cells' spread without what comes and goes in minutes while charging
+        ("grain", "f4"),  # V, finest step of the cell voltages seen: 0.010, 0.005 or 0.001
         ("same_voltage", "u1"),  # readings for which the voltages stood still though the current did not
         ("same_current", "u1"),  # and the other way round
         ("limits", "u1"),  # physical limits that the last reading passed
@@ -122,6 +124,7 @@ class Vehicles:
                 fresh[name] = np.nan
             for name in ("warm_fast", "warm_slow", "level", "spread"):
                 fresh[name] = np.nan
+            fresh["grain"] = COARSEST
             self._index(np.arange(self.used, end, dtype=np.int32))
             self.used = end
         return self.find(reporters)

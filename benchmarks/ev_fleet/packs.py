@@ -22,7 +22,8 @@ class Packs:
     def __init__(self, cars: Cars, weather: Weather, faults: Sequence[Fault], start: int, rng: np.random.Generator) -> None:
         count = len(cars.vins)
         self.cars, self.weather, self.faults, self.start, self.rng = cars, weather, list(faults), start, rng
-        self.soc = rng.uniform(0.35, 0.95, count)[:, None] + cars.imbalance
+        empty = 1.0 - rng.uniform(0.35, 0.95, count)[:, None]  # packs are balanced when full: what differs shows further down
+        self.soc = 1.0 - empty * cars.capacity[:, None] / cars.cell_capacity + cars.imbalance
         self.celsius = np.full((count, MODULES), weather.air(0.0)) + rng.uniform(0, 8, (count, 1))
         self.polarisation = np.zeros(count)  # A that the slow part of the resistance feels
         self.gauge = self.soc.mean(axis=1) + rng.normal(0.0, 0.01, count)
