@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from dataflows.kafka_admin import BrokerError, client
 from dataflows.settings import Settings
 
+PARTITION_BY_KEY = -1  # what librdkafka takes for: a partition by the hash of the key
 AT_ONCE = 500  # messages in one call: a screenful of alerts is some dozens
 
 
@@ -76,9 +77,9 @@ class Writer:
             | {"linger.ms": 10, "queue.buffering.max.messages": 1_000_000, "message.timeout.ms": 30_000, "acks": "all"}
         )
 
-    def write(self, topic: str, key: bytes, value: bytes, timestamp: int) -> None:
+    def write(self, topic: str, key: bytes, value: bytes, timestamp: int, partition: int = PARTITION_BY_KEY) -> None:
         """Queue one message; messages of one key keep their order. `timestamp` in ms. Raises BrokerError."""
-        self._producer.produce(topic, value, key, timestamp=timestamp, on_delivery=self._delivered)
+        self._producer.produce(topic, value, key, partition, timestamp=timestamp, on_delivery=self._delivered)
         self._producer.poll(0)
         self._check()
 

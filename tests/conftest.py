@@ -1,0 +1,16 @@
+"""What tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.living import broker_or_skip
+
+
+@pytest.fixture
+def broker() -> Iterator[str]:
+    """Address of an empty Kafka broker of the test's own."""
+    with broker_or_skip() as address:
+        yield address
