@@ -25,11 +25,26 @@ class UsageError(Exception):
 
 
 @app.command()
-def run(config: ConfigFile = None, set_: Set = None) -> None:
+def run(
+    processes: Annotated[int, typer.Option(min=1, help="Run so many as one cluster; one that dies restarts them all.")] = 1,
+    process_id: Annotated[int | None, typer.Option(help="This process's place in --addresses.")] = None,
+    addresses: Annotated[str | None, typer.Option(help="host:port of each process of the cluster, separated by ;")] = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+) -> None:
     """Run the worker: messages in from Kafka, incidents out, until a signal comes."""
+    if (process_id is None) != (addresses is None):
+        raise UsageError("--process-id and --addresses belong together: give both, or --processes alone")
+    settings = settings_of(config, set_)
+    if processes > 1:
+        from dataflows.cluster import supervise
+
+        flags = ["--config", str(config)] if config else []
+        supervise(processes, [*flags, *(part for each in set_ or [] for part in ("--set", each))])
+        return
     from dataflows.worker import work
 
-    work(settings_of(config, set_))
+    work(settings, process_id, addresses.split(";") if addresses else None)
 
 
 @app.command()
@@ -126,15 +141,25 @@ def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
 
 
 def main() -> None:
+    from dataflows.cluster import ClusterError
     from dataflows.health import ServingError
     from dataflows.kafka import DeliveryError
     from dataflows.kafka_admin import BrokerError
     from dataflows.recorded import RecordingError
-    from dataflows.worker import RecoveryError
+    from dataflows.store import RecoveryError
 
     try:
         app()
-    except (UsageError, SettingsError, RecordingError, BrokerError, DeliveryError, RecoveryError, ServingError) as error:
+    except (
+        UsageError,
+        SettingsError,
+        RecordingError,
+        BrokerError,
+        DeliveryError,
+        ClusterError,
+        RecoveryError,
+        ServingError,
+    ) as error:
         say.print(f"roadwatch: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 

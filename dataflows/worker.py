@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 from bytewax.errors import BytewaxRuntimeError
-from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig, init_db_dir
+from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError
 from bytewax.run import cli_main
 
 from dataflows import health, kafka, logs
+from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
 from dataflows.kafka_admin import output_names
 from dataflows.metrics import METRICS
 from dataflows.settings import Settings
+from dataflows.store import RecoveryError, open_store
 from detectors import CATALOGUE
 
 log = structlog.get_logger(__name__)
 
-STORE = "roadwatch.json"  # beside the recovery partitions: what they were made with
-
-
-class RecoveryError(Exception):
-    """The recovery store does not fit: one sentence, and never a start from nothing unasked."""
-
 
 def work(settings: Settings, process_id: int | None = None, addresses: list[str] | None = None) -> None:
-    """Run until a signal comes. Raises BrokerError, RecoveryError, ServingError, kafka.DeliveryError."""
+    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, kafka.DeliveryError."""
     logs.configure(settings.logs.level, settings.logs.format)
     METRICS.expect(
         inputs=[each.topic for each in settings.inputs.topics],
@@ -43,7 +37,7 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         steps=["windows", "incidents"],
     )
     graph = flow(settings)
-    recovery = _recovery(settings) if settings.recovery.enabled else None
+    recovery = open_store(settings, process_id or 0) if settings.recovery.enabled else None
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)
     log.info("running", topics=[each.topic for each in settings.inputs.topics], metrics=server.url if server else "off")
@@ -62,6 +56,10 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         if isinstance(cause, kafka.DeliveryError):
             raise cause from None
         raise
+    except BaseException as error:
+        if addresses is None or type(error).__name__ != "PanicException":  # the engine's, which has no name in Python
+            raise
+        raise ClusterError("another process of the cluster died, so this one ends; start them all again together") from None
     finally:
         if server:
             server.stop()
@@ -96,38 +94,6 @@ def _serve(settings: Settings, process_id: int) -> health.Server | None:
         return None
     port = settings.metrics.port and settings.metrics.port + process_id
     return health.serve(health.HEALTH, host=settings.metrics.host, port=port)
-
-
-def _recovery(settings: Settings) -> RecoveryConfig:
-    """Open the recovery store, or make it at the first run. Raises RecoveryError if it was made with other settings."""
-    directory: Path = settings.recovery.directory
-    made_with = {
-        "version": 1,
-        "shards": settings.window.shards,
-        "pane": settings.window.pane,
-        "cell_resolution": settings.window.cell_resolution,
-        "shard_resolution": settings.window.shard_resolution,
-        "reading_shards": settings.window.reading_shards,
-        "partitions": settings.recovery.partitions,
-    }
-    store = directory / STORE
-    try:
-        if not store.exists():
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if any(directory.iterdir()):
-                raise RecoveryError(f"{directory} holds something else than a recovery store; name an empty recovery.directory")
-            init_db_dir(directory, settings.recovery.partitions)
-            store.write_text(json.dumps(made_with))
-        found = json.loads(store.read_text())
-    except (OSError, ValueError) as error:
-        raise RecoveryError(f"cannot use the recovery store in {directory}: {error}; check the disk and its rights") from None
-    for name, value in made_with.items():
-        if found.get(name) != value:
-            raise RecoveryError(
-                f"the recovery store in {directory} was made with {name} = {found.get(name)}, not {value}; "
-                "set it back, or name another recovery.directory to start from nothing"
-            )
-    return RecoveryConfig(directory, backup_interval=timedelta(0))
 
 
 def _root(error: BaseException) -> BaseException:
