@@ -16,8 +16,8 @@ from detectors.model import Finding, Frame, Rows
 
 JUDGE_EVERY = 10_000  # ms: readings are judged together, for a vehicle sends one each 10 to 30 s and arrays like company
 ENOUGH = 500  # readings that are judged at once
-# Times the peak that 99 % of sound ten minutes stay under. More where what is no fault comes in bursts: bleeding after a charge,
-# pumps, rain, a gauge set anew, air conditioning.
+# Times the peak that 99 % of sound ten minutes stay under: more where what is no fault comes in bursts, as after a charge, with
+# pumps, rain, a gauge set anew or air conditioning.
 LIMIT = np.array([1.8, 1.7, 2.6, 1.5, 2.0, 1.9, 1.9, 1.5])
 THREE_OF_FIVE = np.array([b.bit_count() >= 3 for b in range(32)])
 REPEAT = 10_000  # ms between repetitions while a claim lasts
@@ -168,9 +168,9 @@ class BatteryHealth:
         x, noise, bins = measure(rows, car, seconds, self.fleet.expected)
         noise[:, SPREADS] = np.sqrt(self.fleet.doubt[bins])[:, None]
         scores = self.fleet.judge(x, noise, car)
-        calm = (car["recent"] < CALM) & ~(np.nan_to_num(car["peak"] / self.fleet.scale).max(axis=1) >= CALM)
+        calm = (car["recent"] < CALM) & ~(car["peak"] >= CALM * self.fleet.scale).any(axis=1)
         known = ~np.isnan(scores)
-        over = np.nan_to_num(scores) > LIMIT
+        over = scores > LIMIT  # false where a channel does not apply
         car["hits"] = np.where(known, (car["hits"] << 1 & 31) | over, car["hits"])
         anomalous = (THREE_OF_FIVE[car["hits"]] & over).any(axis=1)
         certain = passed & car["limits"]

@@ -38,8 +38,8 @@ TWO_SIDED = np.array([name in ("charge_drift", "standstill_current") for name in
 
 LOADS = np.array([5.0, REST, 25.0, 40.0, 60.0, 85.0, 120.0, 180.0, 260.0])  # A: bins of the expected spread
 CHARGES = np.array([0.05, 0.08, 0.10, 0.12, 0.15, 0.25, 0.4, 0.6, 0.8, 0.88, 0.94, 0.98])  # state of charge: the same
-# How much steeper than in the middle the voltage curves are in these bins: iron phosphate, then nickel and manganese. Cells that
-# differ by a little charge differ by that much more voltage there.
+# How much steeper than in the middle the voltage curves are in these bins: iron phosphate, then nickel and manganese. Cells
+# that differ by a little charge differ by that much more voltage there.
 STEEP = np.array(
     [
         [8.0, 6.0, 5.0, 4.0, 3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.2, 2.0, 4.0],
