@@ -78,15 +78,20 @@ def _run_all(jobs: Sequence[Job], say: Console) -> list[Run]:
 def run(job: Job) -> Run:
     """One recording through the graph and through the naive rules."""
     with tempfile.TemporaryDirectory() as scratch:
-        recording, out = Path(scratch) / "recording.jsonl", Path(scratch) / "alerts.jsonl"
-        with recording.open("wb") as file:
-            file.writelines(job.place.lines(job.day, job.penetration))
-        out.write_bytes(b"")  # the graph makes no file where it has nothing to say
-        began = time.perf_counter()
-        replay(recording, out)
-        seconds = time.perf_counter() - began
-        alerts = list(opened(out.read_text("utf-8").splitlines()))
+        alerts, seconds = graph(job.place, job.day, job.penetration, Path(scratch))
     return Run(job.place, job.day, job.penetration, alerts, naive.run(job.place, job.day, job.penetration), seconds)
+
+
+def graph(place: Place, day: Day, penetration: Penetration, scratch: Path) -> tuple[list[Alert], float]:
+    """What the real graph opens on a recording, and how many seconds it took."""
+    recording, out = scratch / "recording.jsonl", scratch / "alerts.jsonl"
+    with recording.open("wb") as file:
+        file.writelines(place.lines(day, penetration))
+    out.write_bytes(b"")  # the graph makes no file where it has nothing to say
+    began = time.perf_counter()
+    replay(recording, out)
+    seconds = time.perf_counter() - began
+    return list(opened(out.read_text("utf-8").splitlines())), seconds
 
 
 def replay(recording: Path, out: Path) -> None:

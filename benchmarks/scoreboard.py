@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from rich.table import Table as RichTable
 
@@ -21,7 +22,7 @@ TARGETS = {  # what ../shared/scenarios asks for: rate, over luck, soon, median 
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """One recording: what the graph opened, and what the naive rules did."""
 
@@ -103,24 +104,31 @@ def board(runs: Sequence[Run]) -> list[Table]:
             if not some:
                 continue
             label = f"{kind} {penetration}"
-            kinds.rows.append((label, *tally(some, lambda r: r.alerts).cells()))
-            kinds.rows.append((f"{label}, naive rules", *tally(some, lambda r: r.naive).cells()))
+            kinds.rows.append((label, *tally(some).cells()))
+            kinds.rows.append((f"{label}, naive rules", *tally(some, by_rules=True).cells()))
             if goal := TARGETS.get((kind, penetration)):
                 kinds.rows.append((f"{label}, to reach", "", *goal, "", "kept"))
             for name in sorted({r.place.name for r in some}):
-                cells = tally([r for r in some if r.place.name == name], lambda r: r.alerts).cells()
+                cells = tally(r for r in some if r.place.name == name).cells()
                 by_place.rows.append((f"{name} {penetration}", *cells))
     return [kinds, by_place, _gates(runs), _by_kind(runs), _missed(runs), _false(runs), _work(runs)]
 
 
-def tally(runs: Iterable[Run], alerts: Callable[[Run], list[Alert]]) -> Tally:
+@lru_cache(maxsize=1000)
+def judged(run: Run, by_rules: bool = False) -> tuple[Verdict, float]:
+    """A run's verdict, and what luck would have found on its incident day."""
+    labels, alerts = run.place.labels(run.day), run.naive if by_rules else run.alerts
+    luck = by_luck(alerts, labels, run.place.start, run.place.length) if run.day == "incident" else math.nan
+    return judge(alerts, labels), luck
+
+
+def tally(runs: Iterable[Run], by_rules: bool = False) -> Tally:
     out = Tally()
     for run in runs:
-        labels = run.place.labels(run.day)
-        verdict = judge(alerts(run), labels)
+        verdict, luck = judged(run, by_rules)
         if run.day == "incident":
             out.verdicts.append(verdict)
-            out.luck.append(by_luck(alerts(run), labels, run.place.start, run.place.length))
+            out.luck.append(luck)
             out.broken += gates(verdict)
         else:
             out.false += len(verdict.false)
@@ -141,15 +149,15 @@ def _interval(outcomes: Sequence[float], good: Callable[[float], bool]) -> str:
 
 
 def _incident_days(runs: Iterable[Run]) -> list[tuple[Run, Verdict]]:
-    return [(r, judge(r.alerts, r.place.labels(r.day))) for r in runs if r.day == "incident"]
+    return [(r, judged(r)[0]) for r in runs if r.day == "incident"]
 
 
 def _gates(runs: Sequence[Run]) -> Table:
     table = Table("Hard gates broken", ("where", "by", "how"))
     for name, penetration in sorted({(r.place.name, r.penetration) for r in runs}):
         some = [r for r in runs if (r.place.name, r.penetration) == (name, penetration)]
-        for who, alerts in (("roadwatch", lambda r: r.alerts), ("naive rules", lambda r: r.naive)):
-            table.rows += [(f"{name} {penetration}", who, how) for how in tally(some, alerts).broken]
+        for who, by_rules in (("roadwatch", False), ("naive rules", True)):
+            table.rows += [(f"{name} {penetration}", who, how) for how in tally(some, by_rules).broken]
     return table
 
 
@@ -199,7 +207,7 @@ def _why(o: Label, run: Run) -> str:
 def _false(runs: Sequence[Run]) -> Table:
     table = Table("False alarms", ("where", "kind", "when", "place", "on", "it said"))
     for run in runs:
-        for a, cause in judge(run.alerts, run.place.labels(run.day)).false:
+        for a, cause in judged(run)[0].false:
             where = f"{run.place.name} {run.penetration} {run.day} day"
             when = f"{(a.time - run.place.start) / 1000:.0f} s"
             table.rows.append((where, a.kind, when, f"{a.lat:.5f}, {a.lon:.5f}", cause, a.said))
