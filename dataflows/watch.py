@@ -17,6 +17,8 @@ from dataflows.tap import Reader, Received
 Alert = Mapping[str, Any]  # as schema/alert.schema.json has it
 GRAVE = {"Extreme": 0, "Severe": 1, "Moderate": 2, "Minor": 3, "Unknown": 4}
 COLOURS = {"Extreme": "bold red", "Severe": "red", "Moderate": "yellow", "Minor": "cyan", "Unknown": "dim"}
+NEEDED = {"incident_id", "sequence", "status", "kind", "severity", "certainty"}
+NEEDED |= {"detected_at", "onset_at", "updated_at", "location", "reporters"}
 COLUMNS = ("kind", "severity", "certainty", "since", "last change", "place", "heading", "radius", "reporters", "incident")
 
 
@@ -56,7 +58,7 @@ def parse(value: bytes | None) -> Alert | None:
         alert = json.loads(value or b"null")
     except ValueError:
         return None
-    return alert if isinstance(alert, dict) and {"status", "sequence", "incident_id"} <= alert.keys() else None
+    return alert if isinstance(alert, dict) and alert.keys() >= NEEDED else None
 
 
 def line(alert: Alert) -> str:

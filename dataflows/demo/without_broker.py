@@ -37,6 +37,8 @@ def replay_recording(directory: Path) -> tuple[list[Alert], Counts]:
     logs.configure("warning")
     files = encode(directory)
     alerts, dead = directory / "alerts.jsonl", directory / "dead-letters"
+    for path in (alerts, dead):  # made by the first record otherwise, and there may be none
+        path.touch()
     started = time.monotonic()
     cli_main(flow(settings, replay.ends(files, settings, alerts, dead_letters=dead)))
     seconds = time.monotonic() - started

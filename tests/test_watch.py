@@ -1,0 +1,136 @@
+"""What a person sees of the open incidents, from the messages of the compacted topic."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from dataflows.kafka_admin import create_missing
+from dataflows.settings import load
+from dataflows.tap import Received, Writer
+from dataflows.watch import OpenIncidents, _table, line, parse
+from tests.living import PATIENCE, roadwatch
+
+ROOT = Path(__file__).parents[1]
+ACCIDENT: dict[str, Any] = {
+    "alert_id": "00000000000000aa-0",
+    "incident_id": "00000000000000aa",
+    "sequence": 0,
+    "status": "opened",
+    "kind": "accident",
+    "detected_at": "2025-03-04T07:42:13.000Z",
+    "onset_at": "2025-03-04T07:41:56.000Z",
+    "updated_at": "2025-03-04T07:42:13.000Z",
+    "location": {"lat": 22.55433, "lon": 114.10056, "radius_m": 120, "heading": 243.1, "cells": []},
+    "reporters": 7,
+    "severity": "Severe",
+    "certainty": "Likely",
+}
+BATTERY = ACCIDENT | {
+    "incident_id": "00000000000000bb",
+    "kind": "battery_anomaly",
+    "updated_at": "2025-03-04T07:50:00.000Z",
+    "location": {"lat": None, "lon": None, "radius_m": 0, "heading": None, "cells": []},
+    "reporters": 1,
+    "severity": "Moderate",
+    "certainty": "Possible",
+}
+
+
+def message(alert: dict[str, Any], **changes: Any) -> Received:
+    alert = alert | changes
+    return Received("road.incidents", 0, 0, alert["incident_id"].encode(), json.dumps(alert).encode(), {}, 0)
+
+
+def tombstone(alert: dict[str, Any]) -> Received:
+    return Received("road.incidents", 0, 0, alert["incident_id"].encode(), None, {}, 0)
+
+
+def kinds(incidents: OpenIncidents) -> list[str]:
+    return [row[0] for row in incidents.rows()]
+
+
+def test_the_gravest_comes_first_and_then_the_newest() -> None:
+    incidents = OpenIncidents()
+    newer = message(ACCIDENT, incident_id="00000000000000cc", kind="wrong_way", updated_at="2025-03-04T07:43:00.000Z")
+    incidents.take([message(BATTERY), message(ACCIDENT), newer])
+    assert kinds(incidents) == ["wrong_way", "accident", "battery_anomaly"]
+
+
+def test_the_newest_state_counts_and_a_repeated_one_is_no_news() -> None:
+    incidents = OpenIncidents()
+    updated = message(ACCIDENT, sequence=1, status="updated", reporters=12)
+    assert len(incidents.take([message(ACCIDENT), updated])) == 2
+    assert incidents.take([message(ACCIDENT), updated]) == []  # the worker was killed and told it again
+    assert [row[8] for row in incidents.rows()] == ["12"]
+
+
+@pytest.mark.parametrize("ending", [message(ACCIDENT, sequence=2, status="cleared"), tombstone(ACCIDENT)])
+def test_a_cleared_one_goes(ending: Received) -> None:
+    incidents = OpenIncidents()
+    incidents.take([message(ACCIDENT), message(BATTERY), ending])
+    assert kinds(incidents) == ["battery_anomaly"]
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"7", b'{"status": "opened"}', b'{"text": "\xff"}'])
+def test_what_is_no_alert_is_passed_over(value: bytes) -> None:
+    incidents = OpenIncidents()
+    assert incidents.take([Received("road.incidents", 0, 0, b"x", value, {}, 0)]) == []
+    assert len(incidents) == 0
+
+
+def test_a_row_says_all_and_leaves_out_what_is_not_known() -> None:
+    incidents = OpenIncidents()
+    incidents.take([message(ACCIDENT), message(BATTERY)])
+    accident, battery = incidents.rows()
+    assert accident == (
+        *("accident", "Severe", "Likely", "07:41:56", "07:42:13", "22.5543,114.1006", "243°", "120 m", "7"),
+        "00000000000000aa",
+    )
+    assert battery[5:8] == ("nowhere known", "", "0 m")
+
+
+def test_the_table_draws() -> None:
+    incidents = OpenIncidents()
+    incidents.take([message(ACCIDENT)])
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(_table(incidents))
+    assert "1 open incident (times in UTC" in console.export_text()
+
+
+def test_a_line_for_one_reporter() -> None:
+    assert line(parse(message(BATTERY).value) or {}).endswith("nowhere known           1 reporter")
+
+
+def test_without_a_terminal_it_writes_lines_until_it_is_stopped(broker: str) -> None:
+    settings = load(None, {"kafka": {"bootstrap_servers": broker}})
+    create_missing(settings, 1, 1)
+    writer = Writer(settings)
+    for each in (message(ACCIDENT), message(ACCIDENT, sequence=1, status="cleared"), message(BATTERY)):
+        writer.write(settings.outputs.incidents, each.key, each.value or b"", 1_741_073_400_000)
+    writer.flush()
+    watching = subprocess.Popen(
+        roadwatch("watch", f"--set=kafka.bootstrap_servers={broker}"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert watching.stdout is not None
+    lines = [watching.stdout.readline() for _ in range(3)]
+    watching.send_signal(signal.SIGINT)
+    rest = watching.communicate(timeout=PATIENCE)[0]
+    assert [text.split()[1:3] for text in lines] == [
+        ["OPENED", "accident"],
+        ["CLEARED", "accident"],
+        ["OPENED", "battery_anomaly"],
+    ]
+    assert rest == ""
+    assert watching.returncode == 0
