@@ -143,8 +143,8 @@ def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
 def main() -> None:
     from dataflows.cluster import ClusterError
     from dataflows.health import ServingError
-    from dataflows.kafka import DeliveryError
     from dataflows.kafka_admin import BrokerError
+    from dataflows.kafka_sink import DeliveryError
     from dataflows.recorded import RecordingError
     from dataflows.store import RecoveryError
 

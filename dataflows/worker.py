@@ -18,6 +18,7 @@ from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
 from dataflows.kafka_admin import output_names
+from dataflows.kafka_sink import DeliveryError
 from dataflows.metrics import METRICS
 from dataflows.settings import Settings
 from dataflows.store import RecoveryError, open_store
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 def work(settings: Settings, process_id: int | None = None, addresses: list[str] | None = None) -> None:
-    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, kafka.DeliveryError."""
+    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError."""
     logs.configure(settings.logs.level, settings.logs.format)
     METRICS.expect(
         inputs=[each.topic for each in settings.inputs.topics],
@@ -53,7 +54,7 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         raise RecoveryError(f"the recovery store in {settings.recovery.directory} is damaged ({error}); restore it") from None
     except BytewaxRuntimeError as error:
         cause = _root(error)
-        if isinstance(cause, kafka.DeliveryError):
+        if isinstance(cause, DeliveryError):
             raise cause from None
         raise
     except BaseException as error:

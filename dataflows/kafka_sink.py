@@ -1,0 +1,90 @@
+"""Kafka's lower end: records go out with acks=all, every delivery report is looked at, and a snapshot waits for them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from confluent_kafka import KafkaError, Message, Producer
+
+from dataflows.alerts import Record
+from dataflows.kafka_admin import client
+from dataflows.metrics import METRICS
+from dataflows.settings import Kafka
+
+log = structlog.get_logger(__name__)
+
+
+class KafkaSink(FixedPartitionedSink[Record, None]):
+    """One producer, wherever the cluster places it; a snapshot waits until the broker has everything."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    def list_parts(self) -> list[str]:
+        return ["producer"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> KafkaSinkPartition:
+        return KafkaSinkPartition(self._kafka)
+
+
+class DeliveryError(Exception):
+    """The broker refused a record for good: one sentence, and the worker must end rather than lose it."""
+
+
+class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
+    def __init__(self, kafka: Kafka) -> None:
+        self._refused: str | None = None
+        self._producer = Producer(
+            client(kafka)
+            | {
+                "acks": "all",
+                "enable.idempotence": True,
+                "message.timeout.ms": 0,  # an outage delays records, it never drops them
+                "linger.ms": 5,
+                "compression.type": "lz4",
+            }
+        )
+
+    def write_batch(self, values: list[Record]) -> None:
+        METRICS.dead_letters(Counter(record.reason for record in values if record.reason))
+        for record in values:
+            while True:
+                try:
+                    self._producer.produce(
+                        record.topic, record.value, record.key, headers=list(record.headers), on_delivery=self._reporter(record)
+                    )
+                    break
+                except BufferError:  # full: wait for the broker, and so hold back the input
+                    self._producer.poll(0.1)
+        self._producer.poll(0)
+        self._check()
+
+    def snapshot(self) -> None:
+        while self._producer.flush(1.0):
+            self._check()
+            log.warning("waiting for the broker to take records", waiting=len(self._producer))
+        self._check()
+
+    def close(self) -> None:
+        self.snapshot()
+
+    def _reporter(self, record: Record) -> Callable[[KafkaError | None, Message], None]:
+        def report(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                METRICS.delivery_failed(record.topic)
+                self._refused = f"topic {record.topic} refused a record: {error.str()}"
+                return
+            METRICS.delivered(record.topic)
+            if record.label is not None:
+                now = time.time()
+                METRICS.alerted(*record.label, latency=now - record.arrival / 1000 if record.arrival >= 0 else None)
+
+        return report
+
+    def _check(self) -> None:
+        if self._refused is not None:
+            raise DeliveryError(f"{self._refused}; check the topic's settings and rights, then start again: nothing is lost")
