@@ -69,7 +69,7 @@ class FadingSums:
         if not len(self.keys):
             return np.zeros((len(self.taus), *at.shape))
         fade = np.array([np.exp((base - now) / tau) for base, tau in zip(self._bases, self.taus, strict=True)])
-        out: Floats = self.sums[:, at] * fade.reshape(-1, *(1,) * at.ndim)
+        out: Floats = np.take(self.sums, at, axis=1, mode="clip") * fade.reshape(-1, *(1,) * at.ndim)
         out[:, at < 0] = 0.0
         return out
 
