@@ -137,7 +137,8 @@ class BatteryHealth:
             if hard != before.hard:
                 told = -(2**62)
         evidence = tuple(sorted(numbers.items()))
-        self.claims[reporter] = Claim(onset, time, told, lat, lon, score, hard, evidence)
+        seen = max(time, before.seen) if before else time
+        self.claims[reporter] = Claim(onset, seen, told, lat, lon, score, hard, evidence)
 
     def _judge(self, rows: Rows) -> None:
         """Judge readings in order of time; each vehicle's first together, then each one's second, and so on."""
@@ -187,9 +188,8 @@ class BatteryHealth:
         """A newer reading without alarm ends a hard claim; the models, or the next alarm, may begin another."""
         if self.claims:
             alarming = limits.alarming(rows)
-            for row in rows[
-                ~alarming & (passed == 0) & np.isin(rows["reporter"], np.fromiter(self.claims, np.uint64, len(self.claims)))
-            ]:
+            accused = np.isin(rows["reporter"], np.fromiter(self.claims, np.uint64, len(self.claims)))
+            for row in rows[accused & ~alarming & (passed == 0)]:
                 claim = self.claims[int(row["reporter"])]
                 if claim.hard and row["time"] > claim.seen:
                     del self.claims[int(row["reporter"])]
