@@ -17,7 +17,6 @@ Status = Literal["opened", "updated", "cleared"]
 SAME_WAY = 60.0  # degrees: a bend turns less than this over an incident's length; the other carriageway is 180 away
 GREW = 1.5  # times its radius: grown enough that somebody should hear of it
 MOVED = 100.0  # m: the road cell is about twice as wide, so the place on a map is then another one
-STEADY = 10_000  # ms: no two updates of mere growth closer than this; worsening never waits
 SPOTS = 64  # places remembered per incident; thinned to APART, so a queue of some 5 km is followed
 APART = 75.0  # m
 
@@ -202,7 +201,7 @@ def _worth_saying(said: Change, now: Change, family: Family) -> bool:
     """Worse at once; grown, moved or joined by others when some time has passed; and before the last word expires."""
     if (now.kind, now.severity, now.certainty) != (said.kind, said.severity, said.certainty):
         return True
-    if now.updated - said.updated < STEADY:
+    if now.updated - said.updated < family.steady:
         return False
     return (
         now.radius >= GREW * said.radius

@@ -16,6 +16,7 @@ class Family:
     reach: float  # m between the edges of two findings that still touch
     lasts: int  # ms without a finding after which the incident is over
     valid: int  # ms that an alert may be acted upon without hearing more
+    steady: int  # ms between updates that say only where and how large; what is worse is said at once
     follows: bool = False  # the place is that of the newest finding: the thing itself moves
     personal: bool = False  # one incident per vehicle, wherever it is
 
@@ -35,13 +36,15 @@ _ROAD = (
 _FAMILIES = (
     # A queue's tail moves upstream at about 15 km/h, 4 m/s: in two minutes some 500 m, seen every few seconds.
     # Two minutes are also what a hard-braking cluster needs to become a standing queue, at most lights one cycle.
-    Family(frozenset(_ROAD), reach=150.0, lasts=120_000, valid=600_000),
-    Family(frozenset({"adhesion"}), reach=300.0, lasts=300_000, valid=1_800_000),
+    Family(frozenset(_ROAD), reach=150.0, lasts=120_000, valid=600_000, steady=30_000),
+    Family(frozenset({"adhesion"}), reach=300.0, lasts=300_000, valid=1_800_000, steady=60_000),
     # 40 m/s towards each other: between two sightings some seconds apart a wrong-way vehicle makes 200 m and more.
-    Family(frozenset({"wrong_way"}), reach=400.0, lasts=60_000, valid=300_000, follows=True),
-    Family(frozenset({"visibility"}), reach=1000.0, lasts=600_000, valid=1_800_000),
-    Family(frozenset({"extreme_weather"}), reach=2000.0, lasts=600_000, valid=1_800_000),
-    Family(frozenset({"battery_anomaly"}), reach=0.0, lasts=600_000, valid=1_800_000, follows=True, personal=True),
+    Family(frozenset({"wrong_way"}), reach=400.0, lasts=60_000, valid=300_000, steady=5_000, follows=True),
+    Family(frozenset({"visibility"}), reach=1000.0, lasts=600_000, valid=1_800_000, steady=60_000),
+    Family(frozenset({"extreme_weather"}), reach=2000.0, lasts=600_000, valid=1_800_000, steady=60_000),
+    Family(
+        frozenset({"battery_anomaly"}), reach=0.0, lasts=600_000, valid=1_800_000, steady=60_000, follows=True, personal=True
+    ),
 )
 
 FAMILIES = {kind: family for family in _FAMILIES for kind in family.kinds}
