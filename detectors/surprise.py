@@ -15,6 +15,7 @@ from detectors.model import Rows
 from detectors.passers import DAY, REACH, SAME_WAY, TICK, WINDOW, Passers
 
 SEEN = 400  # the newest witnesses that are compared with one another: their pairs are what costs
+MOST = 30  # groups judged at once: in area-wide rain the rest would say the same
 KEPT = 1000  # older ones, remembered as what is usual
 
 WITNESS = np.dtype([("time", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f4")])
@@ -117,19 +118,21 @@ class Surprise:
             self.lately = self.lately[~(np.isin(self.lately["reporter"], names) & (self.lately["time"] >= since))]
 
     def clusters(self, least: int, now: int) -> list[Cluster]:
-        """Every group of at least `least` reporters, the largest first; no witness is in two."""
-        left = self.lately[-SEEN:]
-        found = []
-        while len(left) >= least:
-            east, north = metres(left["lat"], left["lon"], float(left["lat"][0]), float(left["lon"][0]))
-            near = np.hypot(east - east[:, None], north - north[:, None]) <= REACH
-            near &= ~(angle_between(left["heading"], left["heading"][:, None]) > SAME_WAY)
-            chosen = near[int(np.argmax(near.sum(1)))]
-            group, left = left[chosen], left[~chosen]
+        """The groups of at least `least` reporters, the largest first, at most MOST; no witness is in two."""
+        some = self.lately[-SEEN:]
+        if len(some) < least:
+            return []
+        east, north = metres(some["lat"], some["lon"], float(some["lat"][0]), float(some["lon"][0]))
+        near = np.hypot(east - east[:, None], north - north[:, None]) <= REACH
+        near &= ~(angle_between(some["heading"], some["heading"][:, None]) > SAME_WAY)
+        count, found = near.sum(1), list[Cluster]()
+        while len(found) < MOST and count.max() >= least:
+            chosen = near[int(np.argmax(count))]
+            group = some[chosen]
+            near = near & ~chosen & ~chosen[:, None]
+            count = near.sum(1)
             if len(np.unique(group["reporter"])) >= least:
                 found.append(self._judge(group, least, now))
-            elif len(group) < least:
-                break
         return found
 
     def _judge(self, group: Witnesses, least: int, now: int) -> Cluster:

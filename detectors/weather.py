@@ -80,7 +80,7 @@ class Weather:
     def _measure(self, row: np.void) -> None:
         device, time = int(row["reporter"]), int(row["time"])
         holds = time + int(min(MOST, max(LEAST, VALID * 1000.0 * _known(row["interval"], 0.0))))
-        lat, lon, heading = float(row["lat"]), float(row["lon"]), float(row["heading"])
+        lat, lon, heading = float(row["lat"]), float(row["lon"]), float(row["heading"]) % 360.0
         claims = {c.kind: c for c in read(row, {kind for d, kind in self._claims if d == device})}
         for kind in self.kinds:
             claim, old = claims.get(kind), self._claims.pop((device, kind), None)
