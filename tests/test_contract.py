@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import pickle
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +82,15 @@ def opened(findings: list[Finding], until: int) -> list[Change]:
 def test_the_stream_has_something_for_the_catalogue() -> None:
     quiet = [make.__name__ for make in CATALOGUE if not feed(make(), stream())]
     assert quiet == []
+
+
+@every
+def test_detectors_do_not_import_one_another(make: type[Detector]) -> None:
+    others = {other.__module__ for other in CATALOGUE} - {make.__module__}
+    tree = ast.parse(Path(sys.modules[make.__module__].__file__ or "").read_text("utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert not imported & others
 
 
 @every
