@@ -49,6 +49,21 @@ class Broken:
         raise self.panics("on purpose")
 
 
+class Stumbler:
+    """Fails in every third pane: what it still knows afterwards shows whether it was reset."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("obstacle",)
+
+    def __init__(self) -> None:
+        self.panes = 0
+
+    def update(self, frame: Frame) -> list[Finding]:
+        self.panes += 1
+        if self.panes == 3:
+            raise ValueError("on purpose")
+        return []
+
+
 class Panic(BaseException):
     """As a panic in river's Rust classes comes to Python."""
 
@@ -171,6 +186,27 @@ def test_a_broken_detector_is_reset_and_the_others_go_on(raised: type[BaseExcept
     found = feed(window(detectors=(Broken, Recorder)), chunks("a", [T0, T0 + 500]))
     assert [f.kind for f in found] == ["traffic_condition"]
     assert METRICS.value("detector_errors_total", detector="Broken") == before + 1
+
+
+def test_a_detector_that_failed_starts_afresh() -> None:
+    shard = window(detectors=(Stumbler,))
+    feed(shard, chunks("a", [T0, T0 + 6500])[:-1])  # four panes close
+    (stumbler,) = shard.state.detectors.values()
+    assert isinstance(stumbler, Stumbler)
+    assert stumbler.panes == 1
+
+
+def test_copies_from_over_the_border_are_not_counted_here() -> None:
+    away = next(cell for n in range(1, 200) if GRID.owner(cell := GRID.cell(LAT + 0.01 * n, LON)) != SHARD)
+    mine, theirs = (rows([T0 + 100 * n for n in range(9)]) for _ in range(2))
+    mine["heading"] = theirs["heading"] = 10.0
+    mine["reporter"] = theirs["reporter"] = np.arange(9)
+    theirs["cell"] = away
+    shard = window()
+    shard.add(Chunk("a", T0 + 60_000, T0 + 62_000, True, -1, np.concatenate([mine, theirs])))
+    report = shard.close()
+    assert report is not None
+    assert [minute.cell for minute in report.minutes] == [CELL]
 
 
 def test_a_neighbours_finding_is_left_to_the_neighbour() -> None:
