@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import naive, recordings, score
 from benchmarks.judge import Alert, Label, Verdict, by_luck, gates, judge, quantile, read_labels
-from benchmarks.scoreboard import Run, Table, board, markdown
+from benchmarks.scoreboard import Run, Table, batteries, board, markdown
 from detectors.model import OBSERVATION, Sign
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "scenarios"
@@ -149,6 +149,13 @@ def test_the_board_says_each_miss_and_false_alarm(tmp_path: Path) -> None:
     assert "0.10 (1)" in text  # false alarms per km h
     assert "77 s" in text
     assert Table("a", ("b",), [("c|d",)]).markdown().splitlines()[-1] == "| c/d |"
+
+
+def test_batteries_keep_their_own_columns() -> None:
+    table = batteries([{"kind": "all", "found": 3}, {"kind": "spread", "found": 1}])
+    assert "| kind | found |" in table.markdown()
+    assert table.rich().row_count == 2
+    assert batteries([]).rows == []
 
 
 def braking(vehicles: int) -> np.ndarray:
