@@ -82,7 +82,10 @@ class Weather:
         holds = time + int(min(MOST, max(LEAST, VALID * 1000.0 * _known(row["interval"], 0.0))))
         lat, lon, heading = float(row["lat"]), float(row["lon"]), float(row["heading"]) % 360.0
         claims = {c.kind: c for c in read(row, {kind for d, kind in self._claims if d == device})}
+        unsaid = _unsaid(row)
         for kind in self.kinds:
+            if kind in unsaid:
+                continue
             claim, old = claims.get(kind), self._claims.pop((device, kind), None)
             if claim is not None:
                 since = old[0] if old is not None else time
@@ -132,6 +135,18 @@ def read(row: np.void, held: set[str]) -> Iterable[Claim]:
     elif rain >= (DOWNPOUR_OVER if extreme else DOWNPOUR):
         yield Claim("extreme_weather", 0, SURE, "precipitation_mm_h", rain)
     yield from _adhesion(row, "adhesion" in held)
+
+
+def _unsaid(row: np.void) -> set[str]:
+    """The kinds of which a reading says nothing at all: what was measured before still holds."""
+    missing = {name for name in row.dtype.names or () if row.dtype[name].kind == "f" and np.isnan(row[name])}
+    needs = {
+        "visibility": {"visibility"},
+        "extreme_weather": {"wind", "precipitation"},
+        "adhesion": {"friction", "surface_temperature"},
+    }
+    unsaid = {kind for kind, names in needs.items() if names <= missing}
+    return unsaid if int(row["surface"]) == Surface.UNKNOWN else unsaid - {"adhesion"}
 
 
 def _adhesion(row: np.void, held: bool) -> Iterable[Claim]:

@@ -72,6 +72,13 @@ def test_it_takes_more_to_let_go_than_to_take_up() -> None:
     assert series(150.0, 350.0, 250.0) == [0]
 
 
+def test_what_is_not_measured_this_time_still_holds() -> None:
+    some = [road.station(7, 0.5, visibility=90.0), road.station(7, 60.5, wind=3.0), road.station(7, 120.5, visibility=5000.0)]
+    found = findings(some, seconds=200)
+    assert {f.kind for f in found} == {"visibility"}
+    assert road.T0 + 110_000 <= found[-1].time <= road.T0 + 120_000
+
+
 def test_the_onset_is_that_of_the_first_measurement() -> None:
     found = findings([road.station(7, 60.0 * k + 0.5, visibility=90.0) for k in range(5)])
     assert {f.onset for f in found} == {road.T0 + 500}
