@@ -60,7 +60,7 @@ class Weather:
     kinds: ClassVar[tuple[str, ...]] = ("visibility", "extreme_weather", "adhesion")
 
     def __init__(self) -> None:
-        # device, kind -> when it was measured, until when it holds, since when, where, what
+        # device, kind -> since when, until when it holds, lat, lon, heading, what
         self._claims: dict[tuple[int, str], tuple[int, int, float, float, float, Claim]] = {}
         self._passers = Passers()
         self._lights = Surprise(LIGHTS_RATE, self._passers)
