@@ -11,6 +11,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SPEED ?= 30
 KEEP ?=
 JOBS ?= 2
+SEEDS ?= 200
+FIRST ?= 1
 
 # The first that works and fits: a name on the path may be a shim that only complains.
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
@@ -39,8 +41,8 @@ bench: $(READY)  ## how fast: messages per second, and where the time goes
 score: $(READY)  ## how right: detections, false alarms and times on the labelled recordings
 	@$(BIN)/python -m benchmarks.score
 
-simulate: $(READY)  ## how right on batteries: a simulated fleet with injected faults
-	@$(BIN)/python -m benchmarks.score_battery
+simulate: $(READY)  ## stalls, crashes and resumes from dice: SEEDS=200 histories from seed FIRST=1 that must all agree
+	@$(BIN)/python -m tests.simulation $(SEEDS) $(FIRST)
 
 observe: $(READY)  ## scrape a worker with a Prometheus and try the dashboard and the rules; TARGET=host:port for a running one
 	@$(BIN)/python deploy/observe.py $(if $(TARGET),--target $(TARGET))

@@ -61,7 +61,8 @@ def _with_broker(console: Console, broker: str, directory: Path, speed: float, k
         _say(
             console,
             f"a Kafka broker at {broker}, the worker with its metrics at {built.url}/metrics",
-            f"{recording.MINUTES} minutes of a motorway at {speed:g} times real time: ODE JSON, compact JSON, GB/T 32960, WZDx",
+            f"{recording.MINUTES} minutes of a motorway as one vehicle in seven saw them, at {speed:g} times real time",
+            "on the wire: ODE JSON, compact JSON, GB/T 32960, WZDx; one message in 5,000 is damaged on purpose",
             "times are the recording's, in UTC; updates that change no more than place and number are not shown",
             "",
         )
