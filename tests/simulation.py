@@ -157,9 +157,9 @@ class World:
 
 
 @cache
-def inputs(seconds: int = 150, seed: int = 5) -> list[Input]:
+def inputs(seconds: int = 100, seed: int = 5, vehicles: int = 27) -> list[Input]:
     with tempfile.TemporaryDirectory() as folder:
-        recorded = traffic.files(Path(folder), seconds, seed)
+        recorded = traffic.files(Path(folder), seconds, seed, vehicles)
         return [Input(Path(path).stem, FORMATS[form], list(messages(Path(path), FORMATS[form]))) for path, form in recorded]
 
 

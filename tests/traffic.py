@@ -19,11 +19,11 @@ ROADS = 6  # northbound, 6 km apart, so that several shards have some
 LENGTH = 9000.0  # m
 
 
-def files(folder: Path, seconds: int = 420, seed: int = 1) -> list[tuple[str, str]]:
+def files(folder: Path, seconds: int = 420, seed: int = 1, vehicles: int = 90) -> list[tuple[str, str]]:
     """Write five recordings, (path, format name) each: V2X in three partitions, EVs, roadside sensors."""
     dice = random.Random(seed)
     arrivals: dict[str, list[tuple[int, bytes]]] = {}
-    for partition, arrival, message in _messages(seconds, dice):
+    for partition, arrival, message in _messages(seconds, vehicles, dice):
         arrivals.setdefault(partition, []).append((arrival, message))
     made = []
     for partition, found in sorted(arrivals.items()):
@@ -35,15 +35,15 @@ def files(folder: Path, seconds: int = 420, seed: int = 1) -> list[tuple[str, st
     return made
 
 
-def _messages(seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
-    for vehicle in range(90):
+def _messages(seconds: int, vehicles: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
+    for vehicle in range(vehicles):
         yield from _drive(vehicle, seconds, dice)
-    for vehicle in range(12):
+    for vehicle in range(vehicles // 7):
         yield from _charge(vehicle, seconds, dice)
     for station in range(4):
-        for at in range(30, seconds, 30):
+        for at in range(30, seconds, 15):
             time = T0 + at * 1000
-            fog = 80.0 if station == 1 and at >= 120 else 9000.0
+            fog = 80.0 if station == 1 and at >= 60 else 9000.0
             message = encode.road_weather(time=time, id=f"weather-{station}", lat=LAT + 0.02 * station, lon=LON, visibility=fog)
             yield "s0", time + 400, message
 
@@ -51,7 +51,7 @@ def _messages(seconds: int, dice: random.Random) -> Iterator[tuple[str, int, byt
 def _drive(vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
     """1 Hz up one road at 20 m/s and more; one vehicle in nine ends in a crash with its airbag out, and stands."""
     road, speed, where = vehicle % ROADS, dice.uniform(20, 30), dice.uniform(0, LENGTH)
-    crash = dice.randrange(60, seconds) if vehicle % 9 == 0 else None
+    crash = dice.randrange(30, seconds) if vehicle % 9 == 0 else None
     name = f"{dice.getrandbits(32):08x}"
     for at in range(seconds):
         standing = crash is not None and at >= crash
@@ -83,7 +83,7 @@ def _charge(vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[s
     """An EV every 10 s; one in four reports a battery that is too hot for a while."""
     for at in range(vehicle % 10, seconds, 10):
         time = T0 + at * 1000
-        hot = vehicle % 4 == 0 and 150 < at < 200
+        hot = vehicle % 4 == 0 and 40 < at < 90
         cells = [round(3.3 + dice.uniform(0, 0.01), 3) for _ in range(24)]
         message = encode.gbt32960_realtime(
             time=time,
