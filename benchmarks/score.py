@@ -50,6 +50,7 @@ def main() -> None:
     if not found:
         say.print(ABSENT if not places() else f"No place is called {chosen.place}: {', '.join(p.name for p in places())}")
         return
+    measured = commit()  # before it starts: the tree may change meanwhile
     runs = _run_all([Job(p, d, n) for n in PENETRATIONS for p in found for d in ("incident", "normal")], say)
     tables = board(runs)
     if not chosen.no_batteries and importlib.util.find_spec("benchmarks.score_battery"):
@@ -59,7 +60,7 @@ def main() -> None:
         say.print(table.rich())
     if not chosen.no_write and chosen.place is None:
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(markdown(tables, commit()), "utf-8")
+        RESULTS.write_text(markdown(tables, measured), "utf-8")
         say.print(f"written to {RESULTS.relative_to(ROOT)}")
 
 
