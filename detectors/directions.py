@@ -20,6 +20,8 @@ ORDINARY = 2.5  # standard deviations across the road that are still 'just here'
 NEAR, FAR = 20.0, 60.0  # m along the road: read in full up to here, and not at all from there
 PRIOR = 1.0  # vehicles: the Beta(1/2, 1/2) of Jeffreys, before anything is known of a place
 SPARSE = 10.0  # passes: a road that 60 vehicles took has them in at most some ten squares and bins at any one point
+KNOWN = 200.0  # passes: from here on one reporter in SOME is learned, for so many; another hundred would say the same
+SOME = 4
 FORGET = 0.5  # passes
 LESSON = 512  # rows that are learned at once
 UNLEARNED = 60_000  # ms that fewer may wait
@@ -51,9 +53,10 @@ class Places(NamedTuple):
 
     keys: Keys
     across: Floats  # m
+    counts: Floats  # for how many a sample stands where it is learned; 0: not learned
 
     def only(self, which: NDArray[np.bool_]) -> Places:
-        return Places(self.keys[which], self.across[which])
+        return Places(self.keys[which], self.across[which], self.counts[which])
 
 
 class Directions:
@@ -67,10 +70,11 @@ class Directions:
 
     def look(self, seen: Seen, now: int) -> tuple[Places, NDArray[np.bool_]]:
         """The places of samples, and which of these samples are strange: too few drove this way just here."""
-        places = _places(seen)
-        mean, variance, passes = self._moments(places.keys, now)
-        strange = (passes < SETTLED) | ((places.across - mean) ** 2 > ORDINARY**2 * variance)
-        return places, strange
+        keys, across = _places(seen)
+        mean, variance, passes = self._moments(keys, now)
+        strange = (passes < SETTLED) | ((across - mean) ** 2 > ORDINARY**2 * variance)
+        counts = np.where(passes < KNOWN, 1.0, np.where(seen.reporter % SOME == 0, float(SOME), 0.0))
+        return Places(keys, across, counts), strange
 
     def ignorant(self) -> bool:
         """Is there no place yet with traffic to speak of? Then there is nothing to compare a sample with."""
@@ -98,6 +102,9 @@ class Directions:
 
     def learn(self, seen: Seen, places: Places, now: int) -> None:
         """Take samples in; they are counted a few hundred at a time."""
+        some = places.counts > 0.0
+        if not some.all():
+            seen, places = seen.only(some), places.only(some)
         if len(seen.time):
             self._lessons.append((seen, places))
             self._unlearned += len(seen.time)
@@ -106,8 +113,8 @@ class Directions:
 
     def learn_late(self, seen: Seen, now: int) -> None:
         """Take in samples, a pass each, that were held back at first."""
-        places = _places(seen)
-        self._sums.add(places.keys, (places.across, places.across**2, np.ones(len(seen.time))), now)
+        keys, across = _places(seen)
+        self._sums.add(keys, (across, across**2, np.ones(len(seen.time))), now)
 
     def sweep(self, now: int) -> None:
         """Count what has waited for long, and forget what is old."""
@@ -124,7 +131,7 @@ class Directions:
         seconds = np.ones(len(order))  # as is usual, where the sample before is not known
         again = reporter[1:] == reporter[:-1]
         seconds[1:][again] = (time[1:] - time[:-1])[again] / 1000.0
-        passes = np.minimum(seen.speed[order] * seconds / PASS, 1.0)
+        passes = np.minimum(seen.speed[order] * seconds / PASS, 1.0) * places.counts[order]
         self._sums.add(places.keys[order], (passes * across, passes * across**2, passes), now)
         self._busiest = self._sums.largest(now)
 
@@ -141,11 +148,12 @@ def _bins(heading: Floats) -> NDArray[np.int64]:
     return bins
 
 
-def _places(seen: Seen) -> Places:
+def _places(seen: Seen) -> tuple[Keys, Floats]:
+    """The square and bin of each sample, and how far to the right of the square's middle it passes."""
     angle = np.radians(seen.heading)
     row, column = _LATTICE.index(seen.lat, seen.lon)
     across, _ = _offsets(seen.lat, seen.lon, row, column, np.sin(angle), np.cos(angle))
-    return Places(_LATTICE.key(row, column, _bins(seen.heading)), across)
+    return _LATTICE.key(row, column, _bins(seen.heading)), across
 
 
 def _offsets(lat: Floats, lon: Floats, row: Keys, column: Keys, sin: Floats, cos: Floats) -> tuple[Floats, Floats]:
