@@ -53,8 +53,6 @@ class HardBraking:
         now = frame.end
         self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
         rows = frame.observations
-        if not len(rows):
-            return []
         decel = np.nan_to_num(-rows["accel"].astype(np.float64))
         hard = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (decel > HARD_BRAKE)
         fresh = self._fresh(rows, np.flatnonzero(hard), decel, now)
@@ -86,7 +84,7 @@ class HardBraking:
             return None
         lat, lon = (float(np.mean([getattr(b, axis) for b in cluster])) for axis in ("lat", "lon"))
         heading = mean_heading([b.heading for b in cluster])
-        score = self._places.surprise(lat, lon, heading, now, (len(cluster),), WINDOW, RADIUS)
+        score = sum(self._places.surprises(lat, lon, heading, now, (len(cluster),), WINDOW, RADIUS))
         score += WEIGHT * sum(max(0.0, b.decel - UNCHOSEN) for b in cluster)
         if score < SURPRISE:
             return None

@@ -28,7 +28,7 @@ OCTANT = 45.0  # degrees
 SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
 BATCH = 30_000  # ms of rows learned at once, for numpy's sake
 FORGET = 1.0  # m driven
-FIRST = (10.0, 3_000.0)  # a fleet's first guess, occurrences in m driven: town traffic, so that a start is quiet
+FIRST = (1.0, 300.0)  # the first guess of a fleet, occurrences in m driven: as in town, so that a start is quiet
 
 _LATTICE = Steps(STEP, 8)
 
@@ -104,28 +104,29 @@ class PlaceRates:
             self._waiting = self._waiting[len(ripe) :]
             lat, lon, heading, *values = (np.concatenate(column) for column in zip(*(w[1] for w in ripe), strict=True))
             keys = _LATTICE.key(*_LATTICE.index(lat, lon), (heading // OCTANT).astype(np.int64) % 8)
-            self._sums.add(keys, tuple(values), now)
-            self._sums.sweep(now)
-            self._fleet.add((*(float(v.sum()) for v in values[:-2]), float(values[-1].sum())), now)
+            then = ripe[-1][0]  # which may be long ago
+            self._sums.add(keys, tuple(values), then)
+            self._fleet.add((*(float(v.sum()) for v in values[:-2]), float(values[-1].sum())), then)
+        self._sums.sweep(now)
 
     def usual_speed(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Metres driven per second spent, m/s; 0 where nothing is known."""
         *_, seconds, metres = self._around(lat, lon, heading, now)
         return metres / seconds if seconds else 0.0
 
-    def surprise(
+    def surprises(
         self, lat: float, lon: float, heading: float, now: int, counts: Sequence[int], window: float, radius: float
-    ) -> float:
-        """-log10 of the chance that of each kind so many or more occur within `radius` m and `window` s, all being well."""
+    ) -> list[float]:
+        """Per kind, -log10 of the chance of so many or more within `radius` m and `window` s, all being well."""
         *known, _, metres = self._around(lat, lon, heading, now)
         observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
         per_second = metres / (SIGMA * math.sqrt(2.0 * math.pi)) * 2.0 * radius / observed
         exposure = max(per_second * window, sum(counts) * 2.0 * radius)  # those who did it drove through, at least
         *occurrences, driven = self._fleet.read(now)
-        return sum(
+        return [
             surprise(count, exposure, before, metres, rate / driven)
             for count, before, rate in zip(counts, known, occurrences, strict=True)
-        )
+        ]
 
     def _around(self, lat: float, lon: float, heading: float, now: int) -> list[float]:
         """Occurrences, seconds and metres around a place in about this direction, weighed by a Gaussian kernel."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.geometry import M_PER_DEGREE
 from detectors.lattice import Floats
-from detectors.model import Rows
+from detectors.model import Rows, Sign
 
 FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
 SWEEP = 30_000  # ms
@@ -21,7 +21,9 @@ DRIVING = 8.0  # m/s, 29 km/h: who was slower has not fallen from anything
 EASED = 0.65  # of the lately highest speed: what a weaving or merging lane does to many
 FELL = 0.4  # of it: nobody does that on a road that flows
 RECOVERED = 0.8  # of it: the next fall is a new one
-STANDING = 1.0  # m/s: above what a receiver at rest shows
+STANDING = 2.0  # m/s: a walk; above what a receiver at rest shows
+HALT = 8_000  # ms of standing that are more than a hesitation
+HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 GAP = 5.0  # s between two rows that are still compared
 MISTRUST = 60_000  # ms for which an implausible reporter is not believed
 SLAM = 12.0  # m/s2: 1.2 g, more than tyres can; a crash can, but then the position does not freeze as well
@@ -39,6 +41,8 @@ _TRACK = np.dtype(
         ("peak", "f4"),  # m/s: lately highest speed, fading
         ("eased", "?"),
         ("fell", "?"),
+        ("braked", "?"),
+        ("halted", "?"),
         ("stood", "i8"),  # ms: standing since; 0 if it moves
         ("slammed", "i8"),  # ms: stopped harder than tyres can
         ("doubted", "i8"),  # ms: not believed until
@@ -60,6 +64,8 @@ class Seen:
     peak: Floats  # m/s
     eased: Bools  # fell below EASED in this pane
     fell: Bools  # fell below FELL in this pane
+    braked: Bools  # began to brake hard in this pane
+    halted: Bools  # has now been standing for HALT
     stood: NDArray[np.int64]  # ms: standing since; 0 if it moves
 
     def __len__(self) -> int:
@@ -95,6 +101,8 @@ class Tracks:
         after["fell"] = deep | (before["fell"] & down)
         after["peak"] = peak
         after["stood"] = np.where(speed < STANDING, np.where(before["stood"] > 0, before["stood"], time), 0)
+        after["halted"] = (after["stood"] > 0) & (time - after["stood"] >= HALT)
+        after["braked"] = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (rows["accel"] < -HARD_BRAKE)
         for name in ("time", "lat", "lon", "speed"):
             after[name] = rows[name]
         self._tracks[at] = after
@@ -102,7 +110,8 @@ class Tracks:
         seconds = np.minimum(gap, 2.0)
         seen = Seen(
             rows, lat, lon, speed, rows["heading"].astype(np.float64), speed * seconds, seconds, peak,
-            low & ~before["eased"] & ~new, deep & ~before["fell"] & ~new, after["stood"],
+            low & ~before["eased"] & ~new, deep & ~before["fell"] & ~new,
+            after["braked"] & ~before["braked"], after["halted"] & ~before["halted"], after["stood"],
         )  # fmt: skip
         believed = after["doubted"] <= time
         return seen if believed.all() else Seen(*(getattr(seen, name)[believed] for name in Seen.__slots__))
