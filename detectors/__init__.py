@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from detectors.battery import BatteryHealth
 from detectors.hard_braking import HardBraking
+from detectors.long_stand import LongStand
 from detectors.model import Detector
+from detectors.self_reports import SelfReports
 from detectors.slippery_road import SlipperyRoad
 from detectors.stationary_traffic import StationaryTraffic
 from detectors.weather import Weather
@@ -13,6 +15,8 @@ from detectors.wrong_way import WrongWay
 CATALOGUE: tuple[type[Detector], ...] = (
     HardBraking,
     StationaryTraffic,
+    LongStand,
+    SelfReports,
     SlipperyRoad,
     WrongWay,
     Weather,

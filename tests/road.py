@@ -105,10 +105,13 @@ APART = 18.0  # m between the middles of two carriageways
 def motorway(seconds: int = 600, every: float = 4.0, seed: int = 1) -> Rows:
     """Northbound at east 0, southbound at west 18, two lanes each, receivers that err by 1.5 m; a crash that blocks
     northbound at 2000 m from 300 s to 420 s, slips southbound around 500 m from 200 s on, fog lights in the south at
-    the end, and a wrong-way driver on the northbound carriageway from 500 s on."""
+    the end, a wrong-way driver on the northbound carriageway from 500 s on, and a vehicle that stands beside it from 120 s."""
     dice = np.random.default_rng(seed)
     made = [*_stream(dice, seconds, every, True), *_stream(dice, seconds, every, False)]
     made.append(drive(99_999, 500.0, min(seconds - 501, 60), 1.7, 1900.0, 180.0, 20.0))
+    stood = max(0, seconds - 121)
+    trembles = dice.normal(0, 0.5, (2, stood))
+    made.append(rows(stood, 6.0 + trembles[0], 2700.0 + trembles[1], 120.0 + np.arange(stood), reporter=99_998, heading=0.0))
     return together(*made)
 
 

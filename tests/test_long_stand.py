@@ -1,0 +1,90 @@
+"""One vehicle that stands much longer than anybody: found; reds, taxis, parked-up and stuck transmitters: not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detectors.long_stand import ENOUGH, LongStand
+from detectors.model import Finding, Rows
+from tests import road
+
+LEARNING = 3_000  # s of lights before anything happens
+RED = 45  # s
+
+
+def lights(seconds: int, vehicles: int = 4, seed: int = 3) -> Rows:
+    """Vehicles that stop at a light for some seconds up to RED, then drive on, over and over."""
+    dice = np.random.default_rng(seed)
+    some = []
+    reporter = 100
+    for start in range(0, seconds, 90):
+        for k in range(vehicles):
+            waits = int(dice.uniform(8, RED))
+            reporter += 1
+            some.append(road.drive(reporter, start, 20, 0.0, -300.0 + 7 * k, 0.0, 10.0))
+            some.append(stand(reporter, start + 20, waits, north=-100.0 - 7.0 * k))
+            some.append(road.drive(reporter, start + 20 + waits, 15, 0.0, -90.0, 0.0, 10.0))
+    return road.together(*some)
+
+
+def stand(reporter: int, start: float, seconds: int, north: float = 0.0, trembles: float = 0.5, **columns: float) -> Rows:
+    """A vehicle that stands; its receiver's position trembles by half a metre."""
+    dice = np.random.default_rng(reporter)
+    seen = road.drive(reporter, start, seconds, 0.0, north, 0.0, 0.0, **columns)
+    seen["lat"] += dice.normal(0, trembles, len(seen)) * road.METRE
+    seen["lon"] += dice.normal(0, trembles, len(seen)) * road.METRE_EAST
+    return seen
+
+
+def found(*some: Rows) -> list[Finding]:
+    detector = LongStand()
+    return [finding for frame in road.frames(road.together(*some)) for finding in detector.update(frame)]
+
+
+def test_a_vehicle_that_does_not_drive_on_is_found() -> None:
+    findings = found(lights(LEARNING), stand(7, LEARNING, 300, north=50.0))
+    assert findings
+    first = findings[0]
+    assert (first.kind, first.reporters) == ("stationary_vehicle", frozenset({7}))
+    assert first.onset == road.T0 + LEARNING * 1000
+    assert RED * 1000 < first.time - first.onset < 250_000
+    assert findings[-1].time == road.T0 + (LEARNING + 300) * 1000  # for as long as it stands
+    assert findings[-1].score > first.score
+
+
+def test_reds_are_usual() -> None:
+    assert found(lights(2 * LEARNING)) == []
+
+
+def test_nobody_is_accused_before_the_fleet_has_shown_how_long_it_stops() -> None:
+    assert found(stand(7, 0, 250)) == []
+
+
+def test_a_receiver_that_repeats_itself_is_not_believed() -> None:
+    assert found(lights(LEARNING), stand(7, LEARNING, 600, trembles=0.0)) == []
+
+
+def test_who_stands_behind_it_is_a_witness() -> None:
+    findings = found(lights(LEARNING), stand(7, LEARNING, 300), stand(8, LEARNING + 5, 295, north=-15.0))
+    assert findings[-1].reporters == frozenset({7, 8})
+
+
+def test_a_vehicle_that_is_switched_off_is_let_go() -> None:
+    findings = found(lights(LEARNING), stand(7, LEARNING, 200), road.drive(9, LEARNING, 600, 0.0, 500.0, 0.0, 1.0))
+    assert findings[-1].time <= road.T0 + (LEARNING + 200 + 35) * 1000
+
+
+def test_a_place_where_all_stand_long_learns_it() -> None:
+    """A level crossing: two minutes are nothing there."""
+    crossing = [stand(1000 + k, 90 * k, 120, north=5000.0) for k in range(60)]
+    drives_on = [road.drive(1000 + k, 90 * k + 120, 5, 0.0, 5000.0, 0.0, 8.0) for k in range(60)]
+    late = [f for f in found(lights(5400), *crossing, *drives_on) if f.time > road.T0 + 3_000_000]
+    assert late == []
+
+
+@pytest.mark.parametrize("missing", ["speed", "heading"])
+def test_missing_values_do_no_harm(missing: str) -> None:
+    holes = stand(7, LEARNING, 300)
+    holes[missing][::2] = np.nan
+    assert found(lights(ENOUGH * 30), holes)
