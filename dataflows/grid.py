@@ -48,9 +48,9 @@ class Grid:
         return owner
 
     def watchers(self, cell: int) -> tuple[int, ...]:
-        """The other shards that own a neighbour of the cell and so must see what happens in it."""
+        """The other shards that own a cell within two steps, 500 m and more: they must see what happens in this one."""
         watchers = self._watchers.get(cell)
         if watchers is None:
-            seen = {self.owner(near) for near in h3.grid_disk(cell, 1)}
+            seen = {self.owner(near) for near in h3.grid_disk(cell, 2)}
             watchers = self._watchers[cell] = tuple(sorted(seen - {self.owner(cell)}))
         return watchers

@@ -73,7 +73,7 @@ class Window(Section):
     max_ahead: int = Field(10_000, ge=0)  # ms past its arrival: further, and the sender's clock is wrong
     shards: int = Field(64, ge=1, le=4096)  # fixed for the life of a recovery store
     cell_resolution: int = Field(9, ge=7, le=11)  # H3: about 350 m across
-    shard_resolution: int = Field(6, ge=3, le=8)  # H3: about 36 km2, a district
+    shard_resolution: int = Field(5, ge=3, le=8)  # H3: about 250 km2, a part of a city
     reading_shards: int = Field(4, ge=1, le=4096)  # EV fleets learn together, so few large ones rather than many small
 
 

@@ -119,7 +119,7 @@ READING = np.dtype(
 class Frame:
     """One closed pane of one shard: everything accepted with start <= time < end, sorted by time, then reporter.
 
-    Rows of neighbouring shards within some 200 m of the border are in it too, so that what happens at an edge is seen
+    Rows of neighbouring shards within 500 m of the border are in it too, so that what happens at an edge is seen
     whole; a finding whose place another shard owns is dropped by the window step, for that shard finds it as well.
     An empty frame is the tick: silence is news too. After ten minutes of it a shard sleeps, so the next frame may start
     much later than the last one ended.
