@@ -67,6 +67,7 @@ class Seen:
     braked: Bools  # began to brake hard in this pane
     halted: Bools  # has now been standing for HALT
     stood: NDArray[np.int64]  # ms: standing since; 0 if it moves
+    rested: Floats  # s for which it stood, if it drove off in this pane; else 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -112,6 +113,7 @@ class Tracks:
             rows, lat, lon, speed, rows["heading"].astype(np.float64), speed * seconds, seconds, peak,
             low & ~before["eased"] & ~new, deep & ~before["fell"] & ~new,
             after["braked"] & ~before["braked"], after["halted"] & ~before["halted"], after["stood"],
+            np.where((before["stood"] > 0) & (after["stood"] == 0), (time - before["stood"]) / 1000.0, 0.0),
         )  # fmt: skip
         believed = after["doubted"] <= time
         return seen if believed.all() else Seen(*(getattr(seen, name)[believed] for name in Seen.__slots__))
