@@ -28,7 +28,7 @@ class Queues:
     def __init__(self, usual: PlaceRates) -> None:
         self._usual = usual
         self._places: Floats = np.empty((0, 5))
-        self._said: Floats = np.empty((0, 3))  # time, lat, lon of what was lately reported
+        self._said: Floats = np.empty((0, 4))  # time, lat, lon, heading of what was lately reported
 
     def forget(self, now: int) -> None:
         if len(self._places):
@@ -52,7 +52,7 @@ class Queues:
     def say(self, now: int, lat: float, lon: float, heading: float) -> None:
         """A queue was reported here; its ends will be followed."""
         self.note(now, lat, lon, heading)
-        self._said = np.vstack([self._said, (now, lat, lon)])
+        self._said = np.vstack([self._said, (now, lat, lon, heading)])
 
     def ends(self, seen: Seen, frame: Frame) -> list[Finding]:
         """Take note of who crawls in a queue, and report the ends of queues where somebody does; every few seconds."""
@@ -82,12 +82,18 @@ class Queues:
             off_east, off_north = metres(seen.lat[crawling], seen.lon[crawling], float(lat[i]), float(lon[i]))
             near = np.hypot(off_east, off_north) <= APART
             who = frozenset(seen.rows["reporter"][crawling][near].tolist())
-            if who and (distance(self._said[:, 1], self._said[:, 2], float(lat[i]), float(lon[i])) <= FOLLOW).any():
-                self._said = np.vstack([self._said, (now, lat[i], lon[i])])
+            if who and self._followed(float(lat[i]), float(lon[i]), float(heading[i])):
+                self._said = np.vstack([self._said, (now, lat[i], lon[i], heading[i])])
                 kind = "stationary_vehicle" if head[i] else "dangerous_end_of_queue"
                 where = float(lat[i]), float(lon[i]), float(heading[i])
                 found.append(Finding(kind, now, now, *where, EXTENT, 0.0, who))
         return found
+
+    def _followed(self, lat: float, lon: float, heading: float) -> bool:
+        """Whether this end belongs to what was lately reported."""
+        said = self._said
+        near = distance(said[:, 1], said[:, 2], lat, lon) <= FOLLOW
+        return bool((near & (angle_between(said[:, 3], heading) <= SAME_WAY)).any())
 
     def _nearest(self, lat: float, lon: float, heading: float) -> int:
         """Index of the nearest place within REACH, the same way; -1 if there is none."""

@@ -16,6 +16,7 @@ from detectors.geometry import angle_between, distance
 from detectors.model import Finding, Frame, Rows
 from detectors.queues import Queues
 from detectors.rarity import PlaceRates, surprise
+from detectors.standing import Standing
 from detectors.tracks import Seen, Tracks
 
 SURPRISE = 6.0  # -log10 of the chance: there are some 1e4 places and minutes to be wrong in on a day
@@ -32,13 +33,14 @@ _OCCURRENCE = np.dtype([("time", "i8"), ("kind", "i8"), ("reporter", "u8"), ("la
 class StationaryTraffic:
     """Finds where traffic falls to a stand, and follows the queue for as long as it lasts."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("dangerous_end_of_queue", "stationary_vehicle")
+    kinds: ClassVar[tuple[str, ...]] = ("dangerous_end_of_queue", "stationary_vehicle", "breakdown")
 
     def __init__(self) -> None:
         self._tracks = Tracks()
         self._places = PlaceRates(KINDS)
         self._lately: Rows = np.empty(0, _OCCURRENCE)
         self._queues = Queues(self._places)
+        self._standing = Standing()
 
     def update(self, frame: Frame) -> list[Finding]:
         now = frame.end
@@ -58,7 +60,8 @@ class StationaryTraffic:
                 findings.append(finding)
                 self._queues.say(now, lat, lon, heading)
         self._places.learn(now, seen.lat, seen.lon, seen.heading, seen.metres, seen.seconds, *counts)
-        return findings + self._queues.ends(seen, frame)
+        findings += self._queues.ends(seen, frame)
+        return findings + self._standing.update(seen, frame, self._queues)
 
     def _occurrences(self, seen: Seen, now: int) -> set[int]:
         """Take note of this pane's falls, halts and hard brakings; forget the old ones. Returns whose they were."""

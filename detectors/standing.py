@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
 from detectors.lattice import FadingSums, Floats, Steps
 from detectors.model import Finding, Frame, Rows, Sign
-from detectors.tracks import HALT, Seen, Tracks
+from detectors.queues import Queues
+from detectors.tracks import HALT, Seen
 
 LEAST = 60_000  # ms of standing before it is looked at: most reds are shorter
 EVERY = 10_000  # ms between two looks
@@ -28,7 +28,7 @@ LATELY = 600_000  # ms: the minutes before
 CUSTOM = 3  # reporters that stood here lately: then standing is what one does here now
 AHEAD = 60.0  # m in front that must be free: else it waits in a queue
 CREEP = 4.0  # m/s
-MOVING = 8.0  # m/s: faster than a queue creeps
+FREE = 0.65  # of the usual speed: who drives past so fast is not in a queue
 SAME_WAY = 45.0  # degrees
 PRIOR = 0.3  # stands that are assumed before anything is known of a place
 USUAL = 20.0  # s: mean stand before anything is known, as at lights
@@ -54,6 +54,7 @@ class _Place:
     stands: float
     stood: float  # s, all stands together
     beside: float  # share of the driving that runs where it stands
+    speed: float  # m/s, of those who pass, weighed by the metre so that queues do not outweigh their vehicles
 
     def surprise(self, seconds: float) -> float:
         """-log10 of the chance that one who passes comes to a stand here and stands so long."""
@@ -62,35 +63,33 @@ class _Place:
         return -math.log10(min(1.0, share)) + seconds / mean / math.log(10.0)
 
 
-class StoppedVehicle:
-    """Reports a vehicle for as long as it stands in the traffic and is seen."""
-
-    kinds: ClassVar[tuple[str, ...]] = ("stationary_vehicle", "breakdown")
+class Standing:
+    """Judges the vehicles that stand, and names those that stand in the traffic for as long as they do."""
 
     def __init__(self) -> None:
-        self._tracks = Tracks()
-        self._ground = FadingSums((TAU, TAU, TAU), FORGET)  # stands, seconds stood, metres driven
+        self._ground = FadingSums((TAU,) * 4, FORGET)  # stands, seconds stood, metres times speed, metres driven
         self._halts: Rows = np.empty(0, _HALT)
         self._reported: dict[int, int] = {}  # stander -> last time it was reported
-        self._passed: dict[int, tuple[int, frozenset[int]]] = {}  # stander -> last time, passers
-        self._waiting: list[tuple[int, Floats, Floats, Floats, Floats, Floats, Floats]] = []
+        self._passed: dict[int, tuple[int, dict[int, float]]] = {}  # stander -> last time, who drove past, how fast
+        self._waiting: list[tuple[int, *tuple[Floats, ...]]] = []
 
-    def update(self, frame: Frame) -> list[Finding]:
+    def update(self, seen: Seen, frame: Frame, queues: Queues) -> list[Finding]:
+        """Take in a pane; every few seconds, report. Who stands in a known queue is none of its business."""
         now = frame.end
-        seen = self._tracks.update(frame.observations, now)
         self._learn(seen, now)
         self._watch(seen, now)
         if now % EVERY >= now - frame.start:
             return []
-        standing = (seen.stood > 0) & (now - seen.stood >= LEAST)
-        self._passed = {name: who for name, who in self._passed.items() if who[0] > now - LEAST}
+        gone = set(seen.rows["reporter"][seen.stood == 0].tolist())
+        self._passed = {n: p for n, p in self._passed.items() if n not in gone and p[0] > now - LATELY}
         self._reported = {name: last for name, last in self._reported.items() if last > now - LEAST}
-        return [finding for i in np.flatnonzero(standing).tolist() if (finding := self._judge(seen, i, now))]
+        standing = np.flatnonzero((seen.stood > 0) & (now - seen.stood >= LEAST)).tolist()
+        return [finding for i in standing if (finding := self._judge(seen, i, now, queues))]
 
     def _watch(self, seen: Seen, now: int) -> None:
         """Who drives past those that have been standing for a while."""
         standing = np.flatnonzero((seen.stood > 0) & (now - seen.stood >= LEAST // 2))
-        driving = np.flatnonzero(seen.speed > MOVING)
+        driving = np.flatnonzero(seen.speed > CREEP)
         if not len(standing) or not len(driving):
             return
         north = (seen.lat[driving] - seen.lat[standing][:, None]) * M_PER_DEGREE
@@ -101,23 +100,28 @@ class StoppedVehicle:
         for i, others in zip(standing.tolist(), past, strict=True):
             if others.any():
                 name = int(seen.rows["reporter"][i])
-                before = self._passed.get(name, (0, frozenset()))[1]
-                self._passed[name] = (now, before | frozenset(seen.rows["reporter"][driving[others]].tolist()))
+                passers = self._passed.get(name, (0, {}))[1]
+                self._passed[name] = (now, passers)
+                for j in driving[others].tolist():
+                    other = int(seen.rows["reporter"][j])
+                    passers[other] = max(passers.get(other, 0.0), float(seen.speed[j]))
 
-    def _judge(self, seen: Seen, i: int, now: int) -> Finding | None:
+    def _judge(self, seen: Seen, i: int, now: int, queues: Queues) -> Finding | None:
         lat, lon, heading = float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i])
         seconds = (now - int(seen.stood[i])) / 1000.0
         name = int(seen.rows["reporter"][i])
         known = name in self._reported
-        if not known and (_in_queue(seen, i) or self._others_stood(lat, lon, heading, int(seen.stood[i]))):
+        if not known and (
+            queues.holds(lat, lon, heading) or _in_queue(seen, i) or self._others_stood(lat, lon, heading, int(seen.stood[i]))
+        ):
             return None
         place = self._place(lat, lon, heading, now)
         if not known and (place.passes < PASSES or place.beside < IN_TRAFFIC):
             return None
         blinking = bool(seen.rows["signs"][i] & int(Sign.HAZARD_LIGHTS))
         score = place.surprise(seconds) + (HAZARD if blinking else 0.0)
-        passed = self._passed.get(name, (0, frozenset()))[1]
-        if not known and score < (SURPRISE if len(passed) >= PASSED else ALONE):
+        passed = sum(speed >= FREE * place.speed for speed in self._passed.get(name, (0, {}))[1].values())
+        if not known and score < (SURPRISE if passed >= PASSED else ALONE):
             return None
         self._reported[name] = now
         return Finding(
@@ -153,19 +157,21 @@ class StoppedVehicle:
         inside = (np.abs(along) <= ALONG) & (across <= ACROSS)
         rows, columns, across = rows[inside], columns[inside], across[inside]
         quadrant = heading / 90.0
-        sums = np.zeros((3, len(rows)))
+        sums = np.zeros((4, len(rows)))
         for kind in {int(quadrant - 0.25) % 4, int(quadrant + 0.25) % 4}:
             sums += self._ground.read(self._ground.find(_LATTICE.key(rows, columns, kind)), now)
-        stands, stood, driven = sums
+        stands, stood, hurry, driven = sums
         total = float(driven.sum())
-        lane = float(driven[across <= LANE].sum())
-        return _Place(total / (2.0 * ALONG), float(stands.sum()), float(stood.sum()), lane / total if total else 0.0)
+        if not total:
+            return _Place(0.0, 0.0, 0.0, 0.0, 0.0)
+        lane, speed = float(driven[across <= LANE].sum()) / total, float(hurry.sum()) / total
+        return _Place(total / (2.0 * ALONG), float(stands.sum()), float(stood.sum()), lane, speed)
 
     def _learn(self, seen: Seen, now: int) -> None:
         """A stand counts when it is over, so that it does not excuse itself."""
         over = seen.rested >= HALT / 1000.0
         stands, stood = over.astype(np.float64), np.where(over, seen.rested, 0.0)
-        self._waiting.append((now, seen.lat, seen.lon, seen.heading, stands, stood, seen.metres))
+        self._waiting.append((now, seen.lat, seen.lon, seen.heading, stands, stood, seen.metres * seen.speed, seen.metres))
         if now - self._waiting[0][0] >= BATCH:
             then = self._waiting[-1][0]
             lat, lon, heading, *values = (np.concatenate(c) for c in list(zip(*self._waiting, strict=True))[1:])
