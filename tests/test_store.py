@@ -26,7 +26,7 @@ def test_it_is_made_once_and_opened_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"shards": 32}, {"pane": 2000}, {"cell_resolution": 8}, {"shard_resolution": 5}, {"reading_shards": 2}]
+    "changed", [{"shards": 32}, {"pane": 2000}, {"cell_resolution": 8}, {"shard_resolution": 6}, {"reading_shards": 2}]
 )
 def test_changed_settings_are_refused(changed: dict[str, int], tmp_path: Path) -> None:
     open_store(settings(tmp_path))
