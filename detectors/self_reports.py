@@ -1,8 +1,9 @@
-"""Vehicles that say themselves that something has happened to them: an airbag is out, or they are disabled.
+"""Vehicles that say themselves that something has happened to them: an airbag is out, a trailer has
+jackknifed, or they are disabled.
 
 Such a message speaks for itself and needs no company; a single reporter's incident stays Possible all the same. The one
 thing asked of it is that the vehicle does not drive on as if nothing were: then it is its unit that is broken. Hazard
-lights say less, they are weighed in `stopped_vehicle`.
+lights say less, they are weighed in `standing`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ BRAKING = 3.92  # m/s2: 0.4 g; a crash is faster than that, but it is also slowi
 SCORE = 6.0  # -log10, by decree: surer than any cluster needs to be, and one reporter stays Possible whatever it is
 EXTENT = 25.0  # m: the error of its position and its own length
 
-_SPEAKS = ((Sign.AIRBAG, "accident"), (Sign.DISABLED, "breakdown"))
+_SPEAKS = ((Sign.AIRBAG, "accident"), (Sign.JACKKNIFE, "accident"), (Sign.DISABLED, "breakdown"))
+_ANY = int(Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
 
 
 class SelfReports:
@@ -28,7 +30,7 @@ class SelfReports:
 
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.observations
-        speaking = (rows["signs"] & int(Sign.AIRBAG | Sign.DISABLED)) != 0
+        speaking = (rows["signs"] & _ANY) != 0
         if not speaking.any():
             return []
         rows = rows[speaking & ~((rows["speed"] > ROLLING) & ~(rows["accel"] < -BRAKING))]
