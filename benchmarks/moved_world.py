@@ -2,8 +2,8 @@
 
     python -m benchmarks.moved_world
 
-Each incident opened in the moved world must be the twin of one at home: the same kind, within 20 s and 150 m. Prints those that have
-none. Results go to benchmarks/results/moved_world.md.
+Each incident opened in the moved world must be the twin of one at home: the same kind, within 20 s and 150 m. Prints those
+that have none. Results go to benchmarks/results/moved_world.md.
 """
 
 from __future__ import annotations
