@@ -43,7 +43,12 @@ class Label:
     def here(self, lat: float, lon: float, time: int) -> bool:
         if self.track:
             return any(abs(t - time) <= ALONG and distance(lat, lon, y, x) <= NEAR for t, y, x in self.track)
-        return bool(distance(lat, lon, self.lat, self.lon) <= NEAR)
+        return self.metres(lat, lon, time) <= NEAR
+
+    def metres(self, lat: float, lon: float, time: int) -> float:
+        """How far it is from there, or was at that time if it moves."""
+        _, y, x = min(self.track, key=lambda spot: abs(spot[0] - time), default=(0, self.lat, self.lon))
+        return float(distance(lat, lon, y, x))
 
     def queue(self, lat: float, lon: float, time: int) -> bool:
         near = any(distance(lat, lon, y, x) <= NEAR for y, x in self.affected)
@@ -88,7 +93,7 @@ def judge(alerts: Iterable[Alert], truth: Sequence[Label]) -> Verdict:
         here = [label for label in causes if label.lasts(time) and label.here(lat, lon, time)]
         fresh = [label for label in here if id(label) not in found]
         if fresh:
-            label = min(fresh, key=lambda each: float(distance(lat, lon, each.lat, each.lon)))
+            label = min(fresh, key=lambda each: each.metres(lat, lon, time))
             found.add(id(label))
             verdict.found.append((label, (time - label.start) / 1000, alert))
         elif here or any(label.queue(lat, lon, time) for label in causes):
