@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.geometry import M_PER_DEGREE, metres
-from detectors.lattice import FadingSums, Floats, Keys, Steps
+from detectors.lattice import FadingSums, Keys, Steps
 from detectors.tracks import HALT, Seen
 
 TAU = 4 * 3_600_000.0  # ms: kerbs and lights keep their habits for hours
@@ -18,7 +19,7 @@ OCTANT = 45.0  # degrees
 SPREAD = 1.5  # m: what a receiver errs by alone; driving is never narrower
 PRIOR = 0.3  # stands that are assumed before anything is known of a place
 USUAL = 20.0  # s: mean stand before anything is known, as at lights
-BATCH = 60_000  # ms of driving learned at once, for numpy's sake
+BATCH = 30_000  # ms of driving learned at once, for numpy's sake
 FORGET = 20.0  # m driven
 
 _LATTICE = Steps(STEP, 8)
@@ -51,7 +52,7 @@ class Ground:
 
     def __init__(self) -> None:
         self._sums = FadingSums((TAU,) * 6, FORGET)  # stands, seconds stood, metres times: speed, offset, offset2, 1
-        self._waiting: list[tuple[int, Keys, *tuple[Floats, ...]]] = []
+        self._waiting: list[tuple[int, Keys, NDArray[np.float32]]] = []  # time, squares, columns of the sums
 
     def learn(self, seen: Seen, now: int) -> None:
         """A stand counts when it is over, so that it does not excuse itself."""
@@ -65,12 +66,12 @@ class Ground:
             over = seen.rested >= HALT / 1000.0
             stands, stood = over.astype(np.float64), np.where(over, seen.rested, 0.0)
             driving = seen.metres * seen.speed, seen.metres * offset, seen.metres * offset**2, seen.metres
-            self._waiting.append((now, keys, stands, stood, *driving))
+            self._waiting.append((now, keys, np.array((stands, stood, *driving), np.float32)))
         if self._waiting and now - self._waiting[0][0] >= BATCH:
             then = self._waiting[-1][0]
-            keys, *values = (np.concatenate(column) for column in list(zip(*self._waiting, strict=True))[1:])
+            keys = np.concatenate([keys for _, keys, _ in self._waiting])
+            self._sums.add(keys, tuple(np.concatenate([columns for *_, columns in self._waiting], axis=1)), then)
             self._waiting = []
-            self._sums.add(keys, tuple(values), then)
         self._sums.sweep(now)
 
     def spot(self, lat: float, lon: float, heading: float, now: int) -> Spot:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from detectors.geometry import angle_between, mean_heading, metres
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.rarity import PlaceRates
-from detectors.tracks import newest
 
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
@@ -56,7 +55,13 @@ class HardBraking:
         decel = np.nan_to_num(-rows["accel"].astype(np.float64))
         hard = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (decel > HARD_BRAKE)
         fresh = self._fresh(rows, np.flatnonzero(hard), decel, now)
-        self._learn(rows, fresh, now)
+        for braking in fresh:
+            self._places.occur(now, braking.lat, braking.lon, braking.heading)
+        driving = rows[~(np.isnan(rows["speed"]) | np.isnan(rows["heading"]))]
+        lat, lon, heading, speed = (driving[name].astype(np.float64) for name in ("lat", "lon", "heading", "speed"))
+        rows_each = len(driving) / max(1, len(np.unique(driving["reporter"])))  # they may speak ten times a second
+        seconds = np.full(len(driving), (frame.end - frame.start) / 1000.0 / max(1.0, rows_each))
+        self._places.drive(now, lat, lon, heading, speed * seconds, seconds)
         return [finding for braking in fresh if (finding := self._cluster(braking, now))]
 
     def _fresh(self, rows: Rows, hard: NDArray[np.intp], decel: NDArray[np.float64], now: int) -> list[_Braking]:
@@ -103,10 +108,3 @@ class HardBraking:
                 ("hardest_deceleration", max(b.decel for b in cluster)),
             ),
         )
-
-    def _learn(self, rows: Rows, fresh: list[_Braking], now: int) -> None:
-        rows = newest(rows)
-        count = np.isin(rows["reporter"], np.array([b.reporter for b in fresh], np.uint64)).astype(np.float64)
-        lat, lon, heading, speed = (rows[name].astype(np.float64) for name in ("lat", "lon", "heading", "speed"))
-        seconds = np.ones(len(rows))  # vehicles speak once a second or oftener
-        self._places.learn(now, lat, lon, heading, speed * seconds, seconds, count)

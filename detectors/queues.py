@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
 from detectors.lattice import Floats
@@ -36,7 +39,14 @@ class Queues:
             self._said = self._said[self._said[:, 0] > now - SAID]
 
     def holds(self, lat: float, lon: float, heading: float) -> bool:
-        return self._nearest(lat, lon, heading) >= 0
+        """Whether this place is in a known queue."""
+        far, _ = self._from(np.array([lat]), np.array([lon]), np.array([heading]))
+        return bool((far <= REACH).any())
+
+    def held(self, seen: Seen, which: list[int]) -> list[bool]:
+        """The same for these vehicles."""
+        far, _ = self._from(seen.lat[which], seen.lon[which], seen.heading[which])
+        return [bool(nearest <= REACH) for nearest in far.min(axis=1)]
 
     def note(self, now: int, lat: float, lon: float, heading: float) -> None:
         """There is a queue at this place."""
@@ -59,16 +69,15 @@ class Queues:
         now = frame.end
         if not len(self._places) or now % EVERY >= now - frame.start:
             return []
-        crawling = []
-        for i in np.flatnonzero(seen.speed < CRAWL * self._places[:, 4].max()).tolist():
-            lat, lon, heading = float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i])
-            nearest = self._nearest(lat, lon, heading)
-            if nearest >= 0 and seen.speed[i] < CRAWL * self._places[nearest, 4]:
-                self.note(now, lat, lon, heading)
-                crawling.append(i)
-        return self._report(seen, crawling, now) if crawling else []
+        slow = np.flatnonzero(seen.speed < CRAWL * self._places[:, 4].max())
+        far, nearest = self._from(seen.lat[slow], seen.lon[slow], seen.heading[slow])
+        crawls = (far.min(axis=1) <= REACH) & (seen.speed[slow] < CRAWL * self._places[nearest, 4])
+        self._places[(far[crawls] <= APART).any(axis=0), 0] = now
+        for i in slow[crawls & (far.min(axis=1) > APART)].tolist():
+            self.note(now, float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i]))
+        return self._report(seen, slow[crawls], now) if crawls.any() else []
 
-    def _report(self, seen: Seen, crawling: list[int], now: int) -> list[Finding]:
+    def _report(self, seen: Seen, crawling: NDArray[np.intp], now: int) -> list[Finding]:
         places = self._places
         lat, lon, heading = places[:, 1], places[:, 2], places[:, 3]
         north = (lat - lat[:, None]) * M_PER_DEGREE
@@ -95,13 +104,13 @@ class Queues:
         near = distance(said[:, 1], said[:, 2], lat, lon) <= FOLLOW
         return bool((near & (angle_between(said[:, 3], heading) <= SAME_WAY)).any())
 
-    def _nearest(self, lat: float, lon: float, heading: float) -> int:
-        """Index of the nearest place within REACH, the same way; -1 if there is none."""
+    def _from(self, lat: Floats, lon: Floats, heading: Floats) -> tuple[Floats, NDArray[np.intp]]:
+        """Metres from each point to each place of a queue that goes the same way, infinite if it does not; the nearest."""
         places = self._places
         if not len(places):
-            return -1
-        east, north = metres(places[:, 1], places[:, 2], lat, lon)
-        far = np.hypot(east, north)
-        far[angle_between(places[:, 3], heading) > SAME_WAY] = np.inf
-        nearest = int(np.argmin(far))
-        return nearest if far[nearest] <= REACH else -1
+            return np.full((len(lat), 1), np.inf), np.zeros(len(lat), np.intp)
+        north = (lat[:, None] - places[:, 1]) * M_PER_DEGREE
+        east = (lon[:, None] - places[:, 2]) * (M_PER_DEGREE * math.cos(math.radians(places[0, 1])))
+        far = np.hypot(north, east)
+        far[angle_between(heading[:, None], places[:, 3]) > SAME_WAY] = np.inf
+        return far, np.argmin(far, axis=1)

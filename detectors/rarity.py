@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,11 @@ STEP = 0.0003  # degrees: 33 m, well under the kernel, so that where the lattice
 OCTANT = 45.0  # degrees
 SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
 BATCH = 30_000  # ms of rows learned at once, for numpy's sake
+WARM_UP = 300_000  # ms: nothing surprises who knows nothing; some cycles of lights
 FORGET = 1.0  # m driven
 FIRST = (1.0, 300.0)  # the first guess of a fleet, occurrences in m driven: as in town, so that a start is quiet
+
+Singles = NDArray[np.float32]
 
 _LATTICE = Steps(STEP, 8)
 
@@ -86,28 +90,40 @@ class PlaceRates:
     """
 
     def __init__(self, kinds: int = 1) -> None:
+        self._kinds = kinds
         self._sums = FadingSums((TAU,) * (2 + kinds), FORGET)  # occurrences of each kind, seconds, metres
         self._fleet = Fading((*FIRST[:1] * kinds, FIRST[1]))
-        self._waiting: list[tuple[int, tuple[Floats, ...]]] = []
+        self._driven: list[tuple[int, Keys, Singles, Singles]] = []  # time, places, seconds, metres
+        self._occurred: list[tuple[int, int, int]] = []  # time, place, kind
         self._first = -1  # ms: end of the first pane
 
-    def learn(
-        self, now: int, lat: Floats, lon: Floats, heading: Floats, metres: Floats, seconds: Floats, *counts: Floats
-    ) -> None:
-        """Take in what was driven in the pane that ended at `now`, and what occurred meanwhile. No NaN anywhere."""
+    def drive(self, now: int, lat: Floats, lon: Floats, heading: Floats, metres: Floats, seconds: Floats) -> None:
+        """Take in what was driven in the pane that ended at `now`. Call it in every pane; no NaN anywhere."""
         if self._first < 0:
             self._first = now
         if len(lat):
-            self._waiting.append((now, (lat, lon, heading, *counts, seconds, metres)))
-        if self._waiting and now - self._waiting[0][0] >= SETTLE + BATCH:
-            ripe = [w for w in self._waiting if w[0] <= now - SETTLE]
-            self._waiting = self._waiting[len(ripe) :]
-            lat, lon, heading, *values = (np.concatenate(column) for column in zip(*(w[1] for w in ripe), strict=True))
-            keys = _LATTICE.key(*_LATTICE.index(lat, lon), (heading // OCTANT).astype(np.int64) % 8)
-            then = ripe[-1][0]  # which may be long ago
-            self._sums.add(keys, tuple(values), then)
-            self._fleet.add((*(float(v.sum()) for v in values[:-2]), float(values[-1].sum())), then)
+            self._driven.append((now, _key(lat, lon, heading), seconds.astype(np.float32), metres.astype(np.float32)))
+        if self._driven and now - self._driven[0][0] >= BATCH:
+            self._digest()
         self._sums.sweep(now)
+
+    def occur(self, now: int, lat: float, lon: float, heading: float, kind: int = 0) -> None:
+        """Something occurred. It counts when it has settled, so that a cluster does not excuse itself."""
+        self._occurred.append((now, int(_key(np.array([lat]), np.array([lon]), np.array([heading]))[0]), kind))
+
+    def _digest(self) -> None:
+        then = self._driven[-1][0]
+        keys, seconds, metres = (np.concatenate(column) for column in list(zip(*self._driven, strict=True))[1:])
+        settled = [o for o in self._occurred if o[0] <= then - SETTLE]
+        self._occurred = self._occurred[len(settled) :]
+        counts = np.zeros((self._kinds, len(keys) + len(settled)))
+        for i, (_, _, kind) in enumerate(settled):
+            counts[kind, len(keys) + i] = 1.0
+        keys = np.concatenate([keys, np.array([place for _, place, _ in settled], np.int64)])
+        still = np.zeros(len(settled))
+        self._sums.add(keys, (*counts, np.concatenate([seconds, still]), np.concatenate([metres, still])), then)
+        self._fleet.add((*counts.sum(axis=1).tolist(), float(metres.sum())), then)
+        self._driven = []
 
     def usual_speed(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Metres driven per second spent, m/s; 0 where nothing is known."""
@@ -118,6 +134,8 @@ class PlaceRates:
         self, lat: float, lon: float, heading: float, now: int, counts: Sequence[int], window: float, radius: float
     ) -> list[float]:
         """Per kind, -log10 of the chance of so many or more within `radius` m and `window` s, all being well."""
+        if now - self._first < WARM_UP:
+            return [0.0] * self._kinds
         *known, _, metres = self._around(lat, lon, heading, now)
         observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
         per_second = metres / (SIGMA * math.sqrt(2.0 * math.pi)) * 2.0 * radius / observed
@@ -130,19 +148,28 @@ class PlaceRates:
 
     def _around(self, lat: float, lon: float, heading: float, now: int) -> list[float]:
         """Occurrences, seconds and metres around a place in about this direction, weighed by a Gaussian kernel."""
-        row, column = _LATTICE.index([lat], [lon])
+        row, column = math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
         narrow = math.cos(math.radians(lat))
-        high, wide = (math.ceil(REACH / (STEP * M_PER_DEGREE * scale)) for scale in (1.0, narrow))
-        rows, columns = np.meshgrid(row[0] + np.arange(-high, high + 1), column[0] + np.arange(-wide, wide + 1), indexing="ij")
-        middle_lat, middle_lon = _LATTICE.centre(rows, columns)
-        squared = (middle_lat - lat) ** 2 + ((middle_lon - lon) * narrow) ** 2
-        weight = np.exp(squared * (-0.5 * (M_PER_DEGREE / SIGMA) ** 2))
-        octant = int(heading // OCTANT)
-        total = np.zeros(len(self._sums.taus))
-        for kind in (octant - 1, octant, octant + 1):
-            keys: Keys = _LATTICE.key(rows, columns, kind % 8)
-            total += (self._sums.read(self._sums.find(keys), now) * weight).sum(axis=(1, 2))
-        return total.tolist()
+        rows, columns = _square(math.ceil(REACH / (STEP * M_PER_DEGREE * narrow)))
+        north = (rows + (row + 0.5 - (lat + 90.0) / STEP)) * (STEP * M_PER_DEGREE)
+        east = (columns + (column + 0.5 - (lon + 180.0) / STEP)) * (STEP * M_PER_DEGREE * narrow)
+        weight = np.exp((north**2 + east**2) * (-0.5 / SIGMA**2))
+        octants = np.arange(-1, 2)[:, None] + int(heading // OCTANT)
+        at = self._sums.find(_LATTICE.key(rows + row, columns + column, octants % 8))
+        total: list[float] = (self._sums.read(at, now) * weight).sum(axis=(1, 2)).tolist()
+        return total
+
+
+def _key(lat: Floats, lon: Floats, heading: Floats) -> Keys:
+    return _LATTICE.key(*_LATTICE.index(lat, lon), (heading // OCTANT).astype(np.int64) % 8)
+
+
+@lru_cache(maxsize=16)
+def _square(wide: int) -> tuple[Keys, Keys]:
+    """Rows and columns of the lattice within REACH, relative to the middle one."""
+    high = math.ceil(REACH / (STEP * M_PER_DEGREE))
+    rows, columns = np.meshgrid(np.arange(-high, high + 1), np.arange(-wide, wide + 1), indexing="ij")
+    return rows.ravel(), columns.ravel()
 
 
 class Fading:
@@ -163,6 +190,8 @@ class Fading:
 
 def surprise(count: float, exposure: float, known: float, driven: float, rate: float, weight: float = PRIOR) -> float:
     """-log10 P(N >= count) over `exposure`, after `known` occurrences in `driven`, with a prior of `weight` at `rate`."""
+    if not count:
+        return 0.0
     shape = known + weight
     mean = shape / (driven + weight / rate) * exposure
     return -math.log10(tail(count, min(shape, BOLDEST), mean))

@@ -70,8 +70,9 @@ class Standing:
             return []
         gone = set(seen.rows["reporter"][seen.stood == 0].tolist())
         self._standers = {r: s for r, s in self._standers.items() if r not in gone and s.seen > now - LEAST}
-        long = [i for i in standing if now - seen.stood[i] >= LEAST]
-        return [finding for i in long if (finding := self._judge(seen, i, now, queues))]
+        held = queues.held(seen, standing)
+        long = [i for i, in_queue in zip(standing, held, strict=True) if now - seen.stood[i] >= LEAST and not in_queue]
+        return [finding for i in long if (finding := self._judge(seen, i, now))]
 
     def _remember(self, seen: Seen, now: int) -> None:
         if len(self._halts) and self._halts["time"][0] <= now - LATELY:
@@ -96,10 +97,12 @@ class Standing:
                 other = int(seen.rows["reporter"][j])
                 stander.passed[other] = max(stander.passed.get(other, 0.0), float(seen.speed[j]))
 
-    def _judge(self, seen: Seen, i: int, now: int, queues: Queues) -> Finding | None:
+    def _judge(self, seen: Seen, i: int, now: int) -> Finding | None:
         lat, lon, heading = float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i])
         reporter, seconds = int(seen.rows["reporter"][i]), (now - int(seen.stood[i])) / 1000.0
         stander = self._standers[reporter]
+        if not stander.reported and _waits(seen, i):
+            return None
         spot = self._ground.spot(lat, lon, heading, now)
         stander.looks += 1
         stander.beside += spot.beside
@@ -111,8 +114,6 @@ class Standing:
                 score < (SURPRISE if passed >= PASSED else ALONE)
                 or spot.passes < PASSES
                 or stander.beside > BESIDE * stander.looks
-                or queues.holds(lat, lon, heading)
-                or _waits(seen, i)
                 or self._customary(lat, lon, heading, int(seen.stood[i]))
             ):
                 return None

@@ -8,6 +8,7 @@ or crawls near a known queue belongs to it, and its two ends are reported for as
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -47,19 +48,20 @@ class StationaryTraffic:
         seen = self._tracks.update(frame.observations, now)
         self._queues.forget(now)
         fresh = self._occurrences(seen, now)
-        counts = [kind.astype(np.float64) for kind in (seen.eased, seen.halted, seen.braked)]
         findings = []
         for i in np.flatnonzero(seen.eased | seen.fell | seen.halted | seen.braked).tolist():
             lat, lon, heading = float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i])
-            if self._queues.holds(lat, lon, heading):
-                for count in counts:
-                    count[i] = 0.0  # a queue must not teach that queues are usual
+            if self._queues.holds(lat, lon, heading):  # a queue must not teach that queues are usual
                 if seen.fell[i]:
                     self._queues.note(now, lat, lon, heading)
-            elif int(seen.rows["reporter"][i]) in fresh and (finding := self._judge(lat, lon, heading, now)):
+                continue
+            for kind, who in enumerate((seen.eased, seen.halted, seen.braked)):
+                if who[i]:
+                    self._places.occur(now, lat, lon, heading, kind)
+            if int(seen.rows["reporter"][i]) in fresh and (finding := self._judge(lat, lon, heading, now)):
                 findings.append(finding)
                 self._queues.say(now, lat, lon, heading)
-        self._places.learn(now, seen.lat, seen.lon, seen.heading, seen.metres, seen.seconds, *counts)
+        self._places.drive(now, seen.lat, seen.lon, seen.heading, seen.metres, seen.seconds)
         findings += self._queues.ends(seen, frame)
         return findings + self._standing.update(seen, frame, self._queues)
 
@@ -80,24 +82,28 @@ class StationaryTraffic:
     def _judge(self, lat: float, lon: float, heading: float, now: int) -> Finding | None:
         """A finding, if too many vehicles lately fell, halted or braked hard around this place."""
         far = distance(self._lately["lat"], self._lately["lon"], lat, lon)
-        close = far <= SCOPES[-1][1]
+        close = np.flatnonzero(far <= SCOPES[-1][1])
+        close = close[angle_between(self._lately["heading"][close], heading) <= SAME_WAY]
         near, far = self._lately[close], far[close]
-        same = angle_between(near["heading"], heading) <= SAME_WAY
-        near, far = near[same], far[same]
         age = (now - near["time"]) / 1000.0
         best, behind = 0.0, near
         for window, radius in SCOPES:
             cluster = near[(age < window) & (far <= radius)]
-            if len(np.unique(cluster["reporter"])) < COMPANY:
+            whose = [set(cluster["reporter"][cluster["kind"] == kind].tolist()) for kind in range(KINDS)]
+            if len(set().union(*whose)) < COMPANY:
                 continue
-            counts = [len(np.unique(cluster["reporter"][cluster["kind"] == kind])) for kind in range(KINDS)]
-            scores = self._places.surprises(lat, lon, heading, now, counts, window, radius)
-            for kind in range(KINDS):
-                before = int(((age >= OLD) & (far <= radius) & (near["kind"] == kind)).sum())
-                if before:
-                    scores[kind] = min(scores[kind], surprise(counts[kind], window, before, LATELY - OLD, 1.0 / LATELY))
-            if sum(scores) > best:
-                best, behind = sum(scores), cluster
+            counts = [len(reporters) for reporters in whose]
+            before = np.bincount(near["kind"][(age >= OLD) & (far <= radius)], minlength=KINDS).tolist()
+            excused = [  # by what went on here in the minutes before
+                surprise(count, window, known, LATELY - OLD, 1.0 / LATELY) if known else math.inf
+                for count, known in zip(counts, before, strict=True)
+            ]
+            if sum(e for e, count in zip(excused, counts, strict=True) if count) < SURPRISE:
+                continue
+            usual = self._places.surprises(lat, lon, heading, now, counts, window, radius)
+            score = sum(min(pair) for pair in zip(usual, excused, strict=True))
+            if score > best:
+                best, behind = score, cluster
         if best < SURPRISE:
             return None
         reporters = frozenset(behind["reporter"].tolist())
