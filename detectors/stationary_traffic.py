@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.geometry import angle_between, distance
+from detectors.geometry import M_PER_DEGREE, angle_between, distance
 from detectors.model import Finding, Frame, Rows
 from detectors.queues import Queues
 from detectors.rarity import PlaceRates, surprise
@@ -24,6 +24,7 @@ SURPRISE = 6.0  # -log10 of the chance: there are some 1e4 places and minutes to
 SCOPES = ((30.0, 100.0), (120.0, 150.0))  # s and m: a tail grows upstream at some 15 km/h = 4 m/s at most
 OLD = 120.0  # s: what is older is not part of the cluster but what is going on here anyway,
 LATELY = 600.0  # s: if it is younger than this
+FEW = 5  # occurrences, too few to surprise where as many were in the eight minutes before
 SAME_WAY = 45.0  # degrees
 COMPANY = 2  # reporters at least: one vehicle that stops may have its own reasons
 KINDS = 3  # falls, halts, hard brakings
@@ -69,23 +70,25 @@ class StationaryTraffic:
         """Take note of this pane's falls, halts and hard brakings; forget the old ones. Returns whose they were."""
         if len(self._lately) and self._lately["time"][0] <= now - LATELY * 1000.0:
             self._lately = self._lately[self._lately["time"] > now - LATELY * 1000.0]
-        new = []
-        for kind, who in enumerate((seen.fell, seen.halted, seen.braked)):
-            if who.any():
-                rows = np.empty(int(who.sum()), _OCCURRENCE)
-                rows["time"], rows["kind"], rows["reporter"] = now, kind, seen.rows["reporter"][who]
-                rows["lat"], rows["lon"], rows["heading"] = seen.lat[who], seen.lon[who], seen.heading[who]
-                new.append(rows)
-        self._lately = np.concatenate([self._lately, *new]) if new else self._lately
-        return {reporter for rows in new for reporter in rows["reporter"].tolist()}
+        new = [
+            (now, kind, int(seen.rows["reporter"][i]), seen.lat[i], seen.lon[i], seen.heading[i])
+            for kind, who in enumerate((seen.fell, seen.halted, seen.braked))
+            for i in np.flatnonzero(who).tolist()
+        ]
+        if new:
+            self._lately = np.concatenate([self._lately, np.array(new, _OCCURRENCE)])
+        return {reporter for _, _, reporter, *_ in new}
 
     def _judge(self, lat: float, lon: float, heading: float, now: int) -> Finding | None:
         """A finding, if too many vehicles lately fell, halted or braked hard around this place."""
-        far = distance(self._lately["lat"], self._lately["lon"], lat, lon)
-        close = np.flatnonzero(far <= SCOPES[-1][1])
-        close = close[angle_between(self._lately["heading"][close], heading) <= SAME_WAY]
-        near, far = self._lately[close], far[close]
+        band = np.abs(self._lately["lat"] - lat) <= SCOPES[-1][1] / M_PER_DEGREE  # cheap, for there may be thousands
+        near = self._lately[band]
+        near = near[angle_between(near["heading"], heading) <= SAME_WAY]
+        far = distance(near["lat"], near["lon"], lat, lon)
         age = (now - near["time"]) / 1000.0
+        fresh = int(((age < SCOPES[-1][0]) & (far <= SCOPES[-1][1])).sum())
+        if fresh < COMPANY or fresh <= min(FEW, int(((age >= OLD) & (far <= SCOPES[0][1])).sum())):
+            return None
         best, behind = 0.0, near
         for window, radius in SCOPES:
             cluster = near[(age < window) & (far <= radius)]
