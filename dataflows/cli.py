@@ -1,4 +1,4 @@
-"""The command line: every command says what it does, shows progress when it takes long, and fails with one clear sentence."""
+"""Turns what connected vehicles and roadside sensors say into incidents that an emergency service can act on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from dataflows.settings import Settings, SettingsError, load
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 say = Console(stderr=True)
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings in TOML; the environment and flags go before it.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting, before all else.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Settings in TOML; environment variables and flags override it.")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override any setting.")]
 Form = Annotated[str, typer.Option("--format", help="observation, ode-json, j2735, gbt32960 or sensor.")]
 Files = Annotated[list[Path], typer.Argument(help="Recorded messages: lines, hex lines or binary; .gz and .zst too.")]
 
@@ -26,7 +28,7 @@ class UsageError(Exception):
 
 @app.command()
 def run(
-    processes: Annotated[int, typer.Option(min=1, help="Run so many as one cluster; one that dies restarts them all.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes of one cluster; if one dies, all restart.")] = 1,
     process_id: Annotated[int | None, typer.Option(help="This process's place in --addresses.")] = None,
     addresses: Annotated[str | None, typer.Option(help="host:port of each process of the cluster, separated by ;")] = None,
     config: ConfigFile = None,
@@ -76,8 +78,8 @@ def decode(files: Files, form: Form = "observation", config: ConfigFile = None, 
 
 @app.command()
 def topics(
-    partitions: Annotated[int, typer.Option(min=1, help="Of each input topic that is made.")] = 8,
-    replication: Annotated[int, typer.Option(min=1, help="Copies of each topic that is made.")] = 1,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each input topic that is created.")] = 8,
+    replication: Annotated[int, typer.Option(min=1, help="Replicas of each topic that is created.")] = 1,
     config: ConfigFile = None,
     set_: Set = None,
 ) -> None:
@@ -98,7 +100,7 @@ def watch(config: ConfigFile = None, set_: Set = None) -> None:
 
 @app.command()
 def demo(
-    speed: Annotated[float, typer.Option(help="Times real time.")] = 30.0,
+    speed: Annotated[float, typer.Option(help="Playback speed as a multiple of real time.")] = 30.0,
     keep: Annotated[bool, typer.Option(help="Stay up when the recording is over.")] = False,
 ) -> None:
     """Play the bundled recording through a broker and the worker, and show incidents as they open and clear."""
@@ -130,7 +132,9 @@ def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
 
     pairs = []
     for file in files:
-        path, _, own = str(file).rpartition("=") if str(file).rpartition("=")[2] in FORMATS else (str(file), "", "")
+        path, equals, own = str(file).rpartition("=")
+        if not equals or Path(file).is_file():
+            path, own = str(file), ""
         name = own or form
         if name not in FORMATS:
             raise UsageError(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")

@@ -54,6 +54,9 @@ def replay_files(
         highlight=False,
         soft_wrap=True,
     )
+    if refused := METRICS.refused():
+        reasons = ", ".join(f"{count} {reason}" for reason, count in refused.items())
+        say.print(f"refused: {reasons}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
 
 
@@ -65,4 +68,4 @@ def _incidents(out: Path) -> str:
             alert = json.loads(line)
             kinds[alert["incident_id"]] = alert["kind"]
     found = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds.values()).most_common()) or "none"
-    return f"{len(kinds)} incidents: {found}; alerts in {out}"
+    return f"incidents: {len(kinds)} ({found}); alerts in {out}"

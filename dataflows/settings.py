@@ -157,6 +157,12 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
         if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE:
             section = variable.removeprefix(PREFIX).split("__")[0].lower()
             if section not in Settings.model_fields:
+                start = next((name for name in Settings.model_fields if section.startswith(f"{name}_")), None)
+                if start:
+                    right = variable.replace(f"{start.upper()}_", f"{start.upper()}__", 1)
+                    raise SettingsError(
+                        f"environment variable {variable}: write {right}, with two underscores after the section"
+                    )
                 raise SettingsError(f"environment variable {variable}: {_nearest(section, Settings.model_fields)}")
     try:
         return Settings(_from_file=_toml(path) if path else {}, **(flags or {}))  # type: ignore[call-arg]  # our own source
