@@ -1,0 +1,119 @@
+"""Clusters of hard brakings are found, everyday brakings are not; and the rates behind them are what they claim to be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.hard_braking import HardBraking
+from detectors.model import Finding, Rows, Sign
+from detectors.rarity import PlaceRates, Rarity, surprise, tail
+from tests import road
+
+SPEED = 25.0  # m/s
+BEFORE = 600  # s of traffic before anything happens
+
+
+def traffic(seconds: int, every: int = 4) -> list[Rows]:
+    """Northbound, one vehicle each `every` seconds, on 1 km."""
+    return [road.drive(k + 1, k * every, 40, 0.0, 0.0, 0.0, SPEED) for k in range((seconds - 40) // every)]
+
+
+def brake(reporter: int, at: float, north: float, heading: float = 0.0, decel: float = 5.0, **columns: Any) -> Rows:
+    """One vehicle that brakes hard at `north` m, `at` s after the start."""
+    row = road.rows(1, 0.0, north, at, reporter=10_000 + reporter, speed=15.0, heading=heading, accel=-decel)
+    for name, value in columns.items():
+        row[name] = value
+    return row
+
+
+def findings(*rows: Rows, seconds: int = BEFORE + 100) -> list[Finding]:
+    detector = HardBraking()
+    return [f for frame in road.frames(road.together(*traffic(seconds), *rows)) for f in detector.update(frame)]
+
+
+QUIET: dict[str, list[Rows]] = {
+    "one vehicle brakes": [brake(1, BEFORE, 500)],
+    "one vehicle brakes three times": [brake(1, BEFORE + 5 * k, 500 + 10 * k) for k in range(3)],
+    "three brake minutes apart": [brake(k, BEFORE - 200 + 100 * k, 500) for k in range(3)],
+    "three brake 200 m apart": [brake(k, BEFORE + k, 200 + 200 * k) for k in range(3)],
+    "two brake on the two carriageways": [brake(1, BEFORE, 500), brake(2, BEFORE + 1, 500, heading=180.0)],
+    "three brake as drivers do": [brake(k, BEFORE + k, 500, decel=3.0) for k in range(3)],
+    "three brake before anything is known": [brake(k, 60 + k, 500) for k in range(3)],
+    "nobody says which way": [brake(k, BEFORE + k, 500, heading=np.nan) for k in range(3)],
+}
+
+
+@pytest.mark.parametrize("rows", QUIET.values(), ids=QUIET.keys())
+def test_everyday_brakings_are_not_news(rows: list[Rows]) -> None:
+    assert findings(*rows) == []
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_cluster_is_found_where_it_is(count: int) -> None:
+    found = findings(*(brake(k, BEFORE + 3 * k, 500 + 8 * k, decel=6.0) for k in range(count)))
+    last = found[-1]
+    assert last.kind == "dangerous_situation"
+    assert last.reporters == {10_000 + k for k in range(count)}
+    assert last.time <= road.T0 + (BEFORE + 3 * count + 1) * 1000
+    assert abs((last.lat - road.LAT) / road.METRE - 500) < 60
+    assert dict(last.evidence)["hardest_deceleration"] == pytest.approx(6.0)
+
+
+def test_the_sign_alone_is_enough() -> None:
+    rows = [brake(k, BEFORE + k, 500, accel=np.nan, signs=int(Sign.HARD_BRAKE)) for k in range(3)]
+    assert findings(*rows)
+
+
+def test_harder_is_surer() -> None:
+    soft, hard = (findings(*(brake(k, BEFORE + k, 500, decel=d) for k in range(3)))[-1] for d in (4.0, 8.0))
+    assert hard.score > soft.score
+
+
+def test_a_place_that_often_sees_it_is_not_surprised() -> None:
+    often = [brake(k, 100 + 20 * k, 500) for k in range(100)]
+    seconds = 2200
+    assert not [
+        f for f in findings(*often, seconds=seconds) if f.time > road.T0 + 1_500_000
+    ]  # three within 30 s there are what they are every minute
+
+
+@given(count=st.integers(0, 12), shape=st.floats(0.3, 6.0), mean=st.floats(1e-4, 20.0))
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_the_tail_is_the_negative_binomials(count: int, shape: float, mean: float) -> None:
+    share = mean / (mean + shape)
+    below = sum(
+        math.exp(math.lgamma(n + shape) - math.lgamma(shape) - math.lgamma(n + 1)) * share**n * (1 - share) ** shape
+        for n in range(count)
+    )
+    assert tail(count, shape, mean) == pytest.approx(1.0 - below, abs=1e-9)
+
+
+def test_far_out_the_tail_keeps_its_digits() -> None:
+    assert 30 < surprise(12, 1e-3, 0.0, 1e6, 1e-3) < 300
+
+
+def test_the_lattice_learns_what_the_estimator_learns() -> None:
+    """PlaceRates holds for every place what a Rarity holds for one."""
+    place, places = Rarity(rate=1 / 300.0), PlaceRates()
+    dice = np.random.default_rng(4)
+    lat, lon, heading = np.array([road.LAT]), np.array([road.LON]), np.array([90.0])
+    occurred = []
+    for minute in range(120):
+        now, metres = minute * 60_000, np.array([dice.uniform(100.0, 2000.0)])
+        place.learn_one({"time": float(now), "exposure": float(metres[0]), "count": 0.0})
+        places.drive(now, lat, lon, heading, metres, metres / 20.0)
+        if minute % 7 == 0:
+            occurred.append(now)
+            places.occur(now, road.LAT, road.LON, 90.0)
+            place.learn_one({"time": float(now), "exposure": 0.0, "count": 1.0})
+    now = 120 * 60_000
+    places.drive(now + 60_000, lat, lon, heading, np.zeros(1), np.zeros(1))  # digests what waits
+    known, _, driven = places._around(road.LAT, road.LON, 90.0, now)
+    assert known / driven == pytest.approx(place._count / place._exposure, rel=0.02)  # each digests within a minute
+    assert place.clone().score_one({"time": 0.0, "exposure": 10.0, "count": 0.0}) == 0.0
