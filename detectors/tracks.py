@@ -26,7 +26,7 @@ HALT = 8_000  # ms of standing that are more than a hesitation
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 GAP = 5.0  # s between two rows that are still compared
 MISTRUST = 60_000  # ms for which an implausible reporter is not believed
-SLAM = 12.0  # m/s2: 1.2 g, more than tyres can; a crash can, but then the position does not freeze as well
+SLAM = 8.0  # m/s2: a full braking on dry asphalt; a crash is harder, but then the position does not freeze as well
 STRAY = 30.0  # m: a jump beyond the error of an honest receiver between buildings
 
 Bools = NDArray[np.bool_]
@@ -153,7 +153,7 @@ def _doubt(before: Rows, after: Rows, speed: Floats, gap: Floats, moved: Floats,
     slower, faster = np.minimum(speed, before["speed"]), np.maximum(speed, before["speed"])
     jumped = moved > STRAY + (1.5 * faster + 5.0) * gap
     idle = (gap > 0.4) & (slower > 4.0) & (moved < 0.2 * slower * gap)
-    slammed = before["speed"] - speed > SLAM * gap + 2.0
+    slammed = before["speed"] - speed > SLAM * gap + 1.0
     after["slammed"] = np.where(comparable & slammed, time, before["slammed"])
-    frozen = (moved == 0.0) & (after["slammed"] > time - 10_000)
+    frozen = (moved == 0.0) & ((after["slammed"] > time - 10_000) | (before["doubted"] > time))
     after["doubted"] = np.where(comparable & (jumped | idle | frozen), time + MISTRUST, before["doubted"])
