@@ -33,7 +33,7 @@ NEAR = 25.0  # m
 CUSTOM = 3  # reporters that stood within twice that lately: then standing is what one does here now
 LATELY = 600_000  # ms
 PASSES = 20.0  # passes before a place is judged at all
-BESIDE = 1.75  # standard deviations off the middle of the driving: the outermost of three lanes lies at 1.2
+BESIDE = 1.5  # standard deviations off the middle of the driving: the outermost lane lies at 1.1, the shoulder at 1.9
 SAME_WAY = 45.0  # degrees
 
 _HALT = np.dtype([("time", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8")])
