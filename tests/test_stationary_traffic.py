@@ -1,4 +1,4 @@
-"""Queues and standing vehicles are found where traffic flowed; lights, kerbs, jams and broken units are not news."""
+"""Traffic that falls to a stand is found, one way only; free traffic, single stops and lights that all know are not it."""
 
 from __future__ import annotations
 
