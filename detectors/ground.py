@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.geometry import M_PER_DEGREE, metres
-from detectors.lattice import FadingSums, Keys, Steps
+from detectors.lattice import FadingSums, Floats, Steps
 from detectors.tracks import HALT, Seen
 
 TAU = 4 * 3_600_000.0  # ms: kerbs and lights keep their habits for hours
@@ -52,27 +52,31 @@ class Ground:
 
     def __init__(self) -> None:
         self._sums = FadingSums((TAU,) * 6, FORGET)  # stands, seconds stood, metres times: speed, offset, offset2, 1
-        self._waiting: list[tuple[int, Keys, NDArray[np.float32]]] = []  # time, squares, columns of the sums
+        self._waiting: list[tuple[int, Floats, Floats, NDArray[np.float32]]] = []  # time, lat, lon, the rest
 
     def learn(self, seen: Seen, now: int) -> None:
         """A stand counts when it is over, so that it does not excuse itself."""
         if len(seen):
-            row, column = _LATTICE.index(seen.lat, seen.lon)
-            keys = _LATTICE.key(row, column, (seen.heading // OCTANT).astype(np.int64) % 8)
-            lat, lon = _LATTICE.centre(row, column)
-            turn = np.radians(seen.heading)
-            east = (seen.lon - lon) * (M_PER_DEGREE * np.cos(np.radians(lat)))
-            offset = east * np.cos(turn) - (seen.lat - lat) * M_PER_DEGREE * np.sin(turn)  # to the right of the centre
-            over = seen.rested >= HALT / 1000.0
-            stands, stood = over.astype(np.float64), np.where(over, seen.rested, 0.0)
-            driving = seen.metres * seen.speed, seen.metres * offset, seen.metres * offset**2, seen.metres
-            self._waiting.append((now, keys, np.array((stands, stood, *driving), np.float32)))
+            over = np.where(seen.rested >= HALT / 1000.0, seen.rested, 0.0)
+            columns = np.array((seen.heading, seen.speed, seen.metres, over), np.float32)
+            self._waiting.append((now, seen.lat, seen.lon, columns))
         if self._waiting and now - self._waiting[0][0] >= BATCH:
-            then = self._waiting[-1][0]
-            keys = np.concatenate([keys for _, keys, _ in self._waiting])
-            self._sums.add(keys, tuple(np.concatenate([columns for *_, columns in self._waiting], axis=1)), then)
-            self._waiting = []
+            self._digest()
         self._sums.sweep(now)
+
+    def _digest(self) -> None:
+        then = self._waiting[-1][0]
+        lat, lon = (np.concatenate([w[i] for w in self._waiting]) for i in (1, 2))
+        heading, speed, driven, stood = np.concatenate([w[3] for w in self._waiting], axis=1).astype(np.float64)
+        self._waiting = []
+        row, column = _LATTICE.index(lat, lon)
+        centre_lat, centre_lon = _LATTICE.centre(row, column)
+        east = (lon - centre_lon) * (M_PER_DEGREE * np.cos(np.radians(centre_lat)))
+        turn = np.radians(heading)
+        offset = east * np.cos(turn) - (lat - centre_lat) * M_PER_DEGREE * np.sin(turn)  # to the right of the centre
+        keys = _LATTICE.key(row, column, (heading // OCTANT).astype(np.int64) % 8)
+        stands = (stood > 0.0).astype(np.float64)
+        self._sums.add(keys, (stands, stood, driven * speed, driven * offset, driven * offset**2, driven), then)
 
     def spot(self, lat: float, lon: float, heading: float, now: int) -> Spot:
         row, column = _LATTICE.index([lat], [lon])

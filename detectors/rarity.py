@@ -93,8 +93,8 @@ class PlaceRates:
         self._kinds = kinds
         self._sums = FadingSums((TAU,) * (2 + kinds), FORGET)  # occurrences of each kind, seconds, metres
         self._fleet = Fading((*FIRST[:1] * kinds, FIRST[1]))
-        self._driven: list[tuple[int, Keys, Singles, Singles]] = []  # time, places, seconds, metres
-        self._occurred: list[tuple[int, int, int]] = []  # time, place, kind
+        self._driven: list[tuple[int, Floats, Floats, Floats, Singles, Singles]] = []  # as given to drive()
+        self._occurred: list[tuple[int, int, float, float, float]] = []  # time, kind, lat, lon, heading
         self._first = -1  # ms: end of the first pane
 
     def drive(self, now: int, lat: Floats, lon: Floats, heading: Floats, metres: Floats, seconds: Floats) -> None:
@@ -102,24 +102,25 @@ class PlaceRates:
         if self._first < 0:
             self._first = now
         if len(lat):
-            self._driven.append((now, _key(lat, lon, heading), seconds.astype(np.float32), metres.astype(np.float32)))
+            self._driven.append((now, lat, lon, heading, metres.astype(np.float32), seconds.astype(np.float32)))
         if self._driven and now - self._driven[0][0] >= BATCH:
             self._digest()
         self._sums.sweep(now)
 
     def occur(self, now: int, lat: float, lon: float, heading: float, kind: int = 0) -> None:
         """Something occurred. It counts when it has settled, so that a cluster does not excuse itself."""
-        self._occurred.append((now, int(_key(np.array([lat]), np.array([lon]), np.array([heading]))[0]), kind))
+        self._occurred.append((now, kind, lat, lon, heading))
 
     def _digest(self) -> None:
         then = self._driven[-1][0]
-        keys, seconds, metres = (np.concatenate(column) for column in list(zip(*self._driven, strict=True))[1:])
+        lat, lon, heading, metres, seconds = (np.concatenate(c) for c in list(zip(*self._driven, strict=True))[1:])
         settled = [o for o in self._occurred if o[0] <= then - SETTLE]
         self._occurred = self._occurred[len(settled) :]
-        counts = np.zeros((self._kinds, len(keys) + len(settled)))
-        for i, (_, _, kind) in enumerate(settled):
-            counts[kind, len(keys) + i] = 1.0
-        keys = np.concatenate([keys, np.array([place for _, place, _ in settled], np.int64)])
+        kinds = np.array([o[1] for o in settled], np.int64)
+        where = np.array([o[2:] for o in settled]).reshape(-1, 3)
+        counts = np.zeros((self._kinds, len(lat) + len(settled)))
+        counts[kinds, len(lat) + np.arange(len(settled))] = 1.0
+        keys = np.concatenate([_key(lat, lon, heading), _key(*where.T)])
         still = np.zeros(len(settled))
         self._sums.add(keys, (*counts, np.concatenate([seconds, still]), np.concatenate([metres, still])), then)
         self._fleet.add((*counts.sum(axis=1).tolist(), float(metres.sum())), then)

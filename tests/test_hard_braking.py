@@ -39,9 +39,11 @@ def findings(*rows: Rows, seconds: int = BEFORE + 100) -> list[Finding]:
 
 QUIET: dict[str, list[Rows]] = {
     "one vehicle brakes": [brake(1, BEFORE, 500)],
+    "one vehicle brakes as hard as can be": [brake(1, BEFORE, 500, decel=12.0)],
     "one vehicle brakes three times": [brake(1, BEFORE + 5 * k, 500 + 10 * k) for k in range(3)],
     "three brake minutes apart": [brake(k, BEFORE - 200 + 100 * k, 500) for k in range(3)],
     "three brake 200 m apart": [brake(k, BEFORE + k, 200 + 200 * k) for k in range(3)],
+    "two brake 100 m apart": [brake(k, BEFORE + k, 450 + 100 * k, decel=8.0) for k in range(2)],
     "two brake on the two carriageways": [brake(1, BEFORE, 500), brake(2, BEFORE + 1, 500, heading=180.0)],
     "three brake as drivers do": [brake(k, BEFORE + k, 500, decel=3.0) for k in range(3)],
     "three brake before anything is known": [brake(k, 60 + k, 500) for k in range(3)],

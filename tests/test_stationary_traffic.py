@@ -104,6 +104,10 @@ def test_flowing_traffic_is_not_news() -> None:
 
 STANDS = {
     "a taxi stops for half a minute": (stand(9001, 700, 35, 0.0, 300.0), False),
+    "a taxi with hazard lights stops for half a minute": (
+        stand(9001, 700, 35, 0.0, 300.0, signs=float(Sign.HAZARD_LIGHTS)),
+        False,
+    ),
     "a vehicle stands in the lane": (stand(9001, 700, 150, 0.0, 300.0), True),
     "a vehicle is parked beside the lane": (stand(9001, 700, 150, 7.0, 300.0), False),
     "a vehicle stands in the lane before anything is known": (stand(9001, 10, 70, 0.0, 300.0), False),
@@ -129,9 +133,10 @@ def test_hazard_lights_make_it_a_breakdown_and_sooner() -> None:
 def test_a_light_is_learned() -> None:
     """Every 90 s somebody waits at the light; that one waits there for long is not the news that it is elsewhere."""
     reds = [stand(8000 + k, 20 + 90 * k, 40, 0.0, 300.0) for k in range(16)]
-    waits = stand(9001, 1500, 110, 0.0, 300.0)
-    assert not findings(road.together(*street(1700), *reds, waits))
-    assert findings(road.together(*street(1700), waits))
+    for since in (60, 900):  # while the light still works, and when nobody had to wait for a quarter of an hour
+        waits = stand(9001, 1440 + since, 110, 0.0, 300.0)
+        assert not findings(road.together(*street(1700 + since), *reds, waits))
+        assert findings(road.together(*street(1700 + since), waits))
 
 
 def test_a_unit_that_froze_is_not_a_standing_vehicle() -> None:
