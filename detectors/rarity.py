@@ -20,7 +20,7 @@ from detectors.geometry import M_PER_DEGREE
 from detectors.lattice import FadingSums, Floats, Keys, Steps
 
 TAU = 45 * 60_000.0  # ms: rush hours come and go within it
-PRIOR = 0.2  # occurrences that the fleet's rate weighs at a new place: most places see none, a few see many
+PRIOR = 0.3  # occurrences that the fleet's rate weighs at a new place: rates differ widely from place to place
 BOLDEST = 6.0  # largest shape of the negative binomial: brakings come in clumps even where there are many
 SIGMA = 75.0  # m: reach of the kernel that reads a place
 REACH = 150.0  # m: two sigma, beyond which nothing is read
@@ -54,7 +54,7 @@ class Rarity(AnomalyDetector):
     >>> place = Rarity(rate=0.001)
     >>> place.learn_one({"time": 0.0, "exposure": 10_000.0, "count": 0.0})
     >>> round(place.score_one({"time": 0.0, "exposure": 200.0, "count": 3.0}), 1)
-    6.2
+    6.0
 
     References
     ----------
