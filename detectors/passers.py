@@ -12,7 +12,7 @@ from detectors.model import Rows
 
 REACH = 200.0  # m: a shard sees its neighbours' rows within about this, so evidence at a border is seen whole
 SAME_WAY = 60.0  # degrees
-WINDOW = 300_000  # ms: MODELS' five minutes
+WINDOW = 300_000  # ms: five minutes
 RECENT = 150_000.0  # ms: time constant of the flow, so that most of it is from the window
 DAY = 86_400_000.0  # ms: time constant of what is usual
 TICK = 10_000  # ms between two countings of who is on the road
