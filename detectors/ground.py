@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.geometry import M_PER_DEGREE, metres
-from detectors.lattice import FadingSums, Floats, Steps
+from detectors.lattice import FadingSums, Floats, Keys, Steps
 from detectors.tracks import HALT, Seen
 
 TAU = 4 * 3_600_000.0  # ms: kerbs and lights keep their habits for hours
@@ -21,9 +21,12 @@ PRIOR = 0.3  # stands that are assumed before anything is known of a place
 USUAL = 20.0  # s: mean stand before anything is known, as at lights
 BATCH = 30_000  # ms of driving learned at once, for numpy's sake
 FORGET = 20.0  # m driven
+KNOWN = 500.0  # m driven, some fifteen vehicles: from then on it is known where and how fast the others drive
 
 _LATTICE = Steps(STEP, 8)
 _AROUND = np.arange(-2, 3)
+_UP = np.repeat(_AROUND, 5).reshape(25, 1, 1)
+_RIGHT = np.tile(_AROUND, 5).reshape(25, 1, 1)
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class Ground:
 
     def __init__(self) -> None:
         self._sums = FadingSums((TAU,) * 6, FORGET)  # stands, seconds stood, metres times: speed, offset, offset2, 1
+        self._lean = 0.0  # m2 m/s: offsets to the right times excess of speed, over all metres driven; fades with each batch
         self._waiting: list[tuple[int, Floats, Floats, NDArray[np.float32]]] = []  # time, lat, lon, the rest
 
     def learn(self, seen: Seen, now: int) -> None:
@@ -75,8 +79,32 @@ class Ground:
         turn = np.radians(heading)
         offset = east * np.cos(turn) - (lat - centre_lat) * M_PER_DEGREE * np.sin(turn)  # to the right of the centre
         keys = _LATTICE.key(row, column, (heading // OCTANT).astype(np.int64) % 8)
+        self._learn_side(keys, offset, speed, driven, then)
         stands = (stood > 0.0).astype(np.float64)
         self._sums.add(keys, (stands, stood, driven * speed, driven * offset, driven * offset**2, driven), then)
+
+    def _learn_side(self, keys: Keys, offset: Floats, speed: Floats, driven: Floats, now: int) -> None:
+        """Do those who drive to the right of the others drive slower, or faster?"""
+        _, _, hurry, aside, _, metres = self._sums.read(self._sums.find(keys), now)
+        known = metres >= KNOWN
+        n = np.maximum(metres, 1e-9)
+        self._lean += float((driven * (offset - aside / n) * (speed - hurry / n))[known].sum())
+
+    def aside(self, lat: Floats, lon: Floats, heading: Floats, now: int) -> Floats:
+        """Metres by which each position lies off the middle of the driving there, towards the slower side; 0 where unknown."""
+        row, column = _LATTICE.index(lat, lon)
+        rows, columns = row + _UP, column + _RIGHT  # (25, 1, vehicles)
+        centre_lat, centre_lon = _LATTICE.centre(rows, columns)
+        east = (centre_lon - lon) * (M_PER_DEGREE * np.cos(np.radians(lat)))
+        north = (centre_lat - lat) * M_PER_DEGREE
+        turn = np.radians(heading)
+        centre = east * np.cos(turn) - north * np.sin(turn)  # of each square, to the right of the position
+        octant = (heading // OCTANT).astype(np.int64) + np.array((-1, 0, 1)).reshape(1, 3, 1)
+        sums = self._sums.read(self._sums.find(_LATTICE.key(rows, columns, octant % 8)), now)
+        weight = np.exp(-0.5 * (east**2 + north**2) / NEAR**2)
+        driven = (sums[5] * weight).sum((0, 1))
+        middle = ((sums[3] + centre * sums[5]) * weight).sum((0, 1)) / np.maximum(driven, 1.0)
+        return np.where(driven >= 1.0, -middle, 0.0) * (1.0 if self._lean <= 0.0 else -1.0)
 
     def spot(self, lat: float, lon: float, heading: float, now: int) -> Spot:
         row, column = _LATTICE.index([lat], [lon])

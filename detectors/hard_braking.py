@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detectors.geometry import angle_between, mean_heading, metres
 from detectors.model import Finding, Frame, Rows, Sign
-from detectors.rarity import PlaceRates
+from detectors.rarity import GENTLE, PlaceRates
 
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
@@ -61,7 +61,8 @@ class HardBraking:
         lat, lon, heading, speed = (driving[name].astype(np.float64) for name in ("lat", "lon", "heading", "speed"))
         rows_each = len(driving) / max(1, len(np.unique(driving["reporter"])))  # they may speak ten times a second
         seconds = np.full(len(driving), (frame.end - frame.start) / 1000.0 / max(1.0, rows_each))
-        self._places.drive(now, lat, lon, heading, speed * seconds, seconds)
+        gently = np.where(driving["accel"] < -GENTLE, seconds, 0.0)
+        self._places.drive(now, lat, lon, heading, speed * seconds, seconds, gently)
         return [finding for braking in fresh if (finding := self._cluster(braking, now))]
 
     def _fresh(self, rows: Rows, hard: NDArray[np.intp], decel: NDArray[np.float64], now: int) -> list[_Braking]:

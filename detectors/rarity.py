@@ -21,7 +21,7 @@ from detectors.lattice import FadingSums, Floats, Keys, Steps
 
 TAU = 45 * 60_000.0  # ms: rush hours come and go within it
 PRIOR = 0.3  # occurrences that the fleet's rate weighs at a new place: rates differ widely from place to place
-BOLDEST = 6.0  # largest shape of the negative binomial: brakings come in clumps even where there are many
+BOLDEST = 1.0  # largest shape of the negative binomial: brakings come in clumps even where there are many
 SIGMA = 75.0  # m: reach of the kernel that reads a place
 REACH = 150.0  # m: two sigma, beyond which nothing is read
 STEP = 0.0003  # degrees: 33 m, well under the kernel, so that where the lattice lies does not matter
@@ -31,6 +31,10 @@ BATCH = 30_000  # ms of rows learned at once, for numpy's sake
 WARM_UP = 300_000  # ms: nothing surprises who knows nothing; some cycles of lights
 FORGET = 1.0  # m driven
 FIRST = (1.0, 300.0)  # the first guess of a fleet, occurrences in m driven: as in town, so that a start is quiet
+FIRST_BRAKING = 0.01  # s of gentle braking a metre driven, as in town: two seconds in a block of 200 m
+GENTLE = 1.5  # m/s2: what a driver brakes with who has to, and nobody on a free road; lifting the foot gives 0.5 to 1
+POWER = 2.0
+NERVOUS = 10.0  # s of gentle braking that are assumed at the fleet's rate before a place has shown its own
 
 Singles = NDArray[np.float32]
 
@@ -91,18 +95,25 @@ class PlaceRates:
 
     def __init__(self, kinds: int = 1) -> None:
         self._kinds = kinds
-        self._sums = FadingSums((TAU,) * (2 + kinds), FORGET)  # occurrences of each kind, seconds, metres
-        self._fleet = Fading((*FIRST[:1] * kinds, FIRST[1]))
-        self._driven: list[tuple[int, Floats, Floats, Floats, Singles, Singles]] = []  # as given to drive()
+        self._sums = FadingSums((TAU,) * (3 + kinds), FORGET)  # occurrences of each kind, seconds braked, seconds, metres
+        self._fleet = Fading((*FIRST[:1] * kinds, FIRST_BRAKING * FIRST[1], FIRST[1]))
+        self._driven: list[tuple[int, Floats, Floats, Floats, Singles, Singles, Singles]] = []  # as given to drive()
+        self._braked: tuple[Keys, Floats] = (np.empty(0, np.int64), np.empty(0))  # of the last batch, not yet settled
         self._occurred: list[tuple[int, int, float, float, float]] = []  # time, kind, lat, lon, heading
         self._first = -1  # ms: end of the first pane
 
-    def drive(self, now: int, lat: Floats, lon: Floats, heading: Floats, metres: Floats, seconds: Floats) -> None:
-        """Take in what was driven in the pane that ended at `now`. Call it in every pane; no NaN anywhere."""
+    def drive(
+        self, now: int, lat: Floats, lon: Floats, heading: Floats, metres: Floats, seconds: Floats, braked: Floats
+    ) -> None:
+        """Take in what was driven in the pane that ended at `now`, and for how many seconds of it with GENTLE braking or more.
+
+        Call it in every pane; no NaN anywhere.
+        """
         if self._first < 0:
             self._first = now
         if len(lat):
-            self._driven.append((now, lat, lon, heading, metres.astype(np.float32), seconds.astype(np.float32)))
+            columns = (metres.astype(np.float32), seconds.astype(np.float32), braked.astype(np.float32))
+            self._driven.append((now, lat, lon, heading, *columns))
         if self._driven and now - self._driven[0][0] >= BATCH:
             self._digest()
         self._sums.sweep(now)
@@ -113,18 +124,23 @@ class PlaceRates:
 
     def _digest(self) -> None:
         then = self._driven[-1][0]
-        lat, lon, heading, metres, seconds = (np.concatenate(c) for c in list(zip(*self._driven, strict=True))[1:])
+        lat, lon, heading, metres, seconds, braked = (np.concatenate(c) for c in list(zip(*self._driven, strict=True))[1:])
         settled = [o for o in self._occurred if o[0] <= then - SETTLE]
         self._occurred = self._occurred[len(settled) :]
         kinds = np.array([o[1] for o in settled], np.int64)
         where = np.array([o[2:] for o in settled]).reshape(-1, 3)
-        counts = np.zeros((self._kinds, len(lat) + len(settled)))
+        earlier, gently = self._braked
+        counts = np.zeros((self._kinds + 3, len(lat) + len(settled) + len(earlier)))
         counts[kinds, len(lat) + np.arange(len(settled))] = 1.0
-        keys = np.concatenate([_key(lat, lon, heading), _key(*where.T)])
-        still = np.zeros(len(settled))
-        self._sums.add(keys, (*counts, np.concatenate([seconds, still]), np.concatenate([metres, still])), then)
-        self._fleet.add((*counts.sum(axis=1).tolist(), float(metres.sum())), then)
+        counts[-3, len(lat) + len(settled) :] = gently
+        counts[-2, : len(lat)] = seconds
+        counts[-1, : len(lat)] = metres
+        here = _key(lat, lon, heading)
+        self._sums.add(np.concatenate([here, _key(*where.T), earlier]), tuple(counts), then)
+        self._fleet.add((*counts[:-2].sum(axis=1).tolist(), float(metres.sum())), then)
         self._driven = []
+        some = braked > 0.0
+        self._braked = here[some], braked[some].astype(np.float64)
 
     def usual_speed(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Metres driven per second spent, m/s; 0 where nothing is known."""
@@ -137,13 +153,14 @@ class PlaceRates:
         """Per kind, -log10 of the chance of so many or more within `radius` m and `window` s, all being well."""
         if now - self._first < WARM_UP:
             return [0.0] * self._kinds
-        *known, _, metres = self._around(lat, lon, heading, now)
+        *known, braked, _, metres = self._around(lat, lon, heading, now)
         observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
         per_second = metres / (SIGMA * math.sqrt(2.0 * math.pi)) * 2.0 * radius / observed
         exposure = max(per_second * window, sum(counts) * 2.0 * radius)  # those who did it drove through, at least
-        *occurrences, driven = self._fleet.read(now)
+        *occurrences, gently, driven = self._fleet.read(now)
+        nervous = ((braked + NERVOUS) / (gently / driven * metres + NERVOUS)) ** POWER
         return [
-            surprise(count, exposure, before, metres, rate / driven)
+            surprise(count, exposure, before, metres, nervous * rate / driven)
             for count, before, rate in zip(counts, known, occurrences, strict=True)
         ]
 

@@ -53,8 +53,8 @@ class _Stander:
 class Standing:
     """Judges the vehicles that stand, and names those that stand in the traffic for as long as they do."""
 
-    def __init__(self) -> None:
-        self._ground = Ground()
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
         self._halts: Rows = np.empty(0, _HALT)  # of the last minutes
         self._standers: dict[int, _Stander] = {}  # reporter -> stander
 

@@ -14,6 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.geometry import M_PER_DEGREE, angle_between, distance
+from detectors.ground import Ground
+from detectors.lattice import Floats
 from detectors.model import Finding, Frame, Rows
 from detectors.queues import Queues
 from detectors.rarity import PlaceRates, surprise
@@ -26,10 +28,28 @@ OLD = 120.0  # s: what is older is not part of the cluster but what is going on 
 LATELY = 600.0  # s: if it is younger than this
 FEW = 5  # occurrences, too few to surprise where as many were in the eight minutes before
 SAME_WAY = 45.0  # degrees
+UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
+HARDEST = 6.0  # m/s2: what is harder says no more; a full braking is 8
+SHARP = 1.0  # surprise per m/s2 beyond UNCHOSEN, taken off below it: who joins slow traffic that is in sight brakes softly
+CLUMP = 2  # of a kind, of which more say no more: they fell because the others did
 COMPANY = 2  # reporters at least: one vehicle that stops may have its own reasons
 KINDS = 3  # falls, halts, hard brakings
+SIDE = 1.0  # surprise per metre
+ASIDE = 4.0  # m
+KERB = 1.0  # m towards the slower side: half a lane off the middle of the driving. Queues of ramps stand there
 
-_OCCURRENCE = np.dtype([("time", "i8"), ("kind", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8")])
+_OCCURRENCE = np.dtype(
+    [
+        ("time", "i8"),
+        ("kind", "i8"),
+        ("reporter", "u8"),
+        ("lat", "f8"),
+        ("lon", "f8"),
+        ("heading", "f8"),
+        ("decel", "f8"),
+        ("aside", "f8"),
+    ]
+)
 
 
 class StationaryTraffic:
@@ -39,18 +59,22 @@ class StationaryTraffic:
 
     def __init__(self) -> None:
         self._tracks = Tracks()
-        self._places = PlaceRates(KINDS)
+        self._places = PlaceRates(KINDS)  # in the lanes, then at the kerb
         self._lately: Rows = np.empty(0, _OCCURRENCE)
         self._queues = Queues(self._places)
-        self._standing = Standing()
+        self._ground = Ground()
+        self._standing = Standing(self._ground)
 
     def update(self, frame: Frame) -> list[Finding]:
         now = frame.end
         seen = self._tracks.update(frame.observations, now)
         self._queues.forget(now)
-        fresh = self._occurrences(seen, now)
+        which = np.flatnonzero(seen.eased | seen.fell | seen.halted | seen.braked)
+        aside = np.zeros(len(seen))
+        aside[which] = self._ground.aside(seen.lat[which], seen.lon[which], seen.heading[which], now)
+        fresh = self._occurrences(seen, aside, now)
         findings = []
-        for i in np.flatnonzero(seen.eased | seen.fell | seen.halted | seen.braked).tolist():
+        for i in which.tolist():
             lat, lon, heading = float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i])
             if self._queues.holds(lat, lon, heading):  # a queue must not teach that queues are usual
                 if seen.fell[i]:
@@ -62,16 +86,17 @@ class StationaryTraffic:
             if int(seen.rows["reporter"][i]) in fresh and (finding := self._judge(lat, lon, heading, now)):
                 findings.append(finding)
                 self._queues.say(now, lat, lon, heading)
-        self._places.drive(now, seen.lat, seen.lon, seen.heading, seen.metres, seen.seconds)
+        self._places.drive(now, seen.lat, seen.lon, seen.heading, seen.metres, seen.seconds, seen.braking)
         findings += self._queues.ends(seen, frame)
         return findings + self._standing.update(seen, frame, self._queues)
 
-    def _occurrences(self, seen: Seen, now: int) -> set[int]:
+    def _occurrences(self, seen: Seen, aside: Floats, now: int) -> set[int]:
         """Take note of this pane's falls, halts and hard brakings; forget the old ones. Returns whose they were."""
         if len(self._lately) and self._lately["time"][0] <= now - LATELY * 1000.0:
             self._lately = self._lately[self._lately["time"] > now - LATELY * 1000.0]
+        where = list(zip(seen.lat, seen.lon, seen.heading, strict=True))
         new = [
-            (now, kind, int(seen.rows["reporter"][i]), seen.lat[i], seen.lon[i], seen.heading[i])
+            (now, kind, int(seen.rows["reporter"][i]), *where[i], seen.decel[i], aside[i])
             for kind, who in enumerate((seen.fell, seen.halted, seen.braked))
             for i in np.flatnonzero(who).tolist()
         ]
@@ -95,7 +120,7 @@ class StationaryTraffic:
             whose = [set(cluster["reporter"][cluster["kind"] == kind].tolist()) for kind in range(KINDS)]
             if len(set().union(*whose)) < COMPANY:
                 continue
-            counts = [len(reporters) for reporters in whose]
+            counts = [min(len(reporters), CLUMP) for reporters in whose]
             before = np.bincount(near["kind"][(age >= OLD) & (far <= radius)], minlength=KINDS).tolist()
             excused = [  # by what went on here in the minutes before
                 surprise(count, window, known, LATELY - OLD, 1.0 / LATELY) if known else math.inf
@@ -105,6 +130,8 @@ class StationaryTraffic:
                 continue
             usual = self._places.surprises(lat, lon, heading, now, counts, window, radius)
             score = sum(min(pair) for pair in zip(usual, excused, strict=True))
+            score -= SIDE * min(ASIDE, max(0.0, float(cluster["aside"].mean()) - KERB))
+            score += SHARP * (min(HARDEST, float(cluster["decel"].max())) - UNCHOSEN)
             if score > best:
                 best, behind = score, cluster
         if best < SURPRISE:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from detectors.geometry import M_PER_DEGREE
 from detectors.lattice import Floats
 from detectors.model import Rows, Sign
+from detectors.rarity import GENTLE
 
 FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
 SWEEP = 30_000  # ms
 MEMORY = 60.0  # s: time constant with which a vehicle's lately highest speed fades
+BRAKED = 10.0  # s: time constant with which its hardest braking fades: a stop from 100 km/h takes so long
 DRIVING = 8.0  # m/s, 29 km/h: who was slower has not fallen from anything
 EASED = 0.65  # of the lately highest speed: what a weaving or merging lane does to many
 FELL = 0.4  # of it: nobody does that on a road that flows
@@ -39,6 +41,7 @@ _TRACK = np.dtype(
         ("lon", "f8"),
         ("speed", "f4"),
         ("peak", "f4"),  # m/s: lately highest speed, fading
+        ("decel", "f4"),  # m/s2: lately hardest braking, fading
         ("eased", "?"),
         ("fell", "?"),
         ("braked", "?"),
@@ -61,7 +64,9 @@ class Seen:
     heading: Floats
     metres: Floats  # driven since it was last seen
     seconds: Floats  # since it was last seen, two at most
+    braking: Floats  # of these, how many at GENTLE or more
     peak: Floats  # m/s
+    decel: Floats  # m/s2: hardest braking of the last seconds
     eased: Bools  # fell below EASED in this pane
     fell: Bools  # fell below FELL in this pane
     braked: Bools  # began to brake hard in this pane
@@ -101,6 +106,10 @@ class Tracks:
         after["eased"] = low | (before["eased"] & down)
         after["fell"] = deep | (before["fell"] & down)
         after["peak"] = peak
+        comparable = (gap > 0.0) & (gap < GAP)
+        slower = np.where(comparable, (before["speed"] - speed) / np.maximum(gap, 0.1), 0.0)
+        decel = np.maximum(slower, np.nan_to_num(-rows["accel"].astype(np.float64)))
+        after["decel"] = np.maximum(decel, before["decel"] * np.exp(-gap / BRAKED))
         after["stood"] = np.where(speed < STANDING, np.where(before["stood"] > 0, before["stood"], time), 0)
         after["halted"] = (after["stood"] > 0) & (time - after["stood"] >= HALT)
         after["braked"] = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (rows["accel"] < -HARD_BRAKE)
@@ -110,7 +119,8 @@ class Tracks:
 
         seconds = np.minimum(gap, 2.0)
         seen = Seen(
-            rows, lat, lon, speed, rows["heading"].astype(np.float64), speed * seconds, seconds, peak,
+            rows, lat, lon, speed, rows["heading"].astype(np.float64), speed * seconds, seconds,
+            np.where(slower >= GENTLE, seconds, 0.0), peak, after["decel"].astype(np.float64),
             low & ~before["eased"] & ~new, deep & ~before["fell"] & ~new,
             after["braked"] & ~before["braked"], after["halted"] & ~before["halted"], after["stood"],
             np.where((before["stood"] > 0) & (after["stood"] == 0), (time - before["stood"]) / 1000.0, 0.0),
