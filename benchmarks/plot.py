@@ -9,14 +9,13 @@ street direction against the distance along its own grid. Pictures go to var/plo
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import naive, score
+from benchmarks import graph, naive
 from benchmarks.judge import Alert, Label
 from benchmarks.recordings import ABSENT, PENETRATIONS, ROOT, SHARE, Day, Penetration, Place, places
 from detectors.geometry import metres
@@ -131,8 +130,7 @@ def main() -> None:
     for place in places():
         if chosen.place in place.name:
             rows = naive.rows(place, day, penetration)
-            with tempfile.TemporaryDirectory() as scratch:
-                alerts = score.graph(place, day, penetration, Path(scratch))[0]
+            alerts = graph.run(place, day, penetration)[0]
             out = ROOT / "var" / "plots" / f"{place.name}-{day}-{SHARE[penetration] * 100:.0f}.png"
             draw(place, rows, place.labels(day), alerts, f"{place.name}, {day} day, {penetration}", out)
             print(f"drawn {out.relative_to(ROOT)}")
