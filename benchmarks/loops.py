@@ -30,6 +30,7 @@ class Interval(NamedTuple):
     seconds: int
     station: str
     road: str  # a carriageway, or one direction of a street
+    km: float  # along the road
     lat: float
     lon: float
     vehicles: int
@@ -55,11 +56,9 @@ def intervals(path: Path) -> list[Interval]:
 def _together(end: int, station: str, rows: list[dict[str, str]]) -> Interval:
     first = rows[0]
     count = sum(int(row["count"]) for row in rows)
-    speeds = sum(
-        int(row["count"]) * float(row["speed_ms"] or 0) for row in rows
-    )  # -1 where nobody passed, and then none weighs
+    speeds = sum(int(row["count"]) * float(row["speed_ms"] or 0) for row in rows)  # -1 where nobody passed: it weighs nothing
     occupancy = sum(float(row["occupancy_pct"]) for row in rows) / 100 / len(rows)
-    place = float(first["lat"]), float(first["lon"])
+    place = float(first["km"]), float(first["lat"]), float(first["lon"])
     speed = speeds / count if count else NAN
     return Interval(end, end - int(first["t_start"]), station, first["dir"], *place, count, occupancy, speed)
 

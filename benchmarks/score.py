@@ -1,6 +1,6 @@
 """The scoreboard: the real graph over labelled recordings, beside the naive rules, and batteries over seeded fleets.
 
-    python -m benchmarks.score                 the open sets: benchmarks/results/score.md
+    python -m benchmarks.score                 the open sets: benchmarks/results/score.md, and a picture of each
     python -m benchmarks.score --loops         the same, and once more with the loops played beside the vehicles
     python -m benchmarks.score --sets DIR      other sets of the same form: benchmarks/results/validation.md
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import graph, naive
+from benchmarks import graph, naive, plot
 from benchmarks.machine import commit
 from benchmarks.origin import again
 from benchmarks.recordings import ABSENT, DAYS, PENETRATIONS, ROOT, Day, Penetration, Place, places
@@ -61,6 +61,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     if tables := board([r for r in runs if r.place.tuned_on]):
         text = "On the recordings of ../shared/scenarios/open, which detectors are tuned on: expect less elsewhere."
+        text += f" To look instead of read: {', '.join(_pictures(runs, measured))}."
         _write("score.md", markdown([*tables, *cells], measured, command, "Scoreboard", text), say)
     if tables := board([r for r in runs if not r.place.tuned_on]):
         text = f"On sets that nothing was tuned on.\n\n{again([p for p in found if not p.tuned_on])}"
@@ -106,6 +107,14 @@ def _batteries(say: Console) -> list[Table]:
         return []
     say.print("Batteries: simulating fleets and scoring them.")
     return [batteries(importlib.import_module("benchmarks.score_battery").run())]
+
+
+def _pictures(runs: Sequence[Run], measured: str) -> list[str]:
+    """Draws the open sets' incident days at 20 % beside the results; links to the pictures."""
+    some = [r for r in runs if (r.place.tuned_on, r.day, r.feed) == (True, "incident", "20 %")]
+    for r in some:
+        plot.picture(r.place, r.day, r.penetration, r.alerts, measured, RESULTS / f"{r.place.name}.png")
+    return [f"[{r.place.name}]({r.place.name}.png)" for r in some]
 
 
 def _write(name: str, text: str, say: Console) -> None:
