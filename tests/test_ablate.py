@@ -66,6 +66,10 @@ class SeesLater(Sees):
     at: ClassVar[int] = 20
 
 
+class SeesStop(Sees):
+    kinds: ClassVar[tuple[str, ...]] = ("stationary_vehicle",)
+
+
 class SeesIce(Sees):
     kinds: ClassVar[tuple[str, ...]] = ("adhesion",)
 
@@ -83,6 +87,12 @@ def test_what_is_opened_is_what_a_shard_finds_and_when_it_can_be_known(place: Pl
     assert {name: len(each) for name, each in found.items()} == {"Sees": 1, "SeesIce": 1}
     opened = one_shard.opened(finding for each in found.values() for finding in each)
     assert {(alert.kind, alert.time) for alert in opened} == {("accident", T0 + 5000), ("adhesion", T0 + 5000)}
+
+
+def test_what_becomes_worse_is_not_opened_again(place: Place) -> None:
+    found = one_shard.detect((SeesStop, SeesLater), one_shard.panes(place, "incident", "20 %"))
+    opened = one_shard.opened(finding for each in found.values() for finding in each)
+    assert [alert.kind for alert in opened] == ["stationary_vehicle"]
 
 
 def test_without_one_detector_another_may_find_it_later(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,8 +75,12 @@ def test_kilometres_grow_in_the_direction_of_travel(tmp_path: Path) -> None:
 def test_the_streets_of_a_town_are_found_and_counted_from_the_south_west() -> None:
     found = {road.name: road for road in roads.streets(grid())}
     assert set(found) == {f"{line}{way}" for line in ("row0", "row1", "row2", "col0", "col1") for way in "+-"}
-    middle = row(220 * np.cos(np.radians(12)), -220 * np.sin(np.radians(12)), 78.0)[0]  # where the second row begins
-    assert [name for name, r in found.items() if r.holds(middle["lat"], middle["lon"], middle["heading"])] == ["row1+"]
+    c, s = np.cos(np.radians(12)), np.sin(np.radians(12))
+    begins = {f"row{k}+": row(m * c, -m * s, 78.0)[0] for k, m in enumerate((0, 220, 500))}
+    begins |= {f"col{k}+": row(m * s, m * c, 348.0)[0] for k, m in enumerate((200, 700))}
+    for name, spot in begins.items():
+        assert [n for n, road in found.items() if road.holds(spot["lat"], spot["lon"], spot["heading"])] == [name]
+    middle = begins["row1+"]
     assert found["row1+"].title == "row1+, towards E"
     there = float(found["row1+"].km(middle["lat"], middle["lon"])), float(found["row1-"].km(middle["lat"], middle["lon"]))
     assert there[0] + there[1] == pytest.approx(float(found["row1+"].known[-1]))
