@@ -52,7 +52,7 @@ def main() -> None:
         return
     measured = commit()  # before it starts: the tree may change meanwhile
     runs = _run_all(jobs(found, chosen.loops), say)
-    cells = [] if chosen.no_batteries or chosen.sets else _batteries(say)
+    cells = _batteries(say) if any(p.tuned_on for p in found) and not chosen.no_batteries else []
     for table in [*board(runs), *cells]:
         say.print(table.rich())
     if chosen.no_write or chosen.place is not None:
@@ -61,8 +61,9 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     if tables := board([r for r in runs if r.place.tuned_on]):
         text = "On the recordings of ../shared/scenarios/open, which detectors are tuned on: expect less elsewhere."
-        text += f" To look instead of read: {', '.join(_pictures(runs, measured))}."
+        text += f" To look instead of read: {', '.join(f'[{p.name}]({p.name}.png)' for p in found if p.tuned_on)}."
         _write("score.md", markdown([*tables, *cells], measured, command, "Scoreboard", text), say)
+        _pictures(runs, measured, say)
     if tables := board([r for r in runs if not r.place.tuned_on]):
         text = f"On sets that nothing was tuned on.\n\n{again([p for p in found if not p.tuned_on])}"
         _write("validation.md", markdown(tables, measured, command, "Validation", text), say)
@@ -109,12 +110,12 @@ def _batteries(say: Console) -> list[Table]:
     return [batteries(importlib.import_module("benchmarks.score_battery").run())]
 
 
-def _pictures(runs: Sequence[Run], measured: str) -> list[str]:
-    """Draws the open sets' incident days at 20 % beside the results; links to the pictures."""
-    some = [r for r in runs if (r.place.tuned_on, r.day, r.feed) == (True, "incident", "20 %")]
-    for r in some:
-        plot.picture(r.place, r.day, r.penetration, r.alerts, measured, RESULTS / f"{r.place.name}.png")
-    return [f"[{r.place.name}]({r.place.name}.png)" for r in some]
+def _pictures(runs: Sequence[Run], measured: str, say: Console) -> None:
+    """Draws the open sets' incident days at 20 % beside the results."""
+    for r in runs:
+        if (r.place.tuned_on, r.day, r.feed) == (True, "incident", "20 %"):
+            plot.picture(r.place, r.day, r.penetration, r.alerts, measured, RESULTS / f"{r.place.name}.png")
+            say.print(f"drawn {r.place.name}.png")
 
 
 def _write(name: str, text: str, say: Console) -> None:

@@ -161,3 +161,30 @@ def test_says_how_a_set_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     text = origin.again([Place(place.path, {**META, "dur_s": 3600})])
     assert "--normal-full --dur 3600 --raw RAW/motorwayX-9\n" in text
     assert "--raw RAW/motorwayX-9/normal --out DIR/motorwayX-9/normal_events_p100.jsonl.zst --pen 1.0\n" in text
+
+
+def test_the_results_are_written_with_their_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One open set and one other: each goes to its own file, and only the open one is drawn."""
+    make(tmp_path / "open" / "seen")
+    make(tmp_path / "other" / "unseen")
+    monkeypatch.setattr(recordings, "OPEN", tmp_path / "open")
+    monkeypatch.setattr(score, "ROOT", tmp_path)
+    monkeypatch.setattr(score, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(score, "commit", lambda: "abc1234")
+    monkeypatch.setattr(score, "_run_all", lambda jobs, say: [Run(j.place, j.day, j.penetration, [], [], 1.0) for j in jobs])
+    drawn: list[Path] = []
+    monkeypatch.setattr(score.plot, "picture", lambda *given: drawn.append(given[-1]))  # type: ignore[attr-defined]
+    sets = ["--sets", str(tmp_path / "open"), "--sets", str(tmp_path / "other")]
+    monkeypatch.setattr("sys.argv", ["score", "--no-batteries", *sets])
+    score.main()
+    assert drawn == [tmp_path / "results" / "seen.png"]
+    seen, unseen = ((tmp_path / "results" / name).read_text() for name in ("score.md", "validation.md"))
+    assert "abc1234" in seen
+    assert "[seen](seen.png)" in seen
+    assert "unseen" not in seen
+    assert "unseen 20 %" in unseen
+    assert "--out DIR/unseen" in unseen
+    assert str(tmp_path) not in seen + unseen
+    assert "written to results/validation.md" in capsys.readouterr().out
