@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing import get_context
 
@@ -35,6 +35,7 @@ NONE_OFF = "nothing"
 Variants = dict[str, list[Alert]]  # what was switched off -> what was opened
 NOTE = (
     "One shard in one process, not the graph: figures may differ a little from the scoreboard's. "
+    "`-1 +1` is one incident lost and another gained; false alarms are net. "
     "A line that changes nothing may also mean that these recordings hold nothing for it: they have no airbags, "
     "no weather and no batteries."
 )
@@ -50,31 +51,36 @@ class Job:
 
 @dataclass(slots=True)
 class Worth:
-    """What was found and what was not there, over several places."""
+    """What was found and what was not there, over several places. By name: what one place loses another may gain."""
 
     incidents: int = 0
-    found: int = 0
-    soon: int = 0
+    found: set[str] = field(default_factory=set)
+    soon: set[str] = field(default_factory=set)
     false: int = 0  # on the normal day
+    wrong: int = 0  # false on the incident day
     km_hours: float = 0.0
 
     def add(self, job: Job, alerts: Sequence[Alert]) -> None:
         verdict = judge(alerts, job.place.labels(job.day))
         if job.day == "incident":
             self.incidents += len(verdict.incidents)
-            self.found += len(verdict.found)
-            self.soon += sum(seconds <= SOON for seconds in verdict.seconds)
+            self.found |= {f"{job.place.name} {name}" for name in verdict.found}
+            self.soon |= {f"{job.place.name} {name}" for name, (seconds, _) in verdict.found.items() if seconds <= SOON}
+            self.wrong += len(verdict.false)
         else:
             self.false += len(verdict.false)
             self.km_hours += job.place.km_hours
 
     def cells(self, full: Worth) -> list[str]:
-        """Found, within two minutes, false alarms; as changes where this is not all there is."""
+        """Found, within two minutes, false alarms of both days; as changes where this is not all there is."""
         if self is full:
             rate = f" ({self.false / self.km_hours:.2f})" if self.km_hours else ""
-            return [f"{self.found}/{self.incidents}", f"{self.soon}/{self.incidents}", f"{self.false}{rate}"]
-        changes = self.found - full.found, self.soon - full.soon, self.false - full.false
-        return [f"{change:+d}" if change else "0" for change in changes]
+            found, soon = (f"{len(names)}/{self.incidents}" for names in (self.found, self.soon))
+            return [found, soon, f"{self.false}{rate}", str(self.wrong)]
+        pairs = (self.found, full.found), (self.soon, full.soon)
+        changes = [f"{-len(were - now) or ''} {f'+{len(now - were)}' if now - were else ''}".strip() for now, were in pairs]
+        counts = self.false - full.false, self.wrong - full.wrong
+        return [change or "0" for change in changes] + [f"{count:+d}" if count else "0" for count in counts]
 
 
 def main() -> None:
@@ -132,7 +138,11 @@ def _open(findings: Iterable[Iterable[Finding]]) -> list[Alert]:
 
 def compare(runs: Sequence[tuple[Job, Variants]]) -> list[Table]:
     """A table for each penetration: everything on, then what changes without each detector and each model."""
-    head = [f"{kind}: {what}" for kind in ("motorway", "town") for what in ("found", "<= 120 s", "false, normal day")]
+    head = [
+        f"{kind}: {what}"
+        for kind in ("motorway", "town")
+        for what in ("found", "<= 120 s", "false, normal day", "false, incident day")
+    ]
     tables = []
     for penetration in AT:
         some = [(job, found) for job, found in runs if job.penetration == penetration]

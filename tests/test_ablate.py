@@ -121,17 +121,28 @@ def test_the_table_says_what_changed(place: Place) -> None:
     hit, false = Alert("accident", *PLACE, T0 + 5000), Alert("adhesion", 23.0, 114.0, T0)
     slow = Alert("accident", *PLACE, T0 + 150_000)
     runs = [
-        (Job(place, "incident", "20 %", False), {"nothing": [hit], "A": [], "B": [slow], "C": [hit]}),
+        (Job(place, "incident", "20 %", False), {"nothing": [hit], "A": [], "B": [slow], "C": [hit, false]}),
         (Job(place, "normal", "20 %", False), {"nothing": [false], "A": [], "B": [false, false], "C": [false]}),
     ]
     first, second = compare(runs)
-    assert [row[:4] for row in first.rows] == [
-        ["nothing", "1/1", "1/1", "1 (0.10)"],
-        ["A", "-1", "-1", "-1"],
-        ["B", "0", "-1", "+1"],
-        ["C", "0", "0", "0"],
+    assert [row[:5] for row in first.rows] == [
+        ["nothing", "1/1", "1/1", "1 (0.10)", "0"],
+        ["A", "-1", "-1", "-1", "0"],
+        ["B", "0", "-1", "+1", "0"],
+        ["C", "0", "0", "0", "+1"],
     ]
     assert second.rows == []
+
+
+def test_what_one_place_loses_another_does_not_make_up_for(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "truth.jsonl").write_text(json.dumps(CRASH))
+    other, hit = Place(tmp_path / "other", META), Alert("accident", *PLACE, T0 + 5000)
+    runs = [
+        (Job(place, "incident", "20 %", False), {"nothing": [hit], "A": []}),
+        (Job(other, "incident", "20 %", False), {"nothing": [], "A": [hit]}),
+    ]
+    assert compare(runs)[0].rows[1][:3] == ["A", "-1 +1", "-1 +1"]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
