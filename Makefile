@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench score simulate observe lock clean
+.PHONY: help run demo test check bench score ablate simulate observe lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,8 +38,11 @@ check: $(READY)  ## what reads the code: ruff, mypy --strict, import-linter
 bench: $(READY)  ## how fast: messages per second, and where the time goes
 	@$(BIN)/python -m benchmarks.throughput
 
-score: $(READY)  ## how right: detections, false alarms and times on the labelled recordings
-	@$(BIN)/python -m benchmarks.score
+score: $(READY)  ## how right: detections, false alarms and times on labelled recordings, and pictures; SCORE="--loops --sets DIR"
+	@$(BIN)/python -m benchmarks.score $(SCORE)
+
+ablate: $(READY)  ## what each detector and each model is worth: the same without it
+	@$(BIN)/python -m benchmarks.ablate
 
 simulate: $(READY)  ## stalls, crashes and resumes from dice: SEEDS=200 histories from seed FIRST=1 that must all agree
 	@$(BIN)/python -m tests.simulation $(SEEDS) $(FIRST)

@@ -9,15 +9,14 @@ that send, two in three are kept, which makes about one in seven of all that dri
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 
 import zstandard
 
+from benchmarks.loops import intervals
 from benchmarks.recordings import ABSENT, OPEN, ROOT
 
 PLACE = OPEN / "motorway-sz-1"
@@ -56,21 +55,13 @@ def observations(end: int) -> Iterator[str]:
 def loops(start: int, end: int) -> Iterator[str]:
     """One line for a station and 30 s: its lanes together, which is what a roadside device publishes. SI units."""
     yield "time,interval_s,station,lat,lon,heading,volume_vph,occupancy,speed_m_s\n"
-    lanes: dict[tuple[int, str], list[dict[str, str]]] = defaultdict(list)
-    with (PLACE / "loops.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            lanes[int(row["t_end"]), row["station"]].append(row)
-    for (second, station), rows in lanes.items():
-        time = start + 1000 * second
+    for interval in intervals(PLACE / "loops.csv"):
+        time = start + 1000 * interval.end
         if time >= end:
             return
-        count = sum(int(row["count"]) for row in rows)
-        weighted = sum(int(row["count"]) * float(row["speed_ms"] or 0) for row in rows)
-        interval = second - int(rows[0]["t_start"])
-        occupancy = sum(float(row["occupancy_pct"]) for row in rows) / 100 / len(rows)
-        speed = f"{weighted / count:.2f}" if count else ""
-        yield f"{time},{interval},{station},{rows[0]['lat']},{rows[0]['lon']},{HEADING[rows[0]['dir']]},"
-        yield f"{count * 3600 // interval},{occupancy:.4f},{speed}\n"
+        speed = f"{interval.speed:.2f}" if interval.vehicles else ""
+        yield f"{time},{interval.seconds},{interval.station},{interval.lat:.6f},{interval.lon:.6f},{HEADING[interval.road]},"
+        yield f"{interval.volume},{interval.occupancy:.4f},{speed}\n"
 
 
 def labels(end: int) -> Iterator[str]:

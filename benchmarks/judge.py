@@ -53,6 +53,7 @@ class Label:
     track: tuple[tuple[int, float, float], ...]
     probes: dict[str, int] = field(default_factory=dict)  # others that passed within 2 min, by penetration
     shares: tuple[float, ...] = ()  # each actor reports when the penetration is above its number
+    road: str = ""  # the carriageway, or the direction of a street, where one is named
 
     @classmethod
     def parse(cls, o: dict[str, Any]) -> Label:
@@ -70,6 +71,7 @@ class Label:
             track=tuple((t, lat, lon) for t, lat, lon in o.get("track", ())),
             probes=o.get("probes_2min", {}),
             shares=tuple(o.get("actors_u", ())),
+            road=o.get("chain", ""),
         )
 
     def at(self, alert: Alert, when: int | None) -> bool:

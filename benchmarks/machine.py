@@ -12,13 +12,17 @@ ROOT = Path(__file__).parents[1]
 
 
 def commit() -> str:
-    """Short hash of the checkout, with a plus where files differ from it."""
+    """Short hash of the checkout, with a plus where files differ from it; results that were just written are no difference."""
     try:
         head = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout
         dirty = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], cwd=ROOT, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "-uno", "--", ".", ":!benchmarks/results"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -1,140 +1,80 @@
-"""Space and time: a picture per recording of speeds along the road, with what is labelled and what was opened drawn in.
+"""Distance against time: a picture per recording of speeds along the roads, what is labelled, and what roadwatch opened.
 
-    python -m benchmarks.plot [--place NAME] [--penetration "20 %"] [--day incident]
+    python -m benchmarks.plot [--place NAME] [--penetration "20 %"] [--day incident] [--sets DIR]
 
-A motorway is drawn by carriageway against the distance along it. A town has no one road to draw along, so it is drawn by
-street direction against the distance along its own grid. Pictures go to var/plots/.
+Traffic always goes up, so a queue grows downwards from its reason. A motorway is its two carriageways. A town has no one road:
+its streets are stacked, each way by itself, and those on which nothing is labelled as an incident and nothing was opened are
+left out. Pictures go to var/plots/; `python -m benchmarks.score` puts those of the open sets beside its results.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks import naive, score
-from benchmarks.judge import Alert, Label
+from benchmarks import graph, naive
+from benchmarks.judge import Alert, Label, judge
+from benchmarks.machine import commit
 from benchmarks.recordings import ABSENT, PENETRATIONS, ROOT, SHARE, Day, Penetration, Place, places
-from detectors.geometry import metres
-from detectors.model import Rows
-
-MOST = 150_000  # rows drawn a panel
-SLACK = 60.0  # degrees off the direction of the panel
-COLOURS = {"dangerous_situation": "red", "stationary_vehicle": "magenta", "dangerous_end_of_queue": "darkorange"}
-COLOURS |= {
-    "accident": "black",
-    "breakdown": "saddlebrown",
-    "adhesion": "blue",
-    "wrong_way": "lime",
-    "traffic_condition": "grey",
-}
+from benchmarks.roads import Road, roads
+from benchmarks.strip import Opened, figure_of
 
 
-class Axis:
-    """Distance along one direction of travel from the middle of a place, in km."""
-
-    def __init__(self, place: Place, lat: float, lon: float, bearing: float, name: str) -> None:
-        self.place, self.lat, self.lon, self.bearing, self.name = place, lat, lon, bearing, name
-
-    def along(self, lat: object, lon: object) -> NDArray[np.float64]:
-        east, north = metres(np.asarray(lat), np.asarray(lon), self.lat, self.lon)
-        angle = np.radians(self.bearing)
-        km: NDArray[np.float64] = (east * np.sin(angle) + north * np.cos(angle)) / 1000
-        return km
-
-    def takes(self, heading: float | None) -> bool:
-        return heading is None or bool(np.isnan(heading)) or abs((heading - self.bearing + 180) % 360 - 180) <= SLACK
-
-    def takes_rows(self, rows: Rows) -> NDArray[np.bool_]:
-        out: NDArray[np.bool_] = np.abs((rows["heading"] - self.bearing + 180) % 360 - 180) <= SLACK
-        return out
-
-    def minutes(self, ms: object) -> NDArray[np.float64]:
-        return (np.asarray(ms, np.float64) - self.place.start) / 60_000
-
-
-def axes(place: Place, rows: Rows) -> list[Axis]:
-    """Two carriageways of a motorway, four directions of a town's grid; the bearing is where most headings point."""
-    doubled = np.radians(rows["heading"].astype(np.float64) * (2 if place.motorway else 4))
-    fold = 2 if place.motorway else 4
-    first = float(np.degrees(np.arctan2(np.sin(doubled).mean(), np.cos(doubled).mean())) / fold) % (360 / fold)
-    lat, lon = float(np.median(rows["lat"])), float(np.median(rows["lon"]))
-    bearings = [first + 360 / fold * k for k in range(fold)]
-    return [Axis(place, lat, lon, bearing, f"towards {bearing:.0f} degrees") for bearing in bearings]
-
-
-def draw(place: Place, rows: Rows, labels: Sequence[Label], alerts: Sequence[Alert], title: str, out: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    panels = axes(place, rows)
-    figure, plots = plt.subplots(len(panels), 1, figsize=(18, 6 * len(panels)), sharex=True, squeeze=False)
-    top = float(np.nanquantile(rows["speed"], 0.98))
-    for axis, plot in zip(panels, plots[:, 0], strict=True):
-        mine = rows[axis.takes_rows(rows)]
-        mine = mine[:: max(1, len(mine) // MOST)]
-        where = axis.along(mine["lat"], mine["lon"])
-        points = plot.scatter(axis.minutes(mine["time"]), where, c=mine["speed"], s=0.6, cmap="RdYlGn", vmin=0, vmax=top)
-        for label in labels:
-            if axis.takes(label.heading) or label.kind == "wrong_way":
-                _draw_label(axis, plot, label)
-        for alert in alerts:
-            if axis.takes(alert.heading):
-                at, y = float(axis.minutes(alert.time)), float(axis.along(alert.lat, alert.lon))
-                plot.plot(at, y, "v", ms=9, mec="white", mew=0.8, color=COLOURS.get(alert.kind, "purple"))
-                plot.annotate(alert.kind, (at, y), xytext=(5, 5), textcoords="offset points", fontsize=6)
-        plot.set_ylabel(f"km along, {axis.name}")
-        figure.colorbar(points, ax=plot, label="m/s", pad=0.01)
-    plots[-1, 0].set_xlabel("minutes")
-    plots[0, 0].set_title(f"{title}: boxes are labels (black incidents, grey distractors), triangles opened incidents")
-    figure.tight_layout()
+def picture(place: Place, day: Day, penetration: Penetration, alerts: Sequence[Alert], measured: str, out: Path) -> None:
+    """Draws what these alerts are worth on this recording; `measured` is the commit that they come from."""
+    labels, rows = place.labels(day), naive.rows(place, day, penetration)
+    verdict = judge(alerts, labels)
+    opened = [Opened(alert, "found") for _, alert in verdict.found.values()]
+    opened += [Opened(alert, "extra") for alert, _ in verdict.extra]
+    opened += [Opened(alert, "false") for alert, _ in verdict.false]
+    every = roads(place, rows)
+    where = [(one, road_of(one.alert, every)) for one in opened]
+    there = {r: ([label for label in labels if on(label, r)], [one for one, its in where if its is r]) for r in every}
+    shown = {
+        r: here
+        for r, here in there.items()
+        if place.motorway or here[1] or any(label.incident or day == "normal" for label in here[0])
+    }
+    title = f"{place.name}, {day} day, {penetration} of the vehicles send: roadwatch at commit {measured}"
+    counts = f"{len(verdict.found)} of {len(verdict.incidents)} incidents found, {len(verdict.extra)} extra, "
+    counts += f"{len(verdict.false)} false"
+    if left := len(every) - len(shown):
+        counts += f"; {left} street directions without an incident or an alert are not drawn"
+    if beside := sum(its is None for _, its in where):
+        counts += f"; {beside} opened beside every road {'is' if beside == 1 else 'are'} not drawn"
     out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=80)
-    plt.close(figure)
+    figure_of(place, rows, shown, {o.name for o in verdict.missed}, (title, counts), out)
 
 
-def _draw_label(axis: Axis, plot: object, label: Label) -> None:
-    from matplotlib.axes import Axes
-    from matplotlib.patches import Rectangle
+def on(label: Label, road: Road) -> bool:
+    if label.road:
+        return label.road == road.name
+    return bool(road.holds(label.lat, label.lon, float("nan")))  # a faulty sender may be on either side
 
-    assert isinstance(plot, Axes)
-    colour = "black" if label.incident else "grey"
-    start, end = float(axis.minutes(label.start)), float(axis.minutes(label.end))
-    if label.track:
-        t, lat, lon = zip(*label.track, strict=True)
-        plot.plot(axis.minutes(t), axis.along(lat, lon), "-", color=colour, lw=2)
-        place = float(axis.along(lat[0], lon[0]))
-    else:
-        ends = [float(axis.along(lat, lon)) for lat, lon in (*label.affected, (label.lat, label.lon))]
-        low, place = min(ends) - 0.1, max(ends) + 0.1
-        plot.add_patch(Rectangle((start, low), max(end - start, 0.3), place - low, fill=False, ec=colour, lw=1.2))
-    if label.incident:
-        plot.annotate(f"{label.name} {label.kind}", (start, place), fontsize=7, weight="bold")
+
+def road_of(alert: Alert, every: Sequence[Road]) -> Road | None:
+    """The road whose direction fits best; who drives the wrong way is drawn on the road that he is on."""
+    heading = float("nan") if alert.heading is None else alert.heading + (180 if alert.kind == "wrong_way" else 0)
+    here = [road for road in every if road.holds(alert.lat, alert.lon, heading)]
+    return min(here, key=lambda road: abs((heading - road.bearing + 180) % 360 - 180), default=None)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, action="append", default=[], metavar="DIR", help="a set, or a folder of sets")
     parser.add_argument("--place", default="", help="only places whose name contains this")
     parser.add_argument("--penetration", choices=PENETRATIONS, default="20 %")
     parser.add_argument("--day", choices=("incident", "normal"), default="incident")
     chosen = parser.parse_args()
-    day: Day = chosen.day
-    penetration: Penetration = chosen.penetration
-    if not places():
+    found = [place for place in places(chosen.sets) if chosen.place in place.name]
+    if not found:
         print(ABSENT)
-    for place in places():
-        if chosen.place in place.name:
-            rows = naive.rows(place, day, penetration)
-            with tempfile.TemporaryDirectory() as scratch:
-                alerts = score.graph(place, day, penetration, Path(scratch))[0]
-            out = ROOT / "var" / "plots" / f"{place.name}-{day}-{SHARE[penetration] * 100:.0f}.png"
-            draw(place, rows, place.labels(day), alerts, f"{place.name}, {day} day, {penetration}", out)
+    for place in found:
+        if chosen.penetration in place.penetrations:
+            alerts, _ = graph.run(place, chosen.day, chosen.penetration)
+            out = ROOT / "var" / "plots" / f"{place.name}-{chosen.day}-{SHARE[chosen.penetration] * 100:.0f}.png"
+            picture(place, chosen.day, chosen.penetration, alerts, commit(), out)
             print(f"drawn {out.relative_to(ROOT)}")
 
 

@@ -1,10 +1,10 @@
-"""The labelled recordings beside the repository: where they lie, their labels, and their 5 % sub-samples."""
+"""Labelled recordings: the open sets beside the repository and others of their form, with labels, samples and loops."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,9 +21,11 @@ ABSENT = (
 )
 
 Day = Literal["incident", "normal"]
-Penetration = Literal["20 %", "5 %"]
-PENETRATIONS: tuple[Penetration, ...] = ("20 %", "5 %")
-SHARE = {"20 %": 0.20, "5 %": 0.05}
+DAYS: tuple[Day, ...] = ("incident", "normal")
+PREFIX = {"incident": "", "normal": "normal_"}  # of a day's files
+Penetration = Literal["100 %", "20 %", "5 %"]
+PENETRATIONS: tuple[Penetration, ...] = ("100 %", "20 %", "5 %")
+SHARE = {"100 %": 1.0, "20 %": 0.20, "5 %": 0.05}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,23 @@ class Place:
         """Carriageway-km times hours that were watched."""
         return float(self.meta["monitored_carriageway_km"] * self.meta["dur_s"] / 3600)
 
-    def recording(self, day: Day) -> Path:
-        return self.path / ("events.jsonl.zst" if day == "incident" else "normal_events.jsonl.zst")
+    @property
+    def tuned_on(self) -> bool:
+        """The open sets are what detectors are tuned on; whatever else is given was not seen before."""
+        return self.path.parent == OPEN
+
+    @property
+    def penetrations(self) -> tuple[Penetration, ...]:
+        """All vehicles report only where somebody has exported both days so: the sets themselves hold 20 %."""
+        whole = all(self.recording(day, "100 %").exists() for day in DAYS)
+        return tuple(p for p in PENETRATIONS if whole or p != "100 %")
+
+    def recording(self, day: Day, penetration: Penetration) -> Path:
+        share = "_p100" if penetration == "100 %" else ""  # 5 % is cut out of 20 %
+        return self.path / f"{PREFIX[day]}events{share}.jsonl.zst"
+
+    def loops(self, day: Day) -> Path:
+        return self.path / ("loops.csv" if day == "incident" else "normal_loops.csv.gz")
 
     def labels(self, day: Day) -> list[Label]:
         """On a normal day there is no incident, only senders with a fault."""
@@ -67,17 +84,20 @@ class Place:
         """The messages in order of arrival."""
         names: frozenset[bytes] | None = None
         if penetration == "5 %":
-            ids = self.path / ("p05_ids.txt" if day == "incident" else "normal_p05_ids.txt")
-            names = frozenset(ids.read_bytes().split())
-        with self.recording(day).open("rb") as file:
+            names = frozenset((self.path / f"{PREFIX[day]}p05_ids.txt").read_bytes().split())
+        with self.recording(day, penetration).open("rb") as file:
             for line in io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file)):
                 if names is None or line.split(b'"', 4)[3] in names:  # the id comes first
                     yield line
 
 
-def places() -> list[Place]:
-    """All places, by name; empty where the recordings are absent."""
-    if not OPEN.is_dir():
-        return []
-    found = sorted(path.parent for path in OPEN.glob("*/meta.json"))
-    return [Place(path, json.loads((path / "meta.json").read_text("utf-8"))) for path in found]
+def places(folders: Sequence[Path] = ()) -> list[Place]:
+    """All places in these folders, by name; each may be a set or hold sets. Of none, the open ones; empty where absent.
+
+    A set that is not complete, because it is still being made or was made without a normal day, is left out.
+    """
+    found = sorted(
+        {meta for folder in folders or (OPEN,) for form in ("meta.json", "*/meta.json") for meta in folder.glob(form)}
+    )
+    sets = [Place(meta.parent.resolve(), json.loads(meta.read_text("utf-8"))) for meta in found]
+    return sorted((place for place in sets if "normal_day" in place.meta), key=lambda place: place.name)

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import naive, recordings, score
+from benchmarks import graph, naive, recordings, score
 from benchmarks.judge import Alert, Label, Verdict, by_luck, gates, judge, quantile, read_labels
-from benchmarks.scoreboard import Run, Table, batteries, board, markdown
+from benchmarks.scoreboard import batteries, board, markdown
+from benchmarks.table import Table
+from benchmarks.tally import Run
 from detectors.model import OBSERVATION, Sign
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "scenarios"
@@ -114,7 +116,7 @@ def test_alert_documents_are_read_as_they_open() -> None:
         "evidence": {"hard_brakes": 3, "unknown": None},
     }
     lines = [json.dumps(document), json.dumps({**document, "status": "updated"})]
-    assert list(score.opened(lines)) == [
+    assert list(graph.opened(lines)) == [
         Alert("accident", 1.0, 2.0, 1741073400123, None, "score 5.25, 3 reporters, hard_brakes 3")
     ]
 
