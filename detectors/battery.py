@@ -19,7 +19,7 @@ JUDGE_EVERY = 10_000  # ms: readings are judged together, for a vehicle sends on
 ENOUGH = 500  # readings that are judged at once
 # Times the peak that 99 % of sound ten minutes stay under: more where what is no fault comes in bursts, as after a charge, with
 # pumps, rain, a gauge set anew or air conditioning.
-LIMIT = np.array([2.6, 1.5, 2.0, 1.9, 1.9, 1.5, 1.65, 1.65])
+LIMIT = np.array([2.6, 1.5, 2.0, 1.9, 1.9, 1.5, 1.75, 1.75])
 THREE_OF_FIVE = np.array([b.bit_count() >= 3 for b in range(32)])
 REPEAT = 10_000  # ms between repetitions while a claim lasts
 HOLD = 120_000  # ms after the last evidence for which a claim is repeated: a burning car goes silent

@@ -92,7 +92,7 @@ def join(parts: Sequence[Rows]) -> Rows:
 
 
 class Vehicles:
-    """Rows of VEHICLE in slots, grown by doubling, with a sorted index from reporter to slot."""
+    """Rows of VEHICLE in slots, grown by a quarter, with a sorted index from reporter to slot."""
 
     def __init__(self) -> None:
         self.table: Rows = np.zeros(16, VEHICLE)
@@ -121,7 +121,7 @@ class Vehicles:
         if strangers.size:
             end = self.used + strangers.size
             if end > len(self.table):
-                grown = np.zeros(max(end, 2 * len(self.table)), VEHICLE)
+                grown = np.zeros(max(end, len(self.table) * 5 // 4), VEHICLE)
                 grown[: self.used] = self.table[: self.used]
                 self.table = grown
             fresh = self.table[self.used : end]
