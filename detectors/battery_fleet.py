@@ -35,8 +35,9 @@ PRIOR_MEAN = np.array([1.5, 0.0, -16.0, 0.0, 5.0, 0.0, 0.0, 0.0])
 PRIOR_WITHIN = np.array([1.0, 0.10, 0.25, 0.8, 4.0, 0.3, 0.005, 0.005])  # standard deviation within a car
 PRIOR_BETWEEN = np.array([1.5, 0.05, 1.2, 0.3, 6.0, 0.1, 0.0, 0.0])  # and between cars; that of the lines is in their prior
 FLOOR = np.array([0.5, 0.07, 0.15, 0.5, 3.0, 0.25, 0.0005, 0.0005])  # what rounding and weather do to any car
-OWN_VARIANCE = np.array([1000.0] * 6 + [300.0] * 2)  # readings after which a car's own variance weighs as much as the
-# fleet's; slow swings need hours to show, but have been taken off the cells by their lines
+# Readings after which a car's own variance weighs as much as the fleet's: slow swings need hours to show, but lines have taken
+# them off the cells, whose prior stays as wide as it is, since it stands for what a car has not done before.
+OWN_VARIANCE = np.array([1000.0] * 6 + [300.0] * 2)
 PRIOR_PEAK = np.array([4.0] * N)  # of ten minutes, smoothed standard deviations
 PEAK_FLOOR = np.array([2.5] * N)
 LINED = np.zeros(N, np.bool_)
