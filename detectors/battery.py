@@ -46,8 +46,8 @@ class Claim:
 class BatteryHealth:
     """Finds batteries that behave unlike themselves and unlike their fleet (`battery_anomaly`).
 
-    Eight channels a reading (`battery_channels`) against a slow baseline per vehicle, shrunk to the fleet, or for the lowest and
-    highest cell against a line per vehicle (`battery_cells`); smoothed, divided by what sound vehicles reach in ten minutes
+    Eight channels a reading (`battery_channels`) against a slow baseline per vehicle, shrunk to the fleet, or for the lowest
+    and highest cell against a line per vehicle (`battery_cells`); smoothed, divided by what sound vehicles reach in ten minutes
     (`battery_fleet`); a claim takes 3 of 5 readings of one channel over LIMIT. The alarm bits of GB/T 32960 and physical limits
     (`battery_limits`) speak for themselves at once, whatever the models think.
     """
