@@ -15,8 +15,8 @@ from detectors.battery import BatteryHealth
 from detectors.battery_limits import alarming
 from detectors.model import OBSERVATION, SENSOR, Frame, Rows
 
-TUNED_ON = (1, 2, 3)  # seeds looked at while thresholds were chosen
-FRESH = (201, 202, 203)  # never looked at before the thresholds stood
+TUNED_ON = (1, 2, 3, 11, 12)  # seeds looked at while thresholds were chosen
+FRESH = (301, 302, 303)  # never looked at before the thresholds stood
 PANE = 1000  # ms
 PATIENCE = 2 * 3_600_000  # ms after onset in which a fault may be found
 SEPARATE = 600_000  # ms: claims on one vehicle further apart than this are two alarms

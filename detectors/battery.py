@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import battery_limits as limits
-from detectors.battery_channels import GAP, SPREAD_LOADED, SPREAD_REST, measure
+from detectors.battery_cells import follow
+from detectors.battery_channels import GAP, measure
 from detectors.battery_fleet import BLOCK, CALM, Fleet
-from detectors.battery_vehicles import CHANNELS, Vehicles, at, join, put
+from detectors.battery_vehicles import CELLS, CHANNELS, Vehicles, at, join, put
 from detectors.model import Finding, Frame, Rows
 
 JUDGE_EVERY = 10_000  # ms: readings are judged together, for a vehicle sends one each 10 to 30 s and arrays like company
 ENOUGH = 500  # readings that are judged at once
 # Times the peak that 99 % of sound ten minutes stay under: more where what is no fault comes in bursts, as after a charge, with
 # pumps, rain, a gauge set anew or air conditioning.
-LIMIT = np.array([1.8, 1.7, 2.6, 1.5, 2.0, 1.9, 1.9, 1.5])
+LIMIT = np.array([2.6, 1.5, 2.0, 1.9, 1.9, 1.5, 1.75, 1.75])
 THREE_OF_FIVE = np.array([b.bit_count() >= 3 for b in range(32)])
 REPEAT = 10_000  # ms between repetitions while a claim lasts
 HOLD = 120_000  # ms after the last evidence for which a claim is repeated: a burning car goes silent
-SPREADS = [SPREAD_REST, SPREAD_LOADED]
 HARD_SCORE = 10.0
 RADIUS = 50.0  # m: what a battery fire endangers
 HOUR = 3_600_000  # ms between looks for vehicles to forget
@@ -46,9 +46,10 @@ class Claim:
 class BatteryHealth:
     """Finds batteries that behave unlike themselves and unlike their fleet (`battery_anomaly`).
 
-    Eight channels a reading (`battery_channels`) against a slow baseline per vehicle, shrunk to the fleet; smoothed, divided by
-    what sound vehicles reach in ten minutes (`battery_fleet`); a claim takes 3 of 5 readings of one channel over LIMIT. The
-    alarm bits of GB/T 32960 and physical limits (`battery_limits`) speak for themselves at once, whatever the models think.
+    Eight channels a reading (`battery_channels`) against a slow baseline per vehicle, shrunk to the fleet, or for the lowest
+    and highest cell against a line per vehicle (`battery_cells`); smoothed, divided by what sound vehicles reach in ten minutes
+    (`battery_fleet`); a claim takes 3 of 5 readings of one channel over LIMIT. The alarm bits of GB/T 32960 and physical limits
+    (`battery_limits`) speak for themselves at once, whatever the models think.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("battery_anomaly",)
@@ -166,9 +167,8 @@ class BatteryHealth:
         passed = limits.passed(rows, car, seconds)
         with np.errstate(invalid="ignore"):
             car["sound"] |= (rows["insulation"] > limits.SOUND * rows["voltage"]).astype(np.uint8)
-        x, noise, bins = measure(rows, car, seconds, self.fleet.expected)
-        noise[:, SPREADS] = np.sqrt(self.fleet.doubt[bins])[:, None]
-        scores = self.fleet.judge(x, noise, car)
+        seen = measure(rows, car, seconds, self.fleet.doubt)
+        scores, pull = self.fleet.judge(seen.x, seen.noise, car, seen.blur)
         calm = (car["recent"] < CALM) & ~(car["peak"] >= CALM * self.fleet.scale).any(axis=1)
         known = ~np.isnan(scores)
         over = scores > LIMIT  # false where a channel does not apply
@@ -177,12 +177,13 @@ class BatteryHealth:
         certain = passed & car["limits"]
         car["limits"] = passed
         car["time"] = rows["time"]
-        put(self.vehicles.table, slots, car)
         if calm.any():
-            self.fleet.learn(x[calm], noise[calm], bins[calm], at(car, calm))
+            self.fleet.learn(seen.x[calm], seen.noise[calm], seen.bins[calm], at(car, calm))
+        follow(car, seen.line, seen.weight, pull[:, CELLS], CELLS)
+        put(self.vehicles.table, slots, car)
         self._resolve(rows, passed)
         for k in np.flatnonzero(anomalous | (certain != 0)):
-            self._accuse(rows[k], car[k], x[k], scores[k], int(certain[k]), float(seconds[k]))
+            self._accuse(rows[k], car[k], seen.x[k], scores[k], int(certain[k]), float(seconds[k]))
 
     def _resolve(self, rows: Rows, passed: NDArray[np.uint8]) -> None:
         """A newer reading without alarm ends a hard claim; the models, or the next alarm, may begin another."""
@@ -196,16 +197,15 @@ class BatteryHealth:
 
     def _blocks(self, rows: Rows, car: Rows) -> None:
         """Close blocks of ten minutes, each vehicle's at its own offset, and calibrate on those of calm vehicles."""
-        block = ((rows["time"] + (rows["reporter"] % np.uint64(BLOCK)).astype(np.int64)) // BLOCK).astype(np.int32)
-        ended = (block != car["block"]).nonzero()[0]
+        offset = (rows["reporter"] % np.uint64(BLOCK)).astype(np.int64)
+        ended = ((rows["time"] + offset) // BLOCK != (car["time"] + offset) // BLOCK).nonzero()[0]
         if ended.size:
             peaks = car["peak"][ended].astype(np.float64)
-            seen = car["block"][ended] != 0
+            seen = car["time"][ended] != 0
             recent = np.where(seen, np.max(peaks / self.fleet.scale, axis=1, initial=0.0), 0.0)
             self.fleet.calibrate(peaks[seen & (recent < CALM) & (car["recent"][ended] < CALM)])
             car["recent"][ended] = recent
             car["peak"][ended] = -np.inf
-            car["block"][ended] = block[ended]
 
     def _accuse(self, row: Rows, car: Rows, x: Rows, scores: Rows, certain: int, seconds: float) -> None:
         """Turn one reading's scores or passed limits into a claim with its numbers."""

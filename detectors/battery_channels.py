@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.battery_vehicles import CHANNELS, N
+from detectors import battery_cells as lines
+from detectors.battery_vehicles import CELLS, CHANNELS, N
 from detectors.model import Rows
 
 Floats = NDArray[np.float64]
@@ -13,9 +16,7 @@ Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 GAP = 300.0  # s: after a longer silence nothing is compared with the reading before
-REST = 15.0  # A: under it the drop over the differences between cells' resistances (0.1 to 0.4 milliohm) is lost in rounding
-BLEED = 600.0  # s: bleeding resistors pull a measured cell down for minutes and let go again; a bad cell stays bad
-VOLT_FLOOR = 0.004  # V: added to the spread; cells are told apart to a few millivolts at best
+BLUR, BLUR_STEP = 0.0005, 0.2  # V, and of the sensor's step: what rounding does to an extreme cell and to the mean of all
 FAST, SLOW = 60.0, 180.0  # s: a temperature comes in whole degrees; the two means make a slope of the steps
 HEAT_TAU = 120.0  # s: between the two, so that heat and slope lag alike
 HEAT_PRIOR, HEAT_WEIGHT = 0.28, 5.0  # C/min per (100 A)2: 1.1 milliohm and 2.4 kJ/K a cell, as strong as 5 readings at 100 A
@@ -30,68 +31,45 @@ SOC_STEP = 0.01  # the state of charge comes in whole percent
 FULL_SOC = 0.90  # above it, charging, the car sets its state of charge anew, by up to several percent
 MOVED = 6.0  # A: a change of current that must show in the voltages
 MOVED_SHARE = 0.01  # of the pack voltage: a change that must come with one of current
-NMC_LEVEL = 3.42  # V: mean cell voltage; iron phosphate rests below, the nickel and manganese chemistries above
-LEVEL_RATE = 0.01
 
-SPREAD_REST, SPREAD_LOADED, DIFFERENCE, RISE, INSULATION, DRIFT, STANDSTILL, STUCK = range(N)
+DIFFERENCE, RISE, INSULATION, DRIFT, STANDSTILL, STUCK = range(N - 2)
 TWO_SIDED = np.array([name in ("charge_drift", "standstill_current") for name in CHANNELS])
 
-LOADS = np.array([5.0, REST, 25.0, 40.0, 60.0, 85.0, 120.0, 180.0, 260.0])  # A: bins of the expected spread
-CHARGES = np.array([0.05, 0.08, 0.10, 0.12, 0.15, 0.25, 0.4, 0.6, 0.8, 0.88, 0.94, 0.98])  # state of charge: the same
-# How much steeper than in the middle the voltage curves are in these bins: iron phosphate, then nickel and manganese. Cells
-# that differ by a little charge differ by that much more voltage there.
-STEEP = np.array(
-    [
-        [8.0, 6.0, 5.0, 4.0, 3.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.2, 2.0, 4.0],
-        [4.0, 3.0, 2.0, 2.0, 1.8, 1.5, 1.2, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
-    ]
-)
-BINS = 2 * (len(LOADS) + 1) * (len(CHARGES) + 1)
+
+class Measured(NamedTuple):
+    """What is to be judged of n readings."""
+
+    x: Floats  # (n, 8) channels, NaN where one does not apply
+    noise: Floats  # (n, 8) by how much each is less certain than usual
+    blur: Floats  # (n, 8) what the sensor's step adds to that, in the channel's unit
+    bins: Ints  # (n,) of the fleet's doubt about the lines of the extreme cells
+    line: Floats  # (n, 3) their regressors
+    weight: Floats  # (n,) of the reading in learning them
 
 
-def spread_bin(current: Floats, soc: Floats, level: Floats) -> Ints:
-    """(n,) bin of the fleet's expected spread: chemistry, |I|, state of charge (half full where it is missing)."""
-    load = np.digitize(np.abs(np.nan_to_num(current)), LOADS)
-    charge = np.digitize(np.where(np.isnan(soc), 0.5, soc), CHARGES)
-    nickel = (np.nan_to_num(level, nan=4.0) > NMC_LEVEL).astype(np.int64)
-    return np.asarray((nickel * (len(LOADS) + 1) + load) * (len(CHARGES) + 1) + charge)
-
-
-def spread_prior() -> tuple[Floats, Floats]:
-    """(BINS,) log of the spread that is expected before the fleet has taught better, and (BINS,) its doubt, 1 where usual.
-
-    8 mV of imbalance where the voltage curve is flattest, and 0.2 milliohm between the extreme cells.
-    """
-    load = np.array([2.0, 10.0, 20.0, 32.0, 50.0, 72.0, 100.0, 150.0, 220.0, 320.0])  # A: middles of LOADS
-    volts = np.hypot(0.008 * STEEP[:, None, :], 0.2e-3 * load[None, :, None])
-    doubt = np.broadcast_to(np.sqrt(STEEP)[:, None, :], volts.shape)
-    return np.log(volts + VOLT_FLOOR).ravel(), doubt.ravel().copy()
-
-
-def measure(rows: Rows, car: Rows, seconds: Floats, expected: Floats) -> tuple[Floats, Floats, Ints]:
-    """(n, 8) channels of READING rows, NaN where one does not apply; by how much each is less certain than usual; and the
-    (n,) bins of spread they were read against.
+def measure(rows: Rows, car: Rows, seconds: Floats, doubt: Floats) -> Measured:
+    """The channels of READING rows.
 
     `car` is the rows' VEHICLE state, one row a vehicle, and is moved on to this reading; `seconds` since the reading before
-    (more than GAP for a first one); `expected` the (BINS,) log spreads.
+    (more than GAP for a first one); `doubt` the fleet's (BINS,) variances of the lines' errors.
     """
     x = np.full((len(rows), N), np.nan)
-    noise = np.ones((len(rows), N))
+    noise, blur = np.ones((len(rows), N)), np.zeros((len(rows), N))
     broken = seconds > GAP
     with np.errstate(invalid="ignore", divide="ignore"):
-        bins = _spread(x, rows, car, seconds, expected)
+        bins, line, weight = _cells(x, noise, blur, rows, car, seconds, doubt)
         _heat(x, noise, rows, car, seconds, broken)
         x[:, INSULATION] = -np.log(np.where(rows["insulation"] > 0.0, rows["insulation"], np.nan))
         _drift(x, noise, rows, car, seconds, broken)
-        halted = (rows["speed"] == 0) & (car["speed"] == 0) & (rows["state"] == 1) & (rows["charging"] != 1) & ~broken
+        halted = (rows["speed"] == 0) & (car["halted"] == 1) & (rows["state"] == 1) & (rows["charging"] != 1) & ~broken
         x[halted, STANDSTILL] = rows["current"][halted]
         _stuck(x, rows, car, broken)
     for name in ("soc", "current"):
         car[name] = _last(rows, car, name)
-    car["speed"], car["voltage"] = rows["speed"], rows["voltage"]
+    car["halted"], car["voltage"] = rows["speed"] == 0, rows["voltage"]
     car["cell_max"], car["cell_min"] = rows["cell_voltage_max"], rows["cell_voltage_min"]
     car["hottest"] = rows["temperature_max"]
-    return x, noise, bins
+    return Measured(x, noise, blur, bins, line, weight)
 
 
 def _last(rows: Rows, car: Rows, name: str) -> Floats:
@@ -99,32 +77,26 @@ def _last(rows: Rows, car: Rows, name: str) -> Floats:
     return np.where(np.isnan(rows[name]), car[name], rows[name]).astype(np.float64)
 
 
-def _spread(x: Floats, rows: Rows, car: Rows, seconds: Floats, expected: Floats) -> Ints:
-    highest, lowest = rows["cell_voltage_max"].astype(np.float64), rows["cell_voltage_min"].astype(np.float64)
-    middle = (highest + lowest) / 2.0
-    known = ~np.isnan(middle)
-    level = np.where(np.isnan(car["level"]), middle, car["level"] + LEVEL_RATE * (middle - car["level"]))
-    car["level"] = np.where(known, level, car["level"])
-    current = rows["current"].astype(np.float64)
-    bins = spread_bin(current, _last(rows, car, "soc"), car["level"].astype(np.float64))
+def _cells(
+    x: Floats, noise: Floats, blur: Floats, rows: Rows, car: Rows, seconds: Floats, doubt: Floats
+) -> tuple[Ints, Floats, Floats]:
+    current, soc = rows["current"].astype(np.float64), _last(rows, car, "soc")
+    apart = lines.extremes(rows, car, seconds, soc)
     _grain(rows, car)
-    apart = np.maximum(highest - lowest, 0.0)
-    lasting = np.where((rows["charging"] == 1) & (apart > car["spread"]), 1.0 - np.exp(-seconds / BLEED), 1.0)
-    held = np.where(np.isnan(car["spread"]), apart, car["spread"] + lasting * (apart - car["spread"]))
-    car["spread"] = np.where(known, held, car["spread"])
-    blur = car["grain"].astype(np.float64)  # a step more or less must not look like a multiple
-    spread = np.where(known, np.log(held + VOLT_FLOOR + blur) - np.log(np.exp(expected[bins]) + blur), np.nan)
-    rest = np.abs(current) < REST
-    x[rest, SPREAD_REST] = spread[rest]
-    loaded = np.abs(current) >= REST
-    x[loaded, SPREAD_LOADED] = spread[loaded]
-    return bins
+    level = car["level"].astype(np.float64)
+    bins, line = lines.doubt_bin(current, soc, level), lines.regressors(current, soc, level)
+    x[:, CELLS] = apart - car["slope_steep"] * line[:, 1:2] - car["slope_load"] * line[:, 2:]
+    current = np.nan_to_num(line[:, 2])
+    variance = doubt[bins] * np.where(rows["charging"] == 1, 1.0 + np.square(lines.CHARGE_DOUBT * current), 1.0)
+    noise[:, CELLS] = np.sqrt(variance * (1.0 + np.nan_to_num(lines.lever(car, line))))[:, None]
+    blur[:, CELLS] = (BLUR + BLUR_STEP * 0.001 * car["grain"])[:, None]
+    return bins, line, 1.0 / variance
 
 
 def _grain(rows: Rows, car: Rows) -> None:
     for name in ("cell_voltage_max", "cell_voltage_min"):
         step = np.where(np.isnan(rows[name]), 0, np.round(1000.0 * rows[name])) % 10.0
-        car["grain"] = np.where(step == 0, car["grain"], np.minimum(car["grain"], np.where(step == 5, 0.005, 0.001)))
+        car["grain"] = np.where(step == 0, car["grain"], np.minimum(car["grain"], np.where(step == 5, 5, 1)))
 
 
 def _heat(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> None:

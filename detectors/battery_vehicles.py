@@ -8,31 +8,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.battery_cells import PRIOR, RIDGE, UPPER
 from detectors.model import Rows
 
 CHANNELS = (
-    "spread_rest",
-    "spread_loaded",
     "temperature_difference",
     "temperature_rise",
     "insulation_fall",
     "charge_drift",
     "standstill_current",
     "stuck",
+    "lowest_cell",
+    "highest_cell",
 )
 N = len(CHANNELS)
-COARSEST = 0.010  # V: cell voltages come in steps of 1 mV on the wire, and of up to 10 mV from real cars
+CELLS = slice(N - 2, N)  # the channels that have a line of their own (`battery_cells`) instead of a baseline
+COARSEST = 10  # mV: cell voltages come in steps of 1 mV on the wire, and of up to 10 mV from real cars
+MANY = 65_535  # readings: by then a baseline has long been as slow as it gets
 FORGET = 7 * 86_400_000  # ms: a car that stood for a week comes back as a new one
 
 VEHICLE = np.dtype(
     [
         ("reporter", "u8"),
         ("time", "i8"),  # ms, of the last reading; 0: none yet
-        ("block", "i4"),  # number of the ten minutes that `peak` belongs to
         ("lat", "f4"),  # last known position, to a metre
         ("lon", "f4"),
-        ("speed", "f4"),  # the last reading's values, to compare with; NaN where never seen
-        ("soc", "f4"),
+        ("halted", "u1"),  # 1 if the last reading had a speed of 0
+        ("soc", "f4"),  # the last reading's values, to compare with; NaN where never seen
         ("voltage", "f4"),
         ("current", "f4"),
         ("cell_max", "f4"),
@@ -49,17 +51,21 @@ VEHICLE = np.dtype(
         ("charge_xy", "f4"),  # sums from which the capacity follows
         ("charge_xx", "f4"),
         ("level", "f4"),  # V, mean cell voltage in the long run: tells the chemistry
-        ("spread", "f4"),  # V, the cells' spread without what comes and goes in minutes while charging
-        ("grain", "f4"),  # V, finest step of the cell voltages seen: 0.010, 0.005 or 0.001
+        ("lowest", "f4"),  # V below the mean, without what comes and goes in minutes while charging
+        ("highest", "f4"),  # V above it; NaN until single voltages were seen
+        ("slope_steep", "f4", 2),  # V, of the lines of the lowest and the highest cell; their constants are in `mean`
+        ("slope_load", "f4", 2),  # V per 100 A
+        ("moments", "f4", 6),  # of both lines' regressors
+        ("grain", "u1"),  # mV, finest step of the cell voltages seen: 10, 5 or 1
         ("same_voltage", "u1"),  # readings for which the voltages stood still though the current did not
         ("same_current", "u1"),  # and the other way round
         ("limits", "u1"),  # physical limits that the last reading passed
         ("sound", "u1"),  # 1 once the insulation was seen to be sound
         ("mean", "f4", N),  # baseline of every channel
         ("variance", "f4", N),
-        ("count", "f4", N),
+        ("count", "u2", N),  # of readings, up to MANY
         ("smooth", "f4", N),  # standardised deviation, smoothed
-        ("peak", "f4", N),  # largest of it in this block of ten minutes
+        ("peak", "f2", N),  # largest of it in this block of ten minutes
         ("hits", "u1", N),  # one bit for each of the last five readings that the channel judged
         ("recent", "f4"),  # largest score in the last full block
     ]
@@ -86,7 +92,7 @@ def join(parts: Sequence[Rows]) -> Rows:
 
 
 class Vehicles:
-    """Rows of VEHICLE in slots, grown by doubling, with a sorted index from reporter to slot."""
+    """Rows of VEHICLE in slots, grown by a quarter, with a sorted index from reporter to slot."""
 
     def __init__(self) -> None:
         self.table: Rows = np.zeros(16, VEHICLE)
@@ -115,16 +121,18 @@ class Vehicles:
         if strangers.size:
             end = self.used + strangers.size
             if end > len(self.table):
-                grown = np.zeros(max(end, 2 * len(self.table)), VEHICLE)
+                grown = np.zeros(max(end, len(self.table) * 5 // 4), VEHICLE)
                 grown[: self.used] = self.table[: self.used]
                 self.table = grown
             fresh = self.table[self.used : end]
             fresh["reporter"] = strangers
-            for name in ("lat", "lon", "speed", "soc", "voltage", "current", "cell_max", "cell_min", "hottest"):
+            for name in ("lat", "lon", "soc", "voltage", "current", "cell_max", "cell_min", "hottest"):
                 fresh[name] = np.nan
-            for name in ("warm_fast", "warm_slow", "level", "spread"):
+            for name in ("warm_fast", "warm_slow", "level", "lowest", "highest"):
                 fresh[name] = np.nan
             fresh["grain"] = COARSEST
+            fresh["mean"][:, CELLS], fresh["slope_steep"], fresh["slope_load"] = PRIOR
+            fresh["moments"] = np.diag(RIDGE)[UPPER]
             self._index(np.arange(self.used, end, dtype=np.int32))
             self.used = end
         return self.find(reporters)

@@ -37,6 +37,7 @@ SOUND = {
     "state": 1,
     "charging": 3,
 }
+LINES = ("slope_steep", "slope_load", "moments")
 FLOATS = [name for name in READING.names or () if READING[name].kind == "f"]
 
 
@@ -268,10 +269,22 @@ def test_blanks_and_nonsense_never_poison_the_models(sent: list[tuple[int, int, 
         assert math.isfinite(f.score)
         assert all(math.isfinite(number) for _, number in f.evidence)
     fleet = detector.fleet
-    for learned in (fleet.mean, fleet.within, fleet.between, fleet.expected, fleet.doubt, fleet.scale):
+    for learned in (fleet.mean, fleet.within, fleet.between, fleet.doubt, fleet.scale):
         assert np.isfinite(learned).all()
     table = detector.vehicles.table[: len(detector.vehicles)]
-    for name in ("mean", "variance", "count", "smooth", "heat_xy", "heat_xx", "charge_xy", "charge_xx", "square", "work"):
+    for name in (
+        "mean",
+        "variance",
+        "count",
+        "smooth",
+        "heat_xy",
+        "heat_xx",
+        "charge_xy",
+        "charge_xx",
+        "square",
+        "work",
+        *LINES,
+    ):
         assert np.isfinite(table[name]).all(), name
     assert drive(detector, [reading(4000 + 10 * k, reporter=9) for k in range(60)]) == [] or found  # still at work
 

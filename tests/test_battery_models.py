@@ -12,7 +12,7 @@ from benchmarks.ev_fleet import KINDS, Recording, simulate
 from benchmarks.ev_fleet.export import demo_cut
 from benchmarks.score_battery import detect, frames, judge, rules, run
 from detectors.battery import BatteryHealth
-from detectors.battery_channels import BINS, spread_bin, spread_prior
+from detectors.battery_cells import BINS, FORGET, PRIOR, RIDGE, doubt_bin, doubt_prior, follow, lever, regressors
 from detectors.battery_fleet import (
     FLOOR,
     PEAK_FLOOR,
@@ -24,7 +24,7 @@ from detectors.battery_fleet import (
     Fleet,
     slow,
 )
-from detectors.battery_vehicles import CHANNELS, VEHICLE, N, Vehicles
+from detectors.battery_vehicles import CELLS, CHANNELS, VEHICLE, N, Vehicles
 from detectors.model import Rows
 
 numbers = st.lists(st.floats(-100, 100), min_size=1, max_size=60)
@@ -109,12 +109,47 @@ def test_nothing_but_numbers_reaches_the_quantiles() -> None:
 
 def test_bins_cover_every_state_of_a_pack() -> None:
     current, soc, level = (g.ravel() for g in np.meshgrid([0, 7, 3000, np.nan], [0, 0.5, 1, np.nan], [3.2, 3.7, np.nan]))
-    bins = spread_bin(current, soc, level)
+    bins = doubt_bin(current, soc, level)
     assert bins.min() >= 0
     assert bins.max() < BINS
-    expected, doubt = spread_prior()
-    assert expected.shape == doubt.shape == (BINS,)
-    assert len(set(spread_bin(np.array([100.0, 100.0]), np.array([0.5, 0.5]), np.array([3.25, 3.7])))) == 2
+    doubt = doubt_prior()
+    assert doubt.shape == (BINS,)
+    assert (doubt >= 1.0).all()
+    assert len(set(doubt_bin(np.array([100.0, 100.0]), np.array([0.5, 0.5]), np.array([3.25, 3.7])))) == 2
+
+
+def test_a_line_is_ridge_regression_with_forgetting() -> None:
+    """Reading by reading the same as solving the weighted sums of all of them, begun at the prior and drawn back to it."""
+    rng = np.random.default_rng(6)
+    vehicles = Vehicles()
+    vehicles.admit(np.array([3, 9], np.uint64))
+    car = vehicles.table[:2].copy()
+    moments, right = np.diag(RIDGE), np.diag(RIDGE) @ np.stack([PRIOR, PRIOR], axis=1)
+    for _ in range(400):
+        line = regressors(rng.uniform(-200, 200, 2), rng.uniform(0, 1, 2), np.full(2, 3.7))
+        weight, y = rng.uniform(0.1, 2.0, 2), rng.normal(0.02, 0.01, (2, 2))
+        own = np.stack([car["mean"][:, CELLS], car["slope_steep"], car["slope_load"]], axis=1).astype(np.float64)
+        expected = np.einsum("nk,nks->ns", line, own)
+        follow(car, line, weight, y - expected, CELLS)
+        row = line[0]
+        right = right + FORGET * (np.diag(RIDGE) @ np.stack([PRIOR, PRIOR], axis=1) - right) + weight[0] * np.outer(row, y[0])
+        moments = moments + FORGET * (np.diag(RIDGE) - moments) + weight[0] * np.outer(row, row)
+    learned = np.linalg.solve(moments, right)
+    np.testing.assert_allclose(car["mean"][0, CELLS], learned[0], atol=2e-5)
+    np.testing.assert_allclose(car["slope_steep"][0], learned[1], atol=2e-5)
+    np.testing.assert_allclose(car["slope_load"][0], learned[2], atol=2e-5)
+    np.testing.assert_allclose(lever(car, line)[0], line[0] @ np.linalg.solve(moments, line[0]), rtol=1e-3)
+
+
+def test_a_line_learns_nothing_from_blanks() -> None:
+    vehicles = Vehicles()
+    vehicles.admit(np.array([3], np.uint64))
+    car = vehicles.table[:1].copy()
+    before = car.tobytes()
+    line = regressors(np.array([50.0]), np.array([0.5]), np.array([3.7]))
+    follow(car, line, np.ones(1), np.full((1, 2), np.nan), CELLS)
+    follow(car, np.full((1, 3), np.nan), np.ones(1), np.full((1, 2), 0.01), CELLS)
+    assert car.tobytes() == before
 
 
 @settings(max_examples=30, derandomize=True)

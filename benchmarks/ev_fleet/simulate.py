@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +41,11 @@ def simulate(
     start: int = 1_741_046_400_000,  # 2025-03-04 00:00 UTC
     faults: Sequence[Fault] | None = None,
     period: int | None = None,
+    watch: Callable[[Packs, int], None] | None = None,
 ) -> Recording:
     """A fleet of one seed. Onsets fall between 30 % and 75 % of the time, no car has two faults; `start` in ms, `period` in s.
+
+    `watch` is shown the packs after every step, for who wants to see what no report says.
 
     >>> simulate(1, vehicles=4, hours=0.2, faults_per_kind=0).readings.dtype.names[:3]
     ('time', 'reporter', 'cell')
@@ -71,6 +74,8 @@ def simulate(
     for step in range(int(hours * 3600) // STEP):
         now = start + step * STEP * 1000
         packs.step(now)
+        if watch is not None:
+            watch(packs, now)
         rows = readings(packs, now, frozen)
         if len(rows):
             parts.append(rows)
