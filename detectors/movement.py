@@ -1,0 +1,170 @@
+"""Whether a vehicle's rows can follow one another: how far, how fast and which way it can have gone in between.
+
+Vectorised: one track per reporter, one step per pane, each row seen beside the newest one of the panes before.
+
+A crash must not be silenced: it is beyond all that tyres can do, and a wreck may send one position for ever. So slowing
+down is never too hard in itself: a fall in speed is implausible only where brakes, accelerometer and hazard lights keep
+silent about it, and so is a position that does not change afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.geometry import M_PER_DEGREE, angle_between
+from detectors.model import Doubt, Rows, Sign
+
+MISTRUST = 60_000  # ms for which an implausible reporter is not believed: what was wrong once may still be
+GAP = 5.0  # s between two rows of which two speeds tell what happened in between
+SPLIT = 0.4  # s: within less a receiver that works at 5 Hz may say a position twice
+GRIP = 9.0  # m/s2: tyres on dry asphalt, 0.9 g, where TS 103 759 sets LongAcc-ValueTooLarge
+SLACK = 1.0  # m/s: error of two speeds
+UNSAID = 3.92  # m/s2: 0.4 g; from there on SAE J2735 wants eventHardBraking said
+FROZE = 10_000  # ms after such a fall in which a position that stays the same to the last digit is a unit that froze
+FASTEST = 140.0  # m/s: a car's Speed-ValueTooLarge-VehicleType in TS 103 759
+TOP = 70.0  # m/s, 250 km/h, where most cars are held: for a way of which too little is known
+STRAY = 30.0  # m: a jump beyond the error of an honest receiver between buildings
+WALK = 2.0  # m/s: above what a receiver at rest shows, below which some hold their position still
+MOVING = 4.0  # m/s: slower is manoeuvring, whose ways end where they began
+STRETCH = 20.0  # m: a way that is judged; a U-turn takes about as much, and ends half as far away
+PATIENCE = 10.0  # s after which a way is judged however short it is: a drift over minutes is no driving
+STUCK = 0.2  # of the way that its speed says
+AGREES = 0.5  # of it: the chord of a roundabout is longer
+CREPT = 5.0  # m: more than positions tremble
+REVERSE = 12.0  # m/s: reverse gears end at some 40 km/h
+AGAINST = 120.0  # degrees: farther round than a vehicle at REVERSE turns within STRETCH, by GRIP
+
+LASTING = Doubt.HEADING_AGAINST_MOVEMENT  # from here on it is the reporter that is not believed, below only the row
+BRAKES = int(Sign.HARD_BRAKE | Sign.HAZARD_LIGHTS | Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
+
+TRACK = np.dtype(
+    [
+        ("reporter", "u8"),
+        ("time", "i8"),  # ms, of the newest row
+        ("lat", "f8"),
+        ("lon", "f8"),
+        ("speed", "f4"),
+        ("said", "?"),  # its newest row spoke of hard braking or trouble
+        ("since", "i8"),  # ms: first seen
+        ("cell", "u8"),  # where it was then
+        ("from_time", "i8"),  # the way that is to be judged next began here
+        ("from_lat", "f8"),
+        ("from_lon", "f8"),
+        ("way", "f4"),  # m of it, by its speed
+        ("drove", "f4"),  # m of ways that agreed with its speed
+        ("fell", "i8"),  # ms: lost speed harder than UNSAID without a word
+        ("doubted", "i8"),  # ms: not believed until
+        ("why", "u1"),  # Doubt
+        ("crowd", "i8"),  # ms: came in a crowd and is not believed before, nor without a history; 0 if it did not
+    ]
+)
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.uint8]  # of Doubt
+
+
+class Step(NamedTuple):
+    """From what was known of a row's reporter before the pane to the row."""
+
+    gap: Floats  # s
+    moved: Floats  # m
+    speed: Floats  # m/s; by the way where it is not said
+    past: Floats  # m/s, before
+    said: Bools  # hard braking or trouble, before or now
+
+
+def begun(rows: Rows) -> Rows:
+    """Tracks that begin with these rows."""
+    tracks = np.zeros(len(rows), TRACK)
+    for name in ("reporter", "time", "lat", "lon", "cell"):
+        tracks[name] = rows[name]
+    tracks["speed"] = np.nan_to_num(rows["speed"])
+    tracks["since"] = tracks["from_time"] = rows["time"]
+    tracks["from_lat"], tracks["from_lon"] = rows["lat"], rows["lon"]
+    return tracks
+
+
+def step(rows: Rows, before: Rows) -> Step:
+    """The step to each row from its track before."""
+    gap = np.maximum((rows["time"] - before["time"]) / 1000.0, 0.0)
+    moved = np.hypot(*_apart(rows, before["lat"], before["lon"]))
+    speed, past = rows["speed"].astype(np.float64), before["speed"].astype(np.float64)
+    silent = np.isnan(speed)
+    if silent.any():
+        speed = np.where(silent, np.minimum(moved / np.maximum(gap, SPLIT), TOP), speed)
+    return Step(gap, moved, speed, past, before["said"] | says(rows))
+
+
+def says(rows: Rows) -> Bools:
+    """Which rows speak of hard braking or trouble."""
+    speaks: Bools = ((rows["signs"] & BRAKES) != 0) | (rows["accel"] < -UNSAID)
+    return speaks
+
+
+def compare(rows: Rows, before: Rows, taken: Step) -> Codes:
+    """What is wrong with each row, seen beside its track before."""
+    gap, moved, speed, past, said = taken
+    near = (gap > 0.0) & (gap < GAP)
+    reach = np.minimum(np.maximum(speed, past) * gap + 0.5 * GRIP * gap**2, TOP * gap)
+    doubts = np.zeros(len(rows), np.uint8)
+    doubts[rows["speed"] > FASTEST] = Doubt.SPEED_VALUE_TOO_LARGE
+    doubts[rows["accel"] > GRIP] = Doubt.LONG_ACC_VALUE_TOO_LARGE
+    doubts[near & (np.abs(speed - past) > GRIP * gap + SLACK) & ~said] = Doubt.SPEED_CHANGE_TOO_LARGE
+    same = moved == 0.0
+    if same.any():
+        driving = (gap > SPLIT) & (np.minimum(speed, past) > WALK)
+        frozen = (before["fell"] > rows["time"] - FROZE) | (before["doubted"] > rows["time"])
+        doubts[same & near & (driving | frozen)] = Doubt.CONSTANT_POSITION
+    doubts[(gap > 0.0) & (moved > STRAY + reach)] = Doubt.POSITION_CHANGE_TOO_LARGE
+    return doubts
+
+
+def advance(tracks: Rows, rows: Rows, before: Rows, taken: Step, doubts: Codes) -> None:
+    """Bring `tracks`, which still are as `before`, up to their newest rows. `doubts`: the worst of the pane, of each.
+
+    Ways that are long enough are judged, and what is wrong with a reporter lasts from here on.
+    """
+    gap, _, speed, past, said = taken
+    time = rows["time"]
+    for name in ("time", "lat", "lon"):
+        tracks[name] = rows[name]
+    tracks["speed"], tracks["said"] = speed, says(rows)
+    fell = (gap > 0.0) & (past - speed > UNSAID * gap + SLACK) & ~said
+    tracks["fell"] = np.where(fell, time, before["fell"])
+
+    way = before["way"] + 0.5 * (speed + past) * gap
+    east, north = _apart(rows, before["from_lat"], before["from_lon"])
+    far = np.hypot(east, north)
+    seconds = (time - before["from_time"]) / 1000.0
+    lost = gap >= GAP  # what it did in between nobody knows
+    over = (way >= STRETCH) | (far >= STRETCH) | (seconds >= PATIENCE) | lost
+    if over.any():
+        agrees = over & (far >= CREPT) & (far <= 2.0 * way + CREPT) & ((far >= AGREES * way) | lost)
+        tracks["drove"] = np.where(agrees, before["drove"] + far, before["drove"])
+        judged = over & ~lost
+        steady = judged & (way >= STRETCH) & (way >= MOVING * seconds)
+        backwards = steady & agrees & (way >= REVERSE * seconds)
+        backwards &= angle_between(np.degrees(np.arctan2(east, north)), rows["heading"]) > AGAINST
+        found = np.where(backwards, np.uint8(Doubt.HEADING_AGAINST_MOVEMENT), doubts)
+        found[steady & (far < STUCK * way)] = Doubt.POSITION_CHANGE_TOO_SMALL
+        found[judged & (far == 0.0) & (way >= CREPT)] = Doubt.CONSTANT_POSITION
+        found[judged & (far > 2.0 * way + STRAY)] = Doubt.POSITION_CHANGE_TOO_LARGE
+        doubts = np.maximum(doubts, found)
+        for name, origin in (("from_time", time), ("from_lat", rows["lat"]), ("from_lon", rows["lon"])):
+            tracks[name] = np.where(over, origin, before[name])
+        way = np.where(over, 0.0, way)
+    tracks["way"] = way
+    lasting = doubts >= LASTING
+    if lasting.any():
+        tracks["doubted"] = np.where(lasting, time + MISTRUST, before["doubted"])
+        tracks["why"] = np.where(lasting, doubts, before["why"])
+
+
+def _apart(rows: Rows, lat: Floats, lon: Floats) -> tuple[Floats, Floats]:
+    """Metres east and north of the points (lat, lon), one for each row."""
+    here = rows["lat"]
+    return (rows["lon"] - lon) * (M_PER_DEGREE * np.cos(np.radians(here))), (here - lat) * M_PER_DEGREE
