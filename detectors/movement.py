@@ -19,7 +19,7 @@ from detectors.model import Doubt, Rows, Sign
 
 MISTRUST = 60_000  # ms for which an implausible reporter is not believed: what was wrong once may still be
 GAP = 5.0  # s between two rows of which two speeds tell what happened in between
-SPLIT = 0.4  # s: within less a receiver that works at 5 Hz may say a position twice
+SPLIT = 0.4  # s: within less a way says little of a speed
 GRIP = 9.0  # m/s2: tyres on dry asphalt, 0.9 g, where TS 103 759 sets LongAcc-ValueTooLarge
 SLACK = 1.0  # m/s: error of two speeds
 UNSAID = 3.92  # m/s2: 0.4 g; from there on SAE J2735 wants eventHardBraking said
@@ -27,13 +27,12 @@ FROZE = 10_000  # ms after such a fall in which a position that stays the same t
 FASTEST = 140.0  # m/s: a car's Speed-ValueTooLarge-VehicleType in TS 103 759
 TOP = 70.0  # m/s, 250 km/h, where most cars are held: for a way of which too little is known
 STRAY = 30.0  # m: a jump beyond the error of an honest receiver between buildings
-WALK = 2.0  # m/s: above what a receiver at rest shows, below which some hold their position still
 MOVING = 4.0  # m/s: slower is manoeuvring, whose ways end where they began
 STRETCH = 20.0  # m: a way that is judged; a U-turn takes about as much, and ends half as far away
 PATIENCE = 10.0  # s after which a way is judged however short it is: a drift over minutes is no driving
 STUCK = 0.2  # of the way that its speed says
 AGREES = 0.5  # of it: the chord of a roundabout is longer
-CREPT = 5.0  # m: more than positions tremble
+CREPT = 5.0  # m: three times what two positions of one place differ by, and far more than receivers repeat
 REVERSE = 12.0  # m/s: reverse gears end at some 40 km/h
 AGAINST = 120.0  # degrees: farther round than a vehicle at REVERSE turns within STRETCH, by GRIP
 
@@ -54,6 +53,7 @@ TRACK = np.dtype(
         ("from_lat", "f8"),
         ("from_lon", "f8"),
         ("way", "f4"),  # m of it, by its speed
+        ("least", "f4"),  # m of it that it must have driven, even if it stopped dead between two rows
         ("drove", "f4"),  # m of ways that agreed with its speed
         ("fell", "i8"),  # ms: lost speed harder than UNSAID without a word
         ("doubted", "i8"),  # ms: not believed until
@@ -116,7 +116,7 @@ def compare(rows: Rows, before: Rows, taken: Step) -> Codes:
     doubts[near & (np.abs(speed - past) > GRIP * gap + SLACK) & ~said] = Doubt.SPEED_CHANGE_TOO_LARGE
     same = moved == 0.0
     if same.any():
-        driving = (gap > SPLIT) & (np.minimum(speed, past) > WALK)
+        driving = np.minimum(speed, past) * gap > CREPT
         frozen = (before["fell"] > rows["time"] - FROZE) | (before["doubted"] > rows["time"])
         doubts[same & near & (driving | frozen)] = Doubt.CONSTANT_POSITION
     doubts[(gap > 0.0) & (moved > STRAY + reach)] = Doubt.POSITION_CHANGE_TOO_LARGE
@@ -137,6 +137,7 @@ def advance(tracks: Rows, rows: Rows, before: Rows, taken: Step, doubts: Codes) 
     tracks["fell"] = np.where(fell, time, before["fell"])
 
     way = before["way"] + 0.5 * (speed + past) * gap
+    least = before["least"] + np.minimum(speed, past) * gap
     east, north = _apart(rows, before["from_lat"], before["from_lon"])
     far = np.hypot(east, north)
     seconds = (time - before["from_time"]) / 1000.0
@@ -146,18 +147,18 @@ def advance(tracks: Rows, rows: Rows, before: Rows, taken: Step, doubts: Codes) 
         agrees = over & (far >= CREPT) & (far <= 2.0 * way + CREPT) & ((far >= AGREES * way) | lost)
         tracks["drove"] = np.where(agrees, before["drove"] + far, before["drove"])
         judged = over & ~lost
-        steady = judged & (way >= STRETCH) & (way >= MOVING * seconds)
-        backwards = steady & agrees & (way >= REVERSE * seconds)
+        steady = judged & (least >= STRETCH) & (least >= MOVING * seconds)
+        backwards = steady & agrees & (least >= REVERSE * seconds)
         backwards &= angle_between(np.degrees(np.arctan2(east, north)), rows["heading"]) > AGAINST
         found = np.where(backwards, np.uint8(Doubt.HEADING_AGAINST_MOVEMENT), doubts)
-        found[steady & (far < STUCK * way)] = Doubt.POSITION_CHANGE_TOO_SMALL
-        found[judged & (far == 0.0) & (way >= CREPT)] = Doubt.CONSTANT_POSITION
+        found[steady & (far < STUCK * least)] = Doubt.POSITION_CHANGE_TOO_SMALL
+        found[judged & (far == 0.0) & (least >= CREPT)] = Doubt.CONSTANT_POSITION
         found[judged & (far > 2.0 * way + STRAY)] = Doubt.POSITION_CHANGE_TOO_LARGE
         doubts = np.maximum(doubts, found)
         for name, origin in (("from_time", time), ("from_lat", rows["lat"]), ("from_lon", rows["lon"])):
             tracks[name] = np.where(over, origin, before[name])
-        way = np.where(over, 0.0, way)
-    tracks["way"] = way
+        way, least = np.where(over, 0.0, way), np.where(over, 0.0, least)
+    tracks["way"], tracks["least"] = way, least
     lasting = doubts >= LASTING
     if lasting.any():
         tracks["doubted"] = np.where(lasting, time + MISTRUST, before["doubted"])
