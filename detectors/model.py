@@ -53,9 +53,9 @@ class Doubt(IntEnum):
     """
 
     NONE = 0
-    SPEED_VALUE_TOO_LARGE = 1  # Speed-ValueTooLarge-VehicleType
-    LONG_ACC_VALUE_TOO_LARGE = 2  # LongAcc-ValueTooLarge; only of speeding up, for what slows down so hard may have crashed
-    SPEED_CHANGE_TOO_LARGE = 3  # Speed-ChangeTooLarge: beyond tyres, and nothing else speaks of it
+    LONG_ACC_VALUE_TOO_LARGE = 1  # LongAcc-ValueTooLarge; only of speeding up, for what slows down so hard may have crashed
+    SPEED_CHANGE_TOO_LARGE = 2  # Speed-ChangeTooLarge: beyond tyres, and nothing else speaks of it
+    SPEED_VALUE_TOO_LARGE = 3  # Speed-ValueTooLarge-VehicleType
     HEADING_AGAINST_MOVEMENT = 4  # ours
     POSITION_CHANGE_TOO_SMALL = 5  # ours: it says that it drives, and does not get on
     CONSTANT_POSITION = 6  # ours: the same to the last digit at speed, or after a fall in speed that nothing else speaks of

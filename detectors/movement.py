@@ -82,7 +82,7 @@ def begun(rows: Rows) -> Rows:
     tracks = np.zeros(len(rows), TRACK)
     for name in ("reporter", "time", "lat", "lon", "cell"):
         tracks[name] = rows[name]
-    tracks["speed"] = np.nan_to_num(rows["speed"])
+    tracks["speed"], tracks["said"] = np.nan_to_num(rows["speed"]), says(rows)
     tracks["since"] = tracks["from_time"] = rows["time"]
     tracks["from_lat"], tracks["from_lon"] = rows["lat"], rows["lon"]
     return tracks
@@ -100,8 +100,8 @@ def step(rows: Rows, before: Rows) -> Step:
 
 
 def says(rows: Rows) -> Bools:
-    """Which rows speak of hard braking or trouble."""
-    speaks: Bools = ((rows["signs"] & BRAKES) != 0) | (rows["accel"] < -UNSAID)
+    """Which rows speak of hard braking or trouble, or of no speed, so that theirs cannot be what is wrong."""
+    speaks: Bools = ((rows["signs"] & BRAKES) != 0) | (rows["accel"] < -UNSAID) | np.isnan(rows["speed"])
     return speaks
 
 
@@ -111,13 +111,14 @@ def compare(rows: Rows, before: Rows, taken: Step) -> Codes:
     near = (gap > 0.0) & (gap < GAP)
     reach = np.minimum(np.maximum(speed, past) * gap + 0.5 * GRIP * gap**2, TOP * gap)
     doubts = np.zeros(len(rows), np.uint8)
-    doubts[rows["speed"] > FASTEST] = Doubt.SPEED_VALUE_TOO_LARGE
     doubts[rows["accel"] > GRIP] = Doubt.LONG_ACC_VALUE_TOO_LARGE
     doubts[near & (np.abs(speed - past) > GRIP * gap + SLACK) & ~said] = Doubt.SPEED_CHANGE_TOO_LARGE
+    doubts[rows["speed"] > FASTEST] = Doubt.SPEED_VALUE_TOO_LARGE
     same = moved == 0.0
     if same.any():
         driving = np.minimum(speed, past) * gap > CREPT
-        frozen = (before["fell"] > rows["time"] - FROZE) | (before["doubted"] > rows["time"])
+        frozen = (before["doubted"] > rows["time"]) & (before["why"] == Doubt.CONSTANT_POSITION)
+        frozen |= before["fell"] > rows["time"] - FROZE
         doubts[same & near & (driving | frozen)] = Doubt.CONSTANT_POSITION
     doubts[(gap > 0.0) & (moved > STRAY + reach)] = Doubt.POSITION_CHANGE_TOO_LARGE
     return doubts
@@ -142,7 +143,8 @@ def advance(tracks: Rows, rows: Rows, before: Rows, taken: Step, doubts: Codes) 
     far = np.hypot(east, north)
     seconds = (time - before["from_time"]) / 1000.0
     lost = gap >= GAP  # what it did in between nobody knows
-    over = (way >= STRETCH) | (far >= STRETCH) | (seconds >= PATIENCE) | lost
+    astray = far > 2.0 * way + STRAY
+    over = (way >= STRETCH) | astray | (seconds >= PATIENCE) | lost
     if over.any():
         agrees = over & (far >= CREPT) & (far <= 2.0 * way + CREPT) & ((far >= AGREES * way) | lost)
         tracks["drove"] = np.where(agrees, before["drove"] + far, before["drove"])
@@ -153,7 +155,7 @@ def advance(tracks: Rows, rows: Rows, before: Rows, taken: Step, doubts: Codes) 
         found = np.where(backwards, np.uint8(Doubt.HEADING_AGAINST_MOVEMENT), doubts)
         found[steady & (far < STUCK * least)] = Doubt.POSITION_CHANGE_TOO_SMALL
         found[judged & (far == 0.0) & (least >= CREPT)] = Doubt.CONSTANT_POSITION
-        found[judged & (far > 2.0 * way + STRAY)] = Doubt.POSITION_CHANGE_TOO_LARGE
+        found[judged & astray] = Doubt.POSITION_CHANGE_TOO_LARGE
         doubts = np.maximum(doubts, found)
         for name, origin in (("from_time", time), ("from_lat", rows["lat"]), ("from_lon", rows["lon"])):
             tracks[name] = np.where(over, origin, before[name])
