@@ -27,14 +27,18 @@ FROZE = 10_000  # ms after such a fall in which a position that stays the same t
 FASTEST = 140.0  # m/s: a car's Speed-ValueTooLarge-VehicleType in TS 103 759
 TOP = 70.0  # m/s, 250 km/h, where most cars are held: for a way of which too little is known
 STRAY = 30.0  # m: a jump beyond the error of an honest receiver between buildings
-MOVING = 4.0  # m/s: slower is manoeuvring, whose ways end where they began
-STRETCH = 20.0  # m: a way that is judged; a U-turn takes about as much, and ends half as far away
+MOVING = 4.0  # m/s: slower is manoeuvring
+STRETCH = 20.0  # m: a way that can be judged, ten times the error of its ends
 PATIENCE = 10.0  # s after which a way is judged however short it is: a drift over minutes is no driving
+LONG = 100.0  # m, and
+LATE = 15_000  # ms: such ways are ripe; when they are
+SOME = 0.1  # of a pane, all that can be are judged together, every few seconds: a pane of few rows costs by the call
 STUCK = 0.2  # of the way that its speed says
-AGREES = 0.5  # of it: the chord of a roundabout is longer
+AGREES = 0.5  # of it, as the crow flies: three quarters round a circle
+STRAIGHT = 0.8  # of it, as the crow flies: no bend within turns round farther than 130 degrees
 CREPT = 5.0  # m: three times what two positions of one place differ by, and far more than receivers repeat
 REVERSE = 12.0  # m/s: reverse gears end at some 40 km/h
-AGAINST = 120.0  # degrees: farther round than a vehicle at REVERSE turns within STRETCH, by GRIP
+AGAINST = 120.0  # degrees between where it went, which was STRAIGHT, and where it says that it heads
 
 LASTING = Doubt.HEADING_AGAINST_MOVEMENT  # from here on it is the reporter that is not believed, below only the row
 BRAKES = int(Sign.HARD_BRAKE | Sign.HAZARD_LIGHTS | Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
@@ -54,6 +58,7 @@ TRACK = np.dtype(
         ("from_lon", "f8"),
         ("way", "f4"),  # m of it, by its speed
         ("least", "f4"),  # m of it that it must have driven, even if it stopped dead between two rows
+        ("gone", "f4"),  # m of it from row to row, by its positions
         ("drove", "f4"),  # m of ways that agreed with its speed
         ("fell", "i8"),  # ms: lost speed harder than UNSAID without a word
         ("doubted", "i8"),  # ms: not believed until
@@ -74,7 +79,8 @@ class Step(NamedTuple):
     moved: Floats  # m
     speed: Floats  # m/s; by the way where it is not said
     past: Floats  # m/s, before
-    said: Bools  # hard braking or trouble, before or now
+    says: Bools  # hard braking or trouble now
+    said: Bools  # now or before
 
 
 def begun(rows: Rows) -> Rows:
@@ -94,9 +100,10 @@ def step(rows: Rows, before: Rows) -> Step:
     moved = np.hypot(*_apart(rows, before["lat"], before["lon"]))
     speed, past = rows["speed"].astype(np.float64), before["speed"].astype(np.float64)
     silent = np.isnan(speed)
-    if silent.any():
+    if np.count_nonzero(silent):
         speed = np.where(silent, np.minimum(moved / np.maximum(gap, SPLIT), TOP), speed)
-    return Step(gap, moved, speed, past, before["said"] | says(rows))
+    speaks = says(rows)
+    return Step(gap, moved, speed, past, speaks, before["said"] | speaks)
 
 
 def says(rows: Rows) -> Bools:
@@ -107,64 +114,78 @@ def says(rows: Rows) -> Bools:
 
 def compare(rows: Rows, before: Rows, taken: Step) -> Codes:
     """What is wrong with each row, seen beside its track before."""
-    gap, moved, speed, past, said = taken
-    near = (gap > 0.0) & (gap < GAP)
-    reach = np.minimum(np.maximum(speed, past) * gap + 0.5 * GRIP * gap**2, TOP * gap)
+    gap, moved, speed, past, _, said = taken
     doubts = np.zeros(len(rows), np.uint8)
-    doubts[rows["accel"] > GRIP] = Doubt.LONG_ACC_VALUE_TOO_LARGE
-    doubts[near & (np.abs(speed - past) > GRIP * gap + SLACK) & ~said] = Doubt.SPEED_CHANGE_TOO_LARGE
-    doubts[rows["speed"] > FASTEST] = Doubt.SPEED_VALUE_TOO_LARGE
-    same = moved == 0.0
-    if same.any():
-        driving = np.minimum(speed, past) * gap > CREPT
+    near = (gap > 0.0) & (gap < GAP)
+    least = np.minimum(speed, past) * gap
+    reach = np.minimum(np.maximum(speed, past) * gap + 0.5 * GRIP * gap * gap, TOP * gap)
+    _mark(doubts, rows["accel"] > GRIP, Doubt.LONG_ACC_VALUE_TOO_LARGE)
+    _mark(doubts, near & (np.abs(speed - past) > GRIP * gap + SLACK) & ~said, Doubt.SPEED_CHANGE_TOO_LARGE)
+    _mark(doubts, rows["speed"] > FASTEST, Doubt.SPEED_VALUE_TOO_LARGE)
+    _mark(doubts, near & (least > STRETCH) & (moved < STUCK * least), Doubt.POSITION_CHANGE_TOO_SMALL)
+    same = near & (moved == 0.0)
+    if np.count_nonzero(same):
         frozen = (before["doubted"] > rows["time"]) & (before["why"] == Doubt.CONSTANT_POSITION)
         frozen |= before["fell"] > rows["time"] - FROZE
-        doubts[same & near & (driving | frozen)] = Doubt.CONSTANT_POSITION
-    doubts[(gap > 0.0) & (moved > STRAY + reach)] = Doubt.POSITION_CHANGE_TOO_LARGE
+        _mark(doubts, same & ((least > CREPT) | frozen), Doubt.CONSTANT_POSITION)
+    _mark(doubts, (moved > STRAY + reach) & (gap > 0.0), Doubt.POSITION_CHANGE_TOO_LARGE)
     return doubts
 
 
 def advance(tracks: Rows, rows: Rows, before: Rows, taken: Step, doubts: Codes) -> None:
     """Bring `tracks`, which still are as `before`, up to their newest rows. `doubts`: the worst of the pane, of each.
 
-    Ways that are long enough are judged, and what is wrong with a reporter lasts from here on.
+    What is wrong with a reporter lasts from here on. Ways are judged together, when one of them has become long.
     """
-    gap, _, speed, past, said = taken
-    time = rows["time"]
+    gap, moved, speed, past, speaks, said = taken
     for name in ("time", "lat", "lon"):
         tracks[name] = rows[name]
-    tracks["speed"], tracks["said"] = speed, says(rows)
-    fell = (gap > 0.0) & (past - speed > UNSAID * gap + SLACK) & ~said
-    tracks["fell"] = np.where(fell, time, before["fell"])
-
-    way = before["way"] + 0.5 * (speed + past) * gap
-    least = before["least"] + np.minimum(speed, past) * gap
-    east, north = _apart(rows, before["from_lat"], before["from_lon"])
-    far = np.hypot(east, north)
-    seconds = (time - before["from_time"]) / 1000.0
+    tracks["speed"], tracks["said"] = speed, speaks
+    fell = (past - speed > UNSAID * gap + SLACK) & (gap > 0.0) & ~said
+    if np.count_nonzero(fell):
+        tracks["fell"][fell] = rows["time"][fell]
+    tracks["way"] += 0.5 * (speed + past) * gap
+    tracks["least"] += np.minimum(speed, past) * gap
+    tracks["gone"] += moved
+    waited = rows["time"] - before["from_time"]
     lost = gap >= GAP  # what it did in between nobody knows
-    astray = far > 2.0 * way + STRAY
-    over = (way >= STRETCH) | astray | (seconds >= PATIENCE) | lost
-    if over.any():
-        agrees = over & (far >= CREPT) & (far <= 2.0 * way + CREPT) & ((far >= AGREES * way) | lost)
-        tracks["drove"] = np.where(agrees, before["drove"] + far, before["drove"])
-        judged = over & ~lost
-        steady = judged & (least >= STRETCH) & (least >= MOVING * seconds)
-        backwards = steady & agrees & (least >= REVERSE * seconds)
-        backwards &= angle_between(np.degrees(np.arctan2(east, north)), rows["heading"]) > AGAINST
-        found = np.where(backwards, np.uint8(Doubt.HEADING_AGAINST_MOVEMENT), doubts)
-        found[steady & (far < STUCK * least)] = Doubt.POSITION_CHANGE_TOO_SMALL
-        found[judged & (far == 0.0) & (least >= CREPT)] = Doubt.CONSTANT_POSITION
-        found[judged & astray] = Doubt.POSITION_CHANGE_TOO_LARGE
-        doubts = np.maximum(doubts, found)
-        for name, origin in (("from_time", time), ("from_lat", rows["lat"]), ("from_lon", rows["lon"])):
-            tracks[name] = np.where(over, origin, before[name])
-        way, least = np.where(over, 0.0, way), np.where(over, 0.0, least)
-    tracks["way"], tracks["least"] = way, least
+    ripe = np.count_nonzero((tracks["way"] >= LONG) | (waited >= LATE))
+    if ripe > SOME * len(rows) or np.count_nonzero(lost):
+        doubts = np.maximum(doubts, _ways(tracks, rows, waited / 1000.0, lost))
     lasting = doubts >= LASTING
-    if lasting.any():
-        tracks["doubted"] = np.where(lasting, time + MISTRUST, before["doubted"])
-        tracks["why"] = np.where(lasting, doubts, before["why"])
+    if np.count_nonzero(lasting):
+        tracks["doubted"][lasting] = rows["time"][lasting] + MISTRUST
+        tracks["why"][lasting] = doubts[lasting]
+
+
+def _ways(tracks: Rows, rows: Rows, seconds: Floats, lost: Bools) -> Codes:
+    """Judge the ways that are over, and let the next ones begin."""
+    way, least, gone = (tracks[name].astype(np.float64) for name in ("way", "least", "gone"))
+    east, north = _apart(rows, tracks["from_lat"], tracks["from_lon"])
+    far = np.hypot(east, north)
+    over = (way >= STRETCH) | (seconds >= PATIENCE) | lost
+    judged = over & ~lost
+    steady = judged & (least >= STRETCH) & (least >= MOVING * seconds)
+    backwards = steady & (least >= REVERSE * seconds) & (far >= STRAIGHT * way)
+    backwards &= angle_between(np.degrees(np.arctan2(east, north)), rows["heading"]) > AGAINST
+    doubts = np.zeros(len(rows), np.uint8)
+    _mark(doubts, backwards, Doubt.HEADING_AGAINST_MOVEMENT)
+    _mark(doubts, steady & (gone < STUCK * least), Doubt.POSITION_CHANGE_TOO_SMALL)
+    _mark(doubts, judged & (gone == 0.0) & (least >= CREPT), Doubt.CONSTANT_POSITION)
+    _mark(doubts, judged & (far > 2.0 * way + STRAY), Doubt.POSITION_CHANGE_TOO_LARGE)
+    agrees = over & (far >= CREPT) & (far <= 2.0 * way + CREPT) & ((far >= AGREES * way) | lost)
+    tracks["drove"] += np.where(agrees, far, 0.0)
+    for name, origin in (("from_time", "time"), ("from_lat", "lat"), ("from_lon", "lon")):
+        tracks[name] = np.where(over, rows[origin], tracks[name])
+    for name in ("way", "least", "gone"):
+        tracks[name] = np.where(over, 0.0, tracks[name])
+    return doubts
+
+
+def _mark(doubts: Codes, wrong: Bools, doubt: Doubt) -> None:
+    """Most panes have nothing wrong, and to count is four times as fast as to assign nothing."""
+    if np.count_nonzero(wrong):
+        doubts[wrong] = doubt
 
 
 def _apart(rows: Rows, lat: Floats, lon: Floats) -> tuple[Floats, Floats]:

@@ -46,52 +46,59 @@ class Plausibility:
         first[1:] = rows["reporter"][1:] != rows["reporter"][:-1]
         starts, whose = np.flatnonzero(first), np.cumsum(first) - 1
         newest = np.append(starts[1:], len(rows)) - 1
+        single = len(starts) == len(rows)  # nobody speaks twice, which is usual: then all three are one, and need not be taken
 
-        at, before, new = self._find(rows.take(starts))
-        beside = before.take(whose)
+        at, before, new = self._find(rows if single else rows.take(starts))
+        beside = before if single else before.take(whose)
         taken = step(rows, beside)
-        taken = taken._replace(said=np.logical_or.reduceat(taken.said, starts)[whose])
+        if not single:
+            taken = taken._replace(said=np.logical_or.reduceat(taken.said, starts)[whose])
         doubts = compare(rows, beside, taken)
         tracks = self._tracks.take(at)
-        last = Step(*(column[newest] for column in taken))
-        advance(tracks, rows.take(newest), before, last, np.maximum.reduceat(doubts, starts))
+        if single:
+            advance(tracks, rows, before, taken, doubts)
+        else:
+            last = Step(*(column[newest] for column in taken))
+            advance(tracks, rows.take(newest), before, last, np.maximum.reduceat(doubts, starts))
         self._tracks.view(_PLAIN)[at] = tracks.view(_PLAIN)
-        if new.any() and self._newcomers.crowd(self._tracks, rows["cell"][starts], new, now):
+        if new is not None and self._newcomers.crowd(self._tracks, rows["cell"][starts], new, now):
             tracks = self._tracks.take(at)
 
         answer = np.empty_like(doubts)
         answer[order] = self._weigh(rows, tracks, whose, doubts, now)
         return answer
 
-    def _find(self, rows: Rows) -> tuple[NDArray[np.intp], Rows, Bools]:
-        """Where each row's reporter is held, what was known of it, and whether it is new. Makes room for the new ones."""
+    def _find(self, rows: Rows) -> tuple[NDArray[np.intp], Rows, Bools | None]:
+        """Where each row's reporter is held, what was known of it, and who is new, if any. Makes room for the new ones."""
         tracks, reporters = self._tracks, rows["reporter"]
         at = np.searchsorted(tracks["reporter"], reporters)
-        new = np.ones(len(rows), bool)
+        new: Bools = np.ones(len(rows), bool)
         if len(tracks):
             new = tracks["reporter"][np.minimum(at, len(tracks) - 1)] != reporters
-        if new.any():
-            fresh = begun(rows.compress(new))
-            if not self._newcomers.told:
-                fresh["since"], fresh["drove"] = 0, np.inf  # everybody is new, so nobody is
-            self._tracks = tracks = np.insert(tracks.view(_PLAIN), at[new], fresh.view(_PLAIN)).view(TRACK)
-            at = np.searchsorted(tracks["reporter"], reporters)
+        if not np.count_nonzero(new):
+            return at, tracks.take(at), None
+        fresh = begun(rows.compress(new))
+        if not self._newcomers.told:
+            fresh["since"], fresh["drove"] = 0, np.inf  # everybody is new, so nobody is
+        self._tracks = tracks = np.insert(tracks.view(_PLAIN), at[new], fresh.view(_PLAIN)).view(TRACK)
+        at = np.searchsorted(tracks["reporter"], reporters)
         return at, tracks.take(at), new
 
     def _weigh(self, rows: Rows, tracks: Rows, whose: NDArray[np.intp], doubts: Codes, now: int) -> Codes:
         """What counts in the end, of each row: what is wrong with its reporter, with it alone, or with what it claims."""
-        time, history = tracks["time"], self._newcomers.history(tracks)
-        hidden = np.where(tracks["doubted"] > time, tracks["why"], np.uint8(Doubt.NONE))
-        hidden[(tracks["crowd"] > 0) & ~(history & (tracks["crowd"] <= time))] = Doubt.MANY_IDENTITIES
-        known = history[whose]
-        weighed: Codes = np.maximum(np.where(doubts < LASTING, doubts, np.uint8(Doubt.NONE)), hidden[whose])
-        if not history.all():
+        time, stranger = tracks["time"], ~self._newcomers.history(tracks)
+        doubted, crowd = tracks["doubted"] > time, tracks["crowd"] > 0
+        weighed = doubts
+        if np.count_nonzero(doubted | crowd):
+            hidden = np.where(doubted, tracks["why"], np.uint8(Doubt.NONE))
+            hidden[crowd & (stranger | (tracks["crowd"] > time))] = Doubt.MANY_IDENTITIES
+            weighed = np.maximum(np.where(doubts < LASTING, doubts, np.uint8(Doubt.NONE)), hidden[whose])
+        if np.count_nonzero(stranger):
             claims = ((rows["signs"] & _CLAIMS) != 0) | (rows["accel"] < -UNSAID)
-            weighed[claims & ~known & (weighed < LASTING)] = Doubt.CLAIM_WITHOUT_HISTORY
+            weighed[claims & stranger[whose] & (weighed < LASTING)] = Doubt.CLAIM_WITHOUT_HISTORY
         speaking = (rows["signs"] & _SPEAKS) != 0
-        if speaking.any():
-            for i in np.flatnonzero(speaking).tolist():
-                place = int(rows["reporter"][i]), float(rows["lat"][i]), float(rows["lon"][i])
-                heard = bool(known[i]) or self._newcomers.may_speak(*place, now)
-                weighed[i] = Doubt.NONE if heard else max(int(weighed[i]), Doubt.CLAIM_WITHOUT_HISTORY)
+        for i in np.flatnonzero(speaking).tolist() if np.count_nonzero(speaking) else ():
+            place = int(rows["reporter"][i]), float(rows["lat"][i]), float(rows["lon"][i])
+            heard = not stranger[whose[i]] or self._newcomers.may_speak(*place, now)
+            weighed[i] = Doubt.NONE if heard else max(int(weighed[i]), Doubt.CLAIM_WITHOUT_HISTORY)
         return weighed
