@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from detectors import CATALOGUE
 from detectors.incidents import Change, Incidents
 from detectors.model import Doubt, Frame, Rows, Sign
-from detectors.movement import MISTRUST
 from detectors.newcomers import WARM
-from detectors.plausibility import FORGET, Plausibility
+from detectors.plausibility import Plausibility
 from tests import road
 
 TOWN = 14.0  # m/s
+MINUTE = 60  # s for which a reporter is not believed
 LATER = WARM / 1000 + 60.0  # s: when newcomers are told from the others
 
 
@@ -163,7 +163,7 @@ def test_one_odd_row_costs_a_minute_and_no_more(hertz: int) -> None:
     hidden = [k for k, doubt in enumerate(found) if doubt]
     assert {found[k] for k in hidden} == {Doubt.POSITION_CHANGE_TOO_LARGE}
     assert hidden[0] == 20 * hertz
-    assert hidden[-1] <= (21 + MISTRUST // 1000) * hertz
+    assert hidden[-1] <= (21 + MINUTE) * hertz
 
 
 def test_an_odd_row_before_a_long_stand_costs_no_more_than_a_minute() -> None:
@@ -172,7 +172,7 @@ def test_an_odd_row_before_a_long_stand_costs_no_more_than_a_minute() -> None:
     rows["lat"], rows["lon"] = rows["lat"][0], rows["lon"][0]
     rows["lat"][20] += 113 * road.METRE
     hidden = [k for k, doubt in enumerate(doubts(rows)) if doubt]
-    assert hidden == list(range(20, 21 + MISTRUST // 1000))
+    assert hidden == list(range(20, 21 + MINUTE))
 
 
 def test_what_is_wrong_with_a_row_only_costs_that_row() -> None:
@@ -224,6 +224,16 @@ def test_an_airbag_is_heard_even_of_one_that_is_not_believed() -> None:
     found = doubts(rows)
     assert found[39] == found[41] == Doubt.POSITION_CHANGE_TOO_LARGE
     assert found[40] == Doubt.NONE
+
+
+def test_whoever_has_a_history_is_heard_and_not_one_for_all() -> None:
+    others = []
+    for k in range(3):
+        wreck = crash(Sign.AIRBAG)
+        wreck["time"] += int(LATER * 1000) + 5000 * k
+        wreck["reporter"] += k
+        others.append(wreck)
+    assert set(doubts(road.together(*others), warm())) == {Doubt.NONE}
 
 
 # -- names without a history -------------------------------------------------------------------------------------------------
@@ -317,7 +327,7 @@ def test_at_a_ramp_vehicles_are_believed_when_they_have_driven() -> None:
         made.append(some)
     rows = road.together(*made)
     found = np.array(doubts(rows, warm()))
-    late = rows["time"] > road.T0 + (LATER + 60 + 5) * 1000 + MISTRUST
+    late = rows["time"] > road.T0 + (LATER + 60 + 5 + MINUTE) * 1000
     moving = np.isin(rows["reporter"], np.arange(500, 510))
     assert set(found[late & moving].tolist()) == {Doubt.NONE}
     assert Doubt.MANY_IDENTITIES in found
@@ -392,13 +402,16 @@ def test_the_rows_are_left_as_they_are() -> None:
     assert rows.tobytes() == before
 
 
-def test_vehicles_are_forgotten() -> None:
+def test_vehicles_are_forgotten_and_in_the_end_places_too() -> None:
     asked = Plausibility()
     empty = len(pickle.dumps(asked, protocol=5))
-    doubts(busy(), asked)
-    for frame in road.silence(road.T0 + 600_000, 2 * FORGET // 1000):
+    apart = [road.drive(200 + k, 400 + k / 10, 5, 0.0, 1000.0 * k, 0.0, TOWN) for k in range(300)]  # a cell of its own for each
+    doubts(road.together(busy(), *apart), asked)
+    full = len(pickle.dumps(asked, protocol=5))
+    for frame in road.silence(road.T0 + 600_000, 180):
         asked.judge(frame.observations, frame.end)
-    assert len(pickle.dumps(asked, protocol=5)) < empty + 2000
-    for frame in road.silence(road.T0 + 600_000 + 2 * FORGET, 4 * 3600, 10_000):
+    places = len(pickle.dumps(asked, protocol=5))
+    assert places < full - 200 * 100
+    for frame in road.silence(road.T0 + 800_000, 4 * 3600, 10_000):
         asked.judge(frame.observations, frame.end)
-    assert len(pickle.dumps(asked, protocol=5)) < empty + 100
+    assert len(pickle.dumps(asked, protocol=5)) < empty + 100 < places
