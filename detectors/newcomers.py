@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from detectors.geometry import distance
 from detectors.model import Rows
+from detectors.movement import MISTRUST
 
 WARM = 300_000  # ms of traffic after which newcomers are told from the others: an id's usual life (SAE J2945/1)
 SETTLED = 60_000  # ms in which those who were there before come into sight: they teach nothing of arrivals
@@ -25,7 +26,6 @@ USUAL = 900_000.0  # ms: that of what is usual; demand doubles within half an ho
 MANY = 5.0  # newcomers beyond the usual: a household that leaves, a platoon whose receivers find themselves again
 TIMES = 3.0  # the usual rate: signals let traffic in by platoons, with green for a third of the time
 ROTATION = 300_000.0  # ms between two ids of one vehicle (SAE J2945/1)
-MISTRUST = 60_000  # ms for which a crowd is not believed at all
 HISTORY = 5_000  # ms, and
 DRIVEN = 20.0  # m driven as its speed says, before what it claims is believed
 TOGETHER = 500.0  # m within which those without a history count as one source: more than the error of what it pretends
