@@ -13,7 +13,8 @@ from itertools import product
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from dataflows.metrics_catalogue import CATALOGUE, KINDS, REASONS, SEVERITIES, STATUSES
+from dataflows.metrics_catalogue import CATALOGUE, DOUBTS, KINDS, REASONS, SEVERITIES, STATUSES
+from detectors.model import Doubt
 
 PREFIX = "roadwatch_"
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
@@ -69,12 +70,13 @@ class Metrics:
         steps: Iterable[str],
     ) -> None:
         """Show every series from the start, at zero: a rate cannot see how a counter that was not there began."""
-        values = {"format": formats, "detector": detectors, "step": steps, "reason": REASONS}
+        values = {"format": formats, "detector": detectors, "step": steps}
         values |= {"kind": KINDS, "severity": SEVERITIES, "status": STATUSES}
         known = {label: tuple(each) for label, each in values.items()}
         topics_in, topics_out = tuple(inputs), tuple(outputs)
         for metric in CATALOGUE:
             known["topic"] = topics_out if metric.name.startswith("deliver") else topics_in
+            known["reason"] = DOUBTS if metric.name.startswith("implausible") else REASONS
             if metric.labels and not {"partition", "version"} & set(metric.labels):
                 for labels in product(*(known[label] for label in metric.labels)):
                     self._any(metric.name).labels(*labels)
@@ -176,6 +178,12 @@ class Metrics:
         """Accepted records that a shard could not use: their pane had closed, or it had them already."""
         self._add("late_at_shard_records_total", late)
         self._add("duplicate_records_total", duplicates)
+
+    def implausible(self, reports: Mapping[int, int]) -> None:
+        """A shard's own observations that no detector gets, by Doubt; those with none are left out."""
+        for doubt, count in reports.items():
+            if doubt:
+                self._add("implausible_reports_total", count, Doubt(doubt).name.lower())
 
     def detected(self, panes: int, seconds: Mapping[str, float], findings: Mapping[str, int]) -> None:
         """One activation of a shard: the panes it closed, seconds by detector, findings by kind."""

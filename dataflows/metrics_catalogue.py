@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from dataflows.formats.base import Reason
-from detectors.model import CAUSES
+from detectors.model import CAUSES, Doubt
 
 KINDS = tuple(CAUSES)
 REASONS = tuple(reason.value for reason in Reason)
+DOUBTS = tuple(doubt.name.lower() for doubt in Doubt if doubt)
 STATUSES = ("opened", "updated", "cleared")
 SEVERITIES = ("Extreme", "Severe", "Moderate", "Minor")  # CAP 1.2, section 3.2.2; "Unknown" is never said
 
@@ -63,6 +64,9 @@ CATALOGUE = (
     Metric(QUALITY, "counter", "duplicate_records_total", (),
            "Accepted records that a window had already.",
            "Growing: a producer or a gateway sends everything twice."),
+    Metric(QUALITY, "counter", "implausible_reports_total", ("reason",),
+           "Accepted observations that no detector gets to see, by what is wrong with them.",
+           "One in a hundred or more: find the fleet whose units do so. Many identities: somebody may be making up vehicles."),
     Metric(QUALITY, "counter", "dead_letters_total", ("reason",),
            "Messages put on the dead-letter topic.",
            "Read them there: their headers say topic, partition, offset and reason."),

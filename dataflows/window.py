@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import structlog
@@ -18,9 +18,14 @@ from dataflows.metrics import METRICS
 from dataflows.panes import QUIET, TABLES, frames, in_order
 from detectors.census import CellMinute, Census
 from detectors.judgement import FAMILIES
-from detectors.model import Detector, Finding, Frame, Rows
+from detectors.model import Detector, Doubt, Finding, Frame, Rows
+from detectors.movement import Codes
+from detectors.plausibility import Plausibility
 
 log = structlog.get_logger(__name__)
+
+PLAUSIBILITY = Plausibility.__name__  # in snapshots and metrics beside the detectors
+T = TypeVar("T")
 
 
 class Report(NamedTuple):
@@ -66,12 +71,14 @@ class ShardWindow:
         for kind in panes.detectors:  # new ones start afresh, dropped ones are forgotten
             name = kind.__name__
             self.state.detectors[name] = pickle.loads(packed[name]) if name in packed else kind()
+        self.plausibility = pickle.loads(packed[PLAUSIBILITY]) if PLAUSIBILITY in packed else Plausibility()
         self._arrival = -1
 
     def snapshot(self) -> bytes:
         """Everything, the detectors packed one by one so that the size of each is known."""
         detectors, self.state.detectors = self.state.detectors, {}
-        packed = {name: pickle.dumps(detector, protocol=5) for name, detector in detectors.items()}
+        asked: dict[str, Detector | Plausibility] = {**detectors, PLAUSIBILITY: self.plausibility}
+        packed = {name: pickle.dumps(each, protocol=5) for name, each in asked.items()}
         taken = pickle.dumps((self.state, packed), protocol=5)
         self.state.detectors = detectors
         METRICS.state(str(self.shard), {name: len(each) for name, each in packed.items()})
@@ -88,7 +95,7 @@ class ShardWindow:
             if int(rows["time"].min()) < self.state.closed:  # only after its partition was idle
                 timely = rows["time"] >= self.state.closed
                 late += int(len(rows) - timely.sum())
-                rows = rows[timely]
+                rows = rows.compress(timely)
             if len(rows):
                 waiting.append(rows)
         if late:
@@ -101,17 +108,21 @@ class ShardWindow:
             return None
         tables = {name: self._ready(name, limit) for name in TABLES}
         findings: list[Finding] = []
-        seconds, count = dict.fromkeys(state.detectors, 0.0), 0
+        doubts: list[Codes] = []
+        seconds, count = dict.fromkeys((*state.detectors, PLAUSIBILITY), 0.0), 0
         for frame in frames(tables, state.closed, limit, self.panes.length, state.awake_until):
             count += 1
             if not frame.empty:
                 state.awake_until = frame.end + QUIET
+            started = time.perf_counter()
+            frame = self._believable(frame, doubts)
+            seconds[PLAUSIBILITY] += time.perf_counter() - started
             for name in state.detectors:
                 started = time.perf_counter()
                 found = self._ask(name, frame)
                 seconds[name] += time.perf_counter() - started
                 findings.extend(mine for each in found if (mine := self._place(each)) is not None)
-        minutes = state.census.update(self._own(tables["observations"]), limit)
+        minutes = state.census.update(self._count(tables["observations"], doubts), limit)
         METRICS.detected(count, seconds, Counter(finding.kind for finding in findings))
         state.closed = limit
         report = Report(self.shard, limit, tuple(findings), tuple(minutes), self._arrival)
@@ -144,26 +155,40 @@ class ShardWindow:
         rows = np.concatenate(ripe)
         due = rows["time"] < limit
         if not due.all():
-            rest.append(rows[~due])
-            rows = rows[due]
+            rest.append(rows.compress(~due))
+            rows = rows.compress(due)
         self.state.waiting[name] = rest
         ordered = in_order(rows)
         if len(ordered) < len(rows):
             METRICS.dropped(duplicates=len(rows) - len(ordered))
         return ordered
 
+    def _believable(self, frame: Frame, doubts: list[Codes]) -> Frame:
+        """The frame without the rows that are not believed; what is wrong with each goes to `doubts`."""
+        codes = self._safely(PLAUSIBILITY, frame, lambda: self.plausibility.judge(frame.observations, frame.end))
+        if codes is None:
+            self.plausibility = Plausibility()
+            codes = np.zeros(len(frame.observations), np.uint8)  # rather everybody than nobody
+        doubts.append(codes)
+        return replace(frame, observations=frame.observations.compress(codes == Doubt.NONE)) if codes.any() else frame
+
     def _ask(self, name: str, frame: Frame) -> list[Finding]:
-        """The one broad boundary: a detector that raises is counted, named, and starts afresh; the flow goes on."""
         detector = self.state.detectors[name]
+        found = self._safely(name, frame, lambda: detector.update(frame))
+        if found is None:
+            self.state.detectors[name] = type(detector)()
+        return found or []
+
+    def _safely(self, name: str, frame: Frame, ask: Callable[[], T]) -> T | None:
+        """The one broad boundary: a detector that raises is counted, named, and starts afresh; the flow goes on."""
         try:
-            return detector.update(frame)
+            return ask()
         except BaseException as error:  # a panic inside river's Rust classes is no Exception
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             METRICS.detector_failed(name)
             log.error("detector reset", detector=name, shard=self.shard, pane=frame.start, exc_info=error)
-            self.state.detectors[name] = type(detector)()
-            return []
+            return None
 
     def _place(self, finding: Finding) -> Finding | None:
         """Keep what this shard answers for, with its cell filled in; neighbours find the rest themselves."""
@@ -172,10 +197,14 @@ class ShardWindow:
             return None
         return finding if finding.cells or not cell else replace(finding, cells=frozenset({cell}))
 
-    def _own(self, rows: Rows) -> Rows:
-        """Without the copies from over the border: those are counted where they belong."""
+    def _count(self, rows: Rows, doubts: list[Codes]) -> Rows:
+        """The believable ones; the others are counted. Copies from over the border count where they belong, of either."""
         if not len(rows):
             return rows
         cells, which = np.unique(rows["cell"], return_inverse=True)
-        mine = np.array([self.panes.grid.owner(cell) == self.shard for cell in cells.tolist()])
-        return rows if mine.all() else rows[mine[which]]
+        mine = np.array([self.panes.grid.owner(cell) == self.shard for cell in cells.tolist()])[which]
+        codes = np.concatenate(doubts)
+        if codes.any():
+            METRICS.implausible(dict(enumerate(np.bincount(codes[mine]).tolist())))
+            mine &= codes == Doubt.NONE
+        return rows if mine.all() else rows.compress(mine)

@@ -22,6 +22,7 @@ from dataflows.kafka_sink import DeliveryError
 from dataflows.metrics import METRICS
 from dataflows.settings import Settings
 from dataflows.store import RecoveryError, open_store
+from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         inputs=[each.topic for each in settings.inputs.topics],
         outputs=output_names(settings),
         formats=FORMATS,
-        detectors=[detector.__name__ for detector in CATALOGUE],
+        detectors=[*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY],
         steps=["windows", "incidents"],
     )
     graph = flow(settings)

@@ -7,6 +7,7 @@ import random
 from dataflows.formats.base import Reason
 from dataflows.health import Health
 from dataflows.metrics import Metrics
+from detectors.model import Doubt
 
 INPUTS = {
     "v2x.observations": "observation",
@@ -15,7 +16,7 @@ INPUTS = {
     "roadside.sensors": "sensor",
 }
 OUTPUTS = ("road.alerts", "road.incidents", "road.cells", "road.dead-letters")
-DETECTORS = ("HardBraking", "StationaryTraffic", "WrongWay")
+DETECTORS = ("HardBraking", "StationaryTraffic", "WrongWay", "Plausibility")
 
 
 class PretendWorker:
@@ -40,6 +41,7 @@ class PretendWorker:
             for partition in range(2):
                 self._poll(topic, partition, form, now)
         say.dropped(late=draw.randrange(3), duplicates=draw.randrange(5))
+        say.implausible({Doubt.CONSTANT_POSITION: draw.randrange(4), Doubt.MANY_IDENTITIES: draw.randrange(2)})
         say.detected(64, {name: draw.uniform(0.005, 0.02) for name in DETECTORS}, {"dangerous_situation": draw.randrange(2)})
         say.merged(int(now) * 1000 - 3000)
         say.incidents("all", {("dangerous_situation", "Severe"): draw.randrange(4), ("adhesion", "Moderate"): 1})

@@ -45,6 +45,25 @@ class Surface(IntEnum):
     FROST = 7
 
 
+class Doubt(IntEnum):
+    """Why a row is not believed. Where there are two reasons the larger one is said.
+
+    The names are those of ETSI TS 103 759's observations of CAMs, in whose terms SAE J3287 reports BSMs; what has no
+    counterpart there says that it is ours.
+    """
+
+    NONE = 0
+    LONG_ACC_VALUE_TOO_LARGE = 1  # LongAcc-ValueTooLarge; only of speeding up, for what slows down so hard may have crashed
+    SPEED_CHANGE_TOO_LARGE = 2  # Speed-ChangeTooLarge: beyond tyres, and nothing else speaks of it
+    SPEED_VALUE_TOO_LARGE = 3  # Speed-ValueTooLarge-VehicleType
+    HEADING_AGAINST_MOVEMENT = 4  # ours
+    POSITION_CHANGE_TOO_SMALL = 5  # ours: it says that it drives, and does not get on
+    CONSTANT_POSITION = 6  # ours: the same to the last digit at speed, or after a fall in speed that nothing else speaks of
+    POSITION_CHANGE_TOO_LARGE = 7  # Position-ChangeTooLarge: farther than its speed allows
+    CLAIM_WITHOUT_HISTORY = 8  # ours: says that it brakes hard or slips, and has not been seen to drive
+    MANY_IDENTITIES = 9  # ours: one of more new identities than ever come into a cell
+
+
 # Every row: event time in ms since the epoch, WGS-84 degrees, SI units, headings in degrees clockwise from north.
 # Missing is NaN in floats; `reporter` is a keyed hash, never a person; `cell` is the H3 index at the grid resolution.
 

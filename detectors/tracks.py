@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.geometry import M_PER_DEGREE
 from detectors.lattice import Floats
 from detectors.model import Rows, Sign
 from detectors.rarity import GENTLE
@@ -24,12 +23,9 @@ EASED = 0.65  # of the lately highest speed: what a weaving or merging lane does
 FELL = 0.4  # of it: nobody does that on a road that flows
 RECOVERED = 0.8  # of it: the next fall is a new one
 STANDING = 2.0  # m/s: a walk; above what a receiver at rest shows
+GAP = 5.0  # s between two rows that are still compared
 HALT = 8_000  # ms of standing that are more than a hesitation
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
-GAP = 5.0  # s between two rows that are still compared
-MISTRUST = 60_000  # ms for which an implausible reporter is not believed
-SLAM = 8.0  # m/s2: a full braking on dry asphalt; a crash is harder, but then the position does not freeze as well
-STRAY = 30.0  # m: a jump beyond the error of an honest receiver between buildings
 
 Bools = NDArray[np.bool_]
 
@@ -47,8 +43,6 @@ _TRACK = np.dtype(
         ("braked", "?"),
         ("halted", "?"),
         ("stood", "i8"),  # ms: standing since; 0 if it moves
-        ("slammed", "i8"),  # ms: stopped harder than tyres can
-        ("doubted", "i8"),  # ms: not believed until
     ]
 )
 
@@ -94,11 +88,8 @@ class Tracks:
         at, before, new = self._find(rows)
         lat, lon, time, speed = rows["lat"], rows["lon"], rows["time"], rows["speed"].astype(np.float64)
         gap = np.maximum((time - before["time"]) / 1000.0, 0.0)
-        east = (lon - before["lon"]) * (M_PER_DEGREE * np.cos(np.radians(lat)))
-        moved = np.hypot(east, (lat - before["lat"]) * M_PER_DEGREE)
 
         after = before.copy()
-        _doubt(before, after, speed, gap, moved, time)
         peak = np.maximum(speed, before["peak"] * np.exp(-gap / MEMORY))
         low = (peak > DRIVING) & (speed < EASED * peak)
         deep = low & (speed < FELL * peak)
@@ -118,15 +109,13 @@ class Tracks:
         self._tracks[at] = after
 
         seconds = np.minimum(gap, 2.0)
-        seen = Seen(
+        return Seen(
             rows, lat, lon, speed, rows["heading"].astype(np.float64), speed * seconds, seconds,
             np.where(slower >= GENTLE, seconds, 0.0), peak, after["decel"].astype(np.float64),
             low & ~before["eased"] & ~new, deep & ~before["fell"] & ~new,
             after["braked"] & ~before["braked"], after["halted"] & ~before["halted"], after["stood"],
             np.where((before["stood"] > 0) & (after["stood"] == 0), (time - before["stood"]) / 1000.0, 0.0),
         )  # fmt: skip
-        believed = after["doubted"] <= time
-        return seen if believed.all() else Seen(*(getattr(seen, name)[believed] for name in Seen.__slots__))
 
     def _find(self, rows: Rows) -> tuple[NDArray[np.intp], Rows, Bools]:
         """Where each row's reporter is held, what was known of it, and whether it is new. Makes room for the new ones."""
@@ -142,28 +131,16 @@ class Tracks:
             first["peak"] = first["speed"]
             self._tracks = tracks = np.insert(tracks, at[new], first)
             at = np.searchsorted(tracks["reporter"], reporters)
-        return at, tracks[at], new
+        return at, tracks.take(at), new
 
 
 def newest(rows: Rows) -> Rows:
     """The last row of each reporter, sorted by reporter; rows without a speed or a heading do not count."""
     known = ~(np.isnan(rows["speed"]) | np.isnan(rows["heading"]))
     if not known.all():
-        rows = rows[known]
+        rows = rows.compress(known)
     order = np.argsort(rows["reporter"], kind="stable")
     sorted_reporters = rows["reporter"][order]
     last = np.ones(len(rows), bool)
     last[:-1] = sorted_reporters[1:] != sorted_reporters[:-1]
-    return rows[order[last]]
-
-
-def _doubt(before: Rows, after: Rows, speed: Floats, gap: Floats, moved: Floats, time: NDArray[np.int64]) -> None:
-    """Mark who cannot be believed: who jumped, who says it drives but does not move, who froze in full flight."""
-    comparable = (gap > 0.0) & (gap < GAP)
-    slower, faster = np.minimum(speed, before["speed"]), np.maximum(speed, before["speed"])
-    jumped = moved > STRAY + (1.5 * faster + 5.0) * gap
-    idle = (gap > 0.4) & (slower > 4.0) & (moved < 0.2 * slower * gap)
-    slammed = before["speed"] - speed > SLAM * gap + 1.0
-    after["slammed"] = np.where(comparable & slammed, time, before["slammed"])
-    frozen = (moved == 0.0) & ((after["slammed"] > time - 10_000) | (before["doubted"] > time))
-    after["doubted"] = np.where(comparable & (jumped | idle | frozen), time + MISTRUST, before["doubted"])
+    return rows.take(order[last])

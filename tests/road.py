@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import h3.api.basic_int as h3
 import numpy as np
 
-from detectors.model import OBSERVATION, READING, SENSOR, Frame, Rows, Sign
+from detectors.model import OBSERVATION, READING, SENSOR, Doubt, Frame, Rows, Sign
+from detectors.plausibility import Plausibility
 
 T0 = 1_741_073_400_000  # ms
 LAT, LON = 22.55, 114.06
@@ -90,6 +92,14 @@ def frames(
     cuts = [np.searchsorted(table["time"], edges) for table in tables]
     for k in range(len(edges) - 1):
         yield Frame(int(edges[k]), int(edges[k + 1]), *(t[c[k] : c[k + 1]] for t, c in zip(tables, cuts, strict=True)))
+
+
+def believed(some: Iterable[Frame], plausibility: Plausibility | None = None) -> Iterator[Frame]:
+    """The frames as detectors get them: without the rows that are not plausible."""
+    asked = Plausibility() if plausibility is None else plausibility
+    for frame in some:
+        codes = asked.judge(frame.observations, frame.end)
+        yield replace(frame, observations=frame.observations[codes == Doubt.NONE])
 
 
 def silence(start: int, seconds: int, every: int = 1000) -> Iterator[Frame]:

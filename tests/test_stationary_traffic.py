@@ -25,7 +25,7 @@ OPEN = Path(__file__).parents[1].parent / "shared" / "scenarios" / "open"
 
 def findings(rows: Rows, seconds: int | None = None) -> list[Finding]:
     detector = StationaryTraffic()
-    return [f for frame in road.frames(rows, seconds=seconds) for f in detector.update(frame)]
+    return [f for frame in road.believed(road.frames(rows, seconds=seconds)) for f in detector.update(frame)]
 
 
 def opened(found: list[Finding]) -> list[Change]:
@@ -146,14 +146,6 @@ def test_a_unit_that_froze_is_not_a_standing_vehicle() -> None:
     rest["time"] += np.arange(1, 151) * 1000
     rest["speed"] = 0.0
     assert not findings(road.together(*street(900), frozen, rest))
-
-
-def test_a_jump_is_not_believed() -> None:
-    tracks = Tracks()
-    rows = road.drive(1, 0, 10, 0.0, 0.0, 0.0, TOWN)
-    rows["lat"][5:] += 200 * road.METRE
-    believed = [len(tracks.update(rows[k : k + 1], road.T0 + (k + 1) * 1000)) for k in range(10)]
-    assert believed == [1] * 5 + [0] * 5
 
 
 def test_ten_rows_a_second_are_one_vehicle() -> None:

@@ -209,6 +209,48 @@ def test_copies_from_over_the_border_are_not_counted_here() -> None:
     assert [minute.cell for minute in report.minutes] == [CELL]
 
 
+def reports(name: str) -> float:
+    return METRICS.value("implausible_reports_total", reason=name)
+
+
+def test_what_is_not_believed_is_counted_and_kept_from_the_detectors_and_the_census() -> None:
+    away = next(cell for n in range(1, 200) if GRID.owner(cell := GRID.cell(LAT + 0.01 * n, LON)) != SHARD)
+    made = []
+    for k in range(4):  # the last two jump away, the very last of them in a cell of the neighbour
+        some = rows([T0 + 1000 * n for n in range(30)], reporter=k)
+        some["speed"], some["heading"] = 0.0, 10.0
+        some["lat"][10:] += (k > 1) * 0.01
+        some["cell"] = away if k == 3 else CELL
+        made.append(some)
+    before = reports("position_change_too_large")
+    shard = window()
+    shard.add(Chunk("a", T0 + 120_000, T0 + 122_000, True, -1, np.concatenate(made)))
+    report = shard.close()
+    assert report is not None
+    assert [dict(f.evidence)["rows"] for f in report.findings][:30] == [4.0] * 10 + [2.0] * 20
+    assert [minute.observations for minute in report.minutes] == [70]
+    assert reports("position_change_too_large") == before + 20
+
+
+def test_if_plausibility_fails_everybody_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("on purpose")
+
+    monkeypatch.setattr("detectors.plausibility.Plausibility.judge", fails)
+    before = METRICS.value("detector_errors_total", detector="Plausibility")
+    found = feed(window(), chunks("a", [T0, T0 + 500]))
+    assert [dict(f.evidence)["rows"] for f in found] == [2.0]
+    assert METRICS.value("detector_errors_total", detector="Plausibility") == before + 1
+
+
+def test_a_snapshot_from_before_plausibility_is_taken_up() -> None:
+    shard = window()
+    feed(shard, chunks("a", [T0, T0 + 9000])[:-1])
+    state, packed = pickle.loads(shard.snapshot())
+    del packed["Plausibility"]
+    assert feed(ShardWindow(SHARD, shard.panes, pickle.dumps((state, packed))), chunks("a", [T0 + 12_000]))
+
+
 def test_a_neighbours_finding_is_left_to_the_neighbour() -> None:
     shard = window()
     other = next(n for n in range(64) if n != SHARD)
