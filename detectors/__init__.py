@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors.battery import BatteryHealth
+from detectors.blocked_road import BlockedRoad
 from detectors.hard_braking import HardBraking
 from detectors.long_stand import LongStand
 from detectors.model import Detector
@@ -16,6 +17,7 @@ CATALOGUE: tuple[type[Detector], ...] = (
     HardBraking,
     StationaryTraffic,
     LongStand,
+    BlockedRoad,
     SelfReports,
     SlipperyRoad,
     WrongWay,

@@ -1,0 +1,147 @@
+"""A road that is blocked between two roadside sensors: slow before, free behind, and fewer come through than did.
+
+Before a bottleneck of every day traffic is slow and behind it free as well, but behind it flows what the road can carry. Where
+something blocks lanes, less comes through than a moment ago. So both are asked: the speed of one station, and the speed and
+the volume of the next one downstream. One shard must see both, so stations count that lie in its cells or near its border.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from river import stats
+
+from detectors.geometry import angle_between, metres
+from detectors.model import Finding, Frame, Rows
+from detectors.rarity import tail
+
+FAST = 15.0  # m/s, 54 km/h: slower roads have lights, where traffic comes in platoons and one interval says nothing
+SLOW = 0.7  # of the usual speed: motorways at capacity flow at 0.75 to 0.85 of free flow (HCM), slower is a queue
+FREE = 0.75  # of it: the queue has not come from farther downstream
+THINNER = 0.8  # of the usual volume: one lane of three blocked leaves two thirds at capacity, of two under a half
+OPEN = 0.9  # of the usual volume, from which on a claim is over
+BEFORE = 0.8  # of the usual speed, in one of the intervals before: a queue that is news
+INTERVALS = 10  # before a station is judged at all
+LEARN = 0.05  # share of an interval in what is usual: 30 s make 10 minutes
+NEXT = 1500.0  # m between two stations that are compared; motorways have one each 500 to 1000 m
+APART = 100.0  # m: what is nearer is the same station's other lanes
+ASIDE = 0.5  # of the distance: a road bends, but so much
+SAME_WAY = 45.0  # degrees
+CLUMPS = 20.0  # shape of the counts: vehicles drive in groups, so they scatter more than chance alone
+HOUR = 3600.0  # s
+FORGET = 3_600_000  # ms without a word
+ERRS = 0.1  # of the usual speed: standard deviation of a mean over some twenty vehicles, from one interval to the next
+
+
+@dataclass(slots=True)
+class _Station:
+    """What one sensor lately said, newest last."""
+
+    time: int  # ms: end of the newest interval
+    lat: float
+    lon: float
+    heading: float
+    interval: float  # s
+    usual_speed: stats.EWMean
+    usual_volume: stats.EWMean
+    heard: int = 0  # intervals
+    shares: tuple[float, ...] = ()  # of the usual speed, three at most
+    volumes: tuple[float, ...] = ()  # vehicles per hour, two at most
+    since: int = 0  # ms: what it claims began; 0 if nothing
+
+    def hear(self, time: int, speed: float, volume: float) -> None:
+        usual = self.usual_speed.get() or speed
+        self.time = time
+        self.shares = (*self.shares, speed / max(usual, 1.0))[-3:]
+        self.volumes = (*self.volumes, volume)[-2:]
+        if speed >= BEFORE * usual:  # a queue must not teach that queues are usual
+            self.usual_speed.update(speed)
+            self.usual_volume.update(volume)
+        self.heard += 1
+
+    @property
+    def flow(self) -> float:
+        """Volume of the newest intervals as a share of the usual one."""
+        return sum(self.volumes) / len(self.volumes) / max(self.usual_volume.get() or 0.0, 1.0)
+
+
+class BlockedRoad:
+    """Compares each station with the next one downstream whenever it speaks; a finding is repeated while it lasts."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("dangerous_end_of_queue",)
+
+    def __init__(self) -> None:
+        self._stations: dict[int, _Station] = {}
+
+    def update(self, frame: Frame) -> list[Finding]:
+        rows = frame.sensors
+        if not len(rows):
+            return []
+        rows = rows[(rows["speed"] >= 0.0) & (rows["volume"] >= 0.0) & (rows["heading"] >= 0.0) & (rows["interval"] > 0.0)]
+        spoke = [self._hear(rows, i) for i in range(len(rows))]
+        self._stations = {name: s for name, s in self._stations.items() if s.time > frame.end - FORGET}
+        return [finding for name in spoke if name in self._stations and (finding := self._judge(name, frame.end))]
+
+    def _hear(self, rows: Rows, i: int) -> int:
+        name, row = int(rows["reporter"][i]), rows[i]
+        station = self._stations.get(name)
+        if station is None:
+            where = float(row["lat"]), float(row["lon"]), float(row["heading"])
+            usual = stats.EWMean(LEARN), stats.EWMean(LEARN)
+            station = self._stations[name] = _Station(0, *where, float(row["interval"]), *usual)
+        station.hear(int(row["time"]), float(row["speed"]), float(row["volume"]))
+        return name
+
+    def _judge(self, name: int, now: int) -> Finding | None:
+        here = self._stations[name]
+        if here.heard <= INTERVALS or here.usual_speed.get() < FAST:
+            return None
+        ahead = self._ahead(here)
+        if ahead is None:
+            return None
+        there = self._stations[ahead]
+        begins = max(here.shares[:-1], default=0.0) >= BEFORE and there.flow < THINNER
+        goes_on = here.since > 0 and there.flow < OPEN
+        if not (here.shares[-1] < SLOW and there.shares[-1] >= FREE and (begins or goes_on)):
+            here.since = 0
+            return None
+        here.since = here.since or here.time - int(1000 * here.interval)
+        east, north = metres(there.lat, there.lon, here.lat, here.lon)
+        return Finding(
+            kind="dangerous_end_of_queue",
+            time=now,
+            onset=here.since,
+            lat=(here.lat + there.lat) / 2.0,
+            lon=(here.lon + there.lon) / 2.0,
+            heading=here.heading,
+            radius=float(math.hypot(east, north)) / 2.0,
+            score=_surprise(here, there),
+            reporters=frozenset({name, ahead}),
+            evidence=(("passing_share", round(there.flow, 2)), ("speed_share", round(here.shares[-1], 2))),
+        )
+
+    def _ahead(self, here: _Station) -> int | None:
+        """The next station downstream that speaks of the same time."""
+        turn, best, found = math.radians(here.heading), NEXT, None
+        for name, other in self._stations.items():
+            if abs(other.time - here.time) > 1500.0 * here.interval or other.heard <= INTERVALS:
+                continue
+            if not float(angle_between(other.heading, here.heading)) <= SAME_WAY:
+                continue
+            east, north = (float(x) for x in metres(other.lat, other.lon, here.lat, here.lon))
+            along = east * math.sin(turn) + north * math.cos(turn)
+            across = east * math.cos(turn) - north * math.sin(turn)
+            if APART < along < best and abs(across) <= ASIDE * along:
+                best, found = along, name
+        return found
+
+
+def _surprise(here: _Station, there: _Station) -> float:
+    """-log10 of the chance of so slow a mean speed and of so few that come through, all being well."""
+    slow = math.erfc((1.0 - here.shares[-1]) / ERRS / math.sqrt(2.0)) / 2.0
+    hours = len(there.volumes) * there.interval / HOUR
+    mean, count = (there.usual_volume.get() or 0.0) * hours, round(sum(there.volumes) / len(there.volumes) * hours)
+    few = 1.0 - tail(count + 1, CLUMPS, mean) if mean > 0.0 else 1.0
+    return -math.log10(max(slow, 1e-9)) - math.log10(max(few, 1e-9))
