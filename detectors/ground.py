@@ -55,7 +55,9 @@ class Ground:
 
     def __init__(self) -> None:
         self._sums = FadingSums((TAU,) * 6, FORGET)  # stands, seconds stood, metres times: speed, offset, offset2, 1
-        self._lean = 0.0  # m2 m/s: offsets to the right times excess of speed, over all metres driven; fades with each batch
+        self._lean = (
+            0.0  # offsets to the right times excess of speed, over all metres driven: negative where the slow keep right
+        )
         self._waiting: list[tuple[int, Floats, Floats, NDArray[np.float32]]] = []  # time, lat, lon, the rest
 
     def learn(self, seen: Seen, now: int) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detectors.geometry import angle_between, mean_heading, metres
 from detectors.model import Finding, Frame, Rows, Sign
-from detectors.rarity import GENTLE, PlaceRates
+from detectors.place_rates import GENTLE, PlaceRates
 
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
 from detectors.lattice import Floats
 from detectors.model import Finding, Frame
-from detectors.rarity import PlaceRates
+from detectors.place_rates import PlaceRates
 from detectors.tracks import Seen
 
 SAME_WAY = 45.0  # degrees

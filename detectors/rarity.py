@@ -1,44 +1,20 @@
-"""How surprising a cluster of rare occurrences is at its place: a Gamma-Poisson rate per place that forgets, and its tail.
+"""How surprising a count of rare occurrences is where so much was driven: a Gamma-Poisson rate that forgets, and its tail.
 
-A place that often sees something is not surprised by it. The rate of a place is counted per metre driven there, fades with
-a time constant of 45 minutes, and starts from the rate of the whole fleet. The tail of the negative binomial, which is the
-Gamma-Poisson's forecast, says how likely a cluster of this size is if nothing is the matter.
+A place that often sees something is not surprised by it. Its rate is counted per metre driven, fades with a time constant of
+45 minutes, and starts from what is usual elsewhere. The tail of the negative binomial, which is the Gamma-Poisson's forecast,
+says how likely so many are if nothing is the matter. `place_rates` has one for every place.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from river.base import AnomalyDetector
 
-from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Steps
-
 TAU = 45 * 60_000.0  # ms: rush hours come and go within it
-PRIOR = 0.3  # occurrences that the fleet's rate weighs at a new place: rates differ widely from place to place
-BOLDEST = 1.0  # largest shape of the negative binomial: brakings come in clumps even where there are many
-SIGMA = 75.0  # m: reach of the kernel that reads a place
-REACH = 150.0  # m: two sigma, beyond which nothing is read
-STEP = 0.0003  # degrees: 33 m, well under the kernel, so that where the lattice lies does not matter
-OCTANT = 45.0  # degrees
-SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
-BATCH = 30_000  # ms of rows learned at once, for numpy's sake
-WARM_UP = 300_000  # ms: nothing surprises who knows nothing; some cycles of lights
-FORGET = 1.0  # m driven
-FIRST = (1.0, 300.0)  # the first guess of a fleet, occurrences in m driven: as in town, so that a start is quiet
-FIRST_BRAKING = 0.01  # s of gentle braking a metre driven, as in town: two seconds in a block of 200 m
-GENTLE = 1.5  # m/s2: what a driver brakes with who has to, and nobody on a free road; lifting the foot gives 0.5 to 1
-POWER = 2.0
-NERVOUS = 10.0  # s of gentle braking that are assumed at the fleet's rate before a place has shown its own
-
-Singles = NDArray[np.float32]
-
-_LATTICE = Steps(STEP, 8)
+PRIOR = 0.3  # occurrences that the expected rate weighs at a new place: rates differ widely from place to place
+BOLDEST = 1.0  # largest shape of the negative binomial: occurrences come in clumps however many a place has seen
 
 
 class Rarity(AnomalyDetector):
@@ -82,128 +58,6 @@ class Rarity(AnomalyDetector):
     def score_one(self, x: dict[Any, Any]) -> float:
         fade = math.exp((self._time - x["time"]) / self.tau)
         return surprise(x["count"], x["exposure"], self._count * fade, self._exposure * fade, self.rate, self.weight)
-
-
-class PlaceRates:
-    """`Rarity` for every place of a shard at once, held on a lattice and read with a kernel wider than the lattice.
-
-    Parameters
-    ----------
-    kinds
-        How many kinds of occurrences are counted, each with its own rate.
-    """
-
-    def __init__(self, kinds: int = 1) -> None:
-        self._kinds = kinds
-        self._sums = FadingSums((TAU,) * (3 + kinds), FORGET)  # occurrences of each kind, seconds braked, seconds, metres
-        self._fleet = Fading((*FIRST[:1] * kinds, FIRST_BRAKING * FIRST[1], FIRST[1]))
-        self._driven: list[tuple[int, Floats, Floats, Floats, Singles, Singles, Singles]] = []  # as given to drive()
-        self._braked: tuple[Keys, Floats] = (np.empty(0, np.int64), np.empty(0))  # of the last batch, not yet settled
-        self._occurred: list[tuple[int, int, float, float, float]] = []  # time, kind, lat, lon, heading
-        self._first = -1  # ms: end of the first pane
-
-    def drive(
-        self, now: int, lat: Floats, lon: Floats, heading: Floats, metres: Floats, seconds: Floats, braked: Floats
-    ) -> None:
-        """Take in what was driven in the pane that ended at `now`, and for how many seconds of it with GENTLE braking or more.
-
-        Call it in every pane; no NaN anywhere.
-        """
-        if self._first < 0:
-            self._first = now
-        if len(lat):
-            columns = (metres.astype(np.float32), seconds.astype(np.float32), braked.astype(np.float32))
-            self._driven.append((now, lat, lon, heading, *columns))
-        if self._driven and now - self._driven[0][0] >= BATCH:
-            self._digest()
-        self._sums.sweep(now)
-
-    def occur(self, now: int, lat: float, lon: float, heading: float, kind: int = 0) -> None:
-        """Something occurred. It counts when it has settled, so that a cluster does not excuse itself."""
-        self._occurred.append((now, kind, lat, lon, heading))
-
-    def _digest(self) -> None:
-        then = self._driven[-1][0]
-        lat, lon, heading, metres, seconds, braked = (np.concatenate(c) for c in list(zip(*self._driven, strict=True))[1:])
-        settled = [o for o in self._occurred if o[0] <= then - SETTLE]
-        self._occurred = self._occurred[len(settled) :]
-        kinds = np.array([o[1] for o in settled], np.int64)
-        where = np.array([o[2:] for o in settled]).reshape(-1, 3)
-        earlier, gently = self._braked
-        counts = np.zeros((self._kinds + 3, len(lat) + len(settled) + len(earlier)))
-        counts[kinds, len(lat) + np.arange(len(settled))] = 1.0
-        counts[-3, len(lat) + len(settled) :] = gently
-        counts[-2, : len(lat)] = seconds
-        counts[-1, : len(lat)] = metres
-        here = _key(lat, lon, heading)
-        self._sums.add(np.concatenate([here, _key(*where.T), earlier]), tuple(counts), then)
-        self._fleet.add((*counts[:-2].sum(axis=1).tolist(), float(metres.sum())), then)
-        self._driven = []
-        some = braked > 0.0
-        self._braked = here[some], braked[some].astype(np.float64)
-
-    def usual_speed(self, lat: float, lon: float, heading: float, now: int) -> float:
-        """Metres driven per second spent, m/s; 0 where nothing is known."""
-        *_, seconds, metres = self._around(lat, lon, heading, now)
-        return metres / seconds if seconds else 0.0
-
-    def surprises(
-        self, lat: float, lon: float, heading: float, now: int, counts: Sequence[int], window: float, radius: float
-    ) -> list[float]:
-        """Per kind, -log10 of the chance of so many or more within `radius` m and `window` s, all being well."""
-        if now - self._first < WARM_UP:
-            return [0.0] * self._kinds
-        *known, braked, _, metres = self._around(lat, lon, heading, now)
-        observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
-        per_second = metres / (SIGMA * math.sqrt(2.0 * math.pi)) * 2.0 * radius / observed
-        exposure = max(per_second * window, sum(counts) * 2.0 * radius)  # those who did it drove through, at least
-        *occurrences, gently, driven = self._fleet.read(now)
-        nervous = ((braked + NERVOUS) / (gently / driven * metres + NERVOUS)) ** POWER
-        return [
-            surprise(count, exposure, before, metres, nervous * rate / driven)
-            for count, before, rate in zip(counts, known, occurrences, strict=True)
-        ]
-
-    def _around(self, lat: float, lon: float, heading: float, now: int) -> list[float]:
-        """Occurrences, seconds and metres around a place in about this direction, weighed by a Gaussian kernel."""
-        row, column = math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
-        narrow = math.cos(math.radians(lat))
-        rows, columns = _square(math.ceil(REACH / (STEP * M_PER_DEGREE * narrow)))
-        north = (rows + (row + 0.5 - (lat + 90.0) / STEP)) * (STEP * M_PER_DEGREE)
-        east = (columns + (column + 0.5 - (lon + 180.0) / STEP)) * (STEP * M_PER_DEGREE * narrow)
-        weight = np.exp((north**2 + east**2) * (-0.5 / SIGMA**2))
-        octants = np.arange(-1, 2)[:, None] + int(heading // OCTANT)
-        at = self._sums.find(_LATTICE.key(rows + row, columns + column, octants % 8))
-        total: list[float] = (self._sums.read(at, now) * weight).sum(axis=(1, 2)).tolist()
-        return total
-
-
-def _key(lat: Floats, lon: Floats, heading: Floats) -> Keys:
-    return _LATTICE.key(*_LATTICE.index(lat, lon), (heading // OCTANT).astype(np.int64) % 8)
-
-
-@lru_cache(maxsize=16)
-def _square(wide: int) -> tuple[Keys, Keys]:
-    """Rows and columns of the lattice within REACH, relative to the middle one."""
-    high = math.ceil(REACH / (STEP * M_PER_DEGREE))
-    rows, columns = np.meshgrid(np.arange(-high, high + 1), np.arange(-wide, wide + 1), indexing="ij")
-    return rows.ravel(), columns.ravel()
-
-
-class Fading:
-    """A few sums that fade together with the time constant TAU."""
-
-    def __init__(self, values: tuple[float, ...]) -> None:
-        self._values: NDArray[np.float64] = np.array(values)
-        self._time = 0
-
-    def add(self, values: tuple[float, ...], now: int) -> None:
-        self._values = self._values * (math.exp((self._time - now) / TAU) if self._time else 1.0) + np.array(values)
-        self._time = now
-
-    def read(self, now: int) -> tuple[float, ...]:
-        fade = math.exp((self._time - now) / TAU) if self._time else 1.0
-        return tuple((self._values * fade).tolist())
 
 
 def surprise(count: float, exposure: float, known: float, driven: float, rate: float, weight: float = PRIOR) -> float:

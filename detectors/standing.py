@@ -15,6 +15,7 @@ import numpy as np
 from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
 from detectors.ground import Ground
 from detectors.model import Finding, Frame, Rows, Sign
+from detectors.occurrences import at_the_side
 from detectors.queues import Queues
 from detectors.tracks import Seen
 
@@ -24,9 +25,6 @@ EVERY = 10_000  # ms between two looks
 SURPRISE = 5.0  # -log10 of the chance: some 1e4 stands a day in a town
 HAZARD = 1.0  # added for hazard lights: of stands with them ten times as many are breakdowns
 ALONE = 7.0  # instead of SURPRISE where nobody drives past: then it may be a queue whose reason is out of sight
-SIDE = 1.0
-ASIDE = 4.0
-KERB = 1.0
 PASSED = 3  # reporters that drove past freely: if there is a queue, it is not in this lane
 FREE = 0.65  # of the usual speed: who drives past so fast is not in a queue
 CREEP = 4.0  # m/s: who is slower than this may be
@@ -111,7 +109,9 @@ class Standing:
         stander.beside += spot.beside
         blinking = bool(seen.rows["signs"][i] & int(Sign.HAZARD_LIGHTS))
         score = spot.surprise(seconds) + (HAZARD if blinking else 0.0)
-        score -= SIDE * min(ASIDE, max(0.0, float(self._ground.aside(*(np.array([x]) for x in (lat, lon, heading)), now)[0]) - KERB))
+        score -= at_the_side(
+            float(self._ground.aside(seen.lat[i : i + 1], seen.lon[i : i + 1], seen.heading[i : i + 1], now)[0])
+        )
         if not stander.reported:
             passed = sum(speed >= FREE * spot.speed for speed in stander.passed.values())
             if (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.lattice import Floats
 from detectors.model import Rows, Sign
-from detectors.rarity import GENTLE
+from detectors.place_rates import GENTLE
 
 FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
 SWEEP = 30_000  # ms

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from detectors.hard_braking import HardBraking
 from detectors.model import Finding, Rows, Sign
-from detectors.rarity import PlaceRates, Rarity, surprise, tail
+from detectors.place_rates import PlaceRates
+from detectors.rarity import Rarity, surprise, tail
 from tests import road
 
 SPEED = 25.0  # m/s

@@ -1,0 +1,111 @@
+"""What vehicles lately did that is rare on a road that flows: fell to a crawl, came to a halt, braked hard; and who, and where.
+
+A kind has its own rate at every place (`place_rates`). A fall is of three kinds by how hard the vehicle braked for it: who
+joins slow traffic in sight brakes softly, who comes upon something does not. Where drivers brake hard all day, as in town, the
+rates say so.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.geometry import M_PER_DEGREE, angle_between, distance
+from detectors.ground import Ground
+from detectors.lattice import Floats
+from detectors.model import Rows
+from detectors.rarity import surprise
+from detectors.tracks import Seen
+
+LATELY = 600.0  # s that are remembered
+OLD = 120.0  # s: what is older is not part of a cluster but what is going on here anyway
+FALLS = (3.0, 5.0)  # m/s2 between soft, firm and hard falls: drivers who see it coming stay below 3, and 5 is an emergency
+HALTED, BRAKED, KINDS = 3, 4, 5
+CLUMP = 3  # of a kind, of which more say no more: they fell because the others did
+SAME_WAY = 45.0  # degrees
+KERB = 1.0  # m towards the slower side, off the middle of the driving: a lane is 3.5 m wide, a receiver errs by 1.5
+FARTHEST = 5.0  # m: the auxiliary lane of a ramp, beside three others
+SIDE = 1.0  # surprise per metre between these: queues of ramps stand there every day; measured on labelled clusters
+
+_OCCURRENCE = np.dtype(
+    [("time", "i8"), ("kind", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8"), ("aside", "f8")]
+)
+
+
+def kinds_of(seen: Seen) -> NDArray[np.int64]:
+    """For each vehicle the kind that its fall is, if it fell."""
+    return np.searchsorted(FALLS, seen.decel)
+
+
+class Occurrences:
+    """Those of the last ten minutes, in order of time."""
+
+    def __init__(self) -> None:
+        self._rows: Rows = np.empty(0, _OCCURRENCE)
+
+    def note(self, seen: Seen, ground: Ground, now: int) -> set[int]:
+        """Take in what was done in the pane that ended at `now` (ms); forget the old. Returns whose it was."""
+        if len(self._rows) and self._rows["time"][0] <= now - LATELY * 1000.0:
+            self._rows = self._rows.compress(self._rows["time"] > now - LATELY * 1000.0)
+        fell, halted, braked = (np.flatnonzero(who) for who in (seen.fell, seen.halted, seen.braked))
+        which = np.concatenate([fell, halted, braked])
+        if not len(which):
+            return set()
+        new = np.empty(len(which), _OCCURRENCE)
+        new["time"] = now
+        new["kind"] = np.concatenate([kinds_of(seen)[fell], np.full(len(halted), HALTED), np.full(len(braked), BRAKED)])
+        new["reporter"] = seen.rows["reporter"][which]
+        new["lat"], new["lon"], new["heading"] = seen.lat[which], seen.lon[which], seen.heading[which]
+        new["aside"] = ground.aside(seen.lat[which], seen.lon[which], seen.heading[which], now)
+        self._rows = np.concatenate([self._rows, new])
+        return set(new["reporter"].tolist())
+
+    def around(self, lat: float, lon: float, heading: float, radius: float, now: int) -> Nearby:
+        """Those within `radius` m of a place that went this way."""
+        band = np.abs(self._rows["lat"] - lat) <= radius / M_PER_DEGREE  # cheap, for there may be thousands
+        near = self._rows.compress(band)
+        near = near.compress(angle_between(near["heading"], heading) <= SAME_WAY)
+        far = distance(near["lat"], near["lon"], lat, lon)
+        return Nearby(near, far, (now - near["time"]) / 1000.0)
+
+
+class Nearby:
+    """Occurrences around one place, with their distance from it in m and their age in s."""
+
+    def __init__(self, rows: Rows, far: Floats, age: Floats) -> None:
+        self.rows, self._far, self._age = rows, far, age
+
+    def fresh(self, radius: float) -> int:
+        """How many are too young to be what goes on here anyway."""
+        return int(((self._age < OLD) & (self._far <= radius)).sum())
+
+    def old(self, radius: float) -> list[int]:
+        """How many of each kind went before."""
+        before = (self._age >= OLD) & (self._far <= radius)
+        return np.bincount(self.rows["kind"][before], minlength=KINDS).tolist()  # type: ignore[no-any-return]
+
+    def cluster(self, window: float, radius: float) -> Rows:
+        return self.rows.compress((self._age < window) & (self._far <= radius))
+
+    def excused(self, counts: list[int], window: float, radius: float) -> list[float]:
+        """Per kind, -log10 of the chance of so many in `window` s after what went on here in the minutes before."""
+        return [
+            surprise(count, window, known, LATELY - OLD, 1.0 / LATELY) if known else math.inf
+            for count, known in zip(counts, self.old(radius), strict=True)
+        ]
+
+
+def counts_of(cluster: Rows) -> list[int]:
+    """Reporters of each kind, CLUMP at most."""
+    return [min(len(np.unique(cluster["reporter"][cluster["kind"] == kind])), CLUMP) for kind in range(KINDS)]
+
+
+def at_the_side(metres: float) -> float:
+    """Surprise that is taken off what happens so far off the middle of the driving, towards the slower side.
+
+    >>> at_the_side(-3.0), at_the_side(3.0), at_the_side(30.0)
+    (0.0, 2.0, 4.0)
+    """
+    return SIDE * (min(max(metres, KERB), FARTHEST) - KERB)
