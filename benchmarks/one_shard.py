@@ -8,6 +8,7 @@ borders. It is for asking what a part is worth, many times over; what a score is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -22,7 +23,8 @@ from dataflows.intake import NEVER, Intake
 from dataflows.panes import TABLES, frames, in_order
 from dataflows.settings import load
 from detectors.incidents import Incidents
-from detectors.model import Detector, Finding, Frame, Rows
+from detectors.model import Detector, Doubt, Finding, Frame, Rows
+from detectors.plausibility import Plausibility
 
 KEY = "benchmarks"  # as in the graph's runs: reporters have the same names, and rows the same order
 SETTINGS = {"privacy": {"key": KEY}, "window": {"shards": 1}}
@@ -58,8 +60,11 @@ def _taken(form: str, messages: Iterable[bytes]) -> Iterator[tuple[str, Rows]]:
 def detect(kinds: Iterable[type[Detector]], seen: Iterable[Frame]) -> Findings:
     """What each detector finds. None sees another, so any selection of these findings is what that selection would find."""
     detectors = {kind.__name__: kind() for kind in kinds}
+    plausibility = Plausibility()
     found: Findings = {name: [] for name in detectors}
-    for frame in seen:
+    for whole in seen:
+        codes = plausibility.judge(whole.observations, whole.end)
+        frame = replace(whole, observations=whole.observations.compress(codes == Doubt.NONE))  # as the window step does
         for name, detector in detectors.items():
             found[name] += detector.update(frame)
     return found

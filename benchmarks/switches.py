@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:
@@ -55,6 +58,10 @@ def _fleet_only(known: Callable[..., float]) -> Callable[..., float]:
     return surprise
 
 
+def _in_the_middle(_ground: object, lat: NDArray[np.float64], *_: object) -> NDArray[np.float64]:
+    return np.zeros(len(lat))
+
+
 def _nothing(_: object) -> Callable[..., list[object]]:
     return lambda *_: []
 
@@ -63,17 +70,25 @@ MODELS = (
     Switch(
         "a place's own rate of rare occurrences (Gamma-Poisson)",
         ("HardBraking", "StationaryTraffic"),
-        "detectors.rarity",
+        "detectors.place_rates",
         "surprise",
         _fleet_only,
     ),
     Switch(
         "the excuse of what went on here in the minutes before",
         ("StationaryTraffic",),
-        "detectors.stationary_traffic",
+        "detectors.occurrences",
         "surprise",
         lambda _: lambda *_: math.inf,
     ),
+    Switch(
+        "how nervous a place is (gentle braking)",
+        ("HardBraking", "StationaryTraffic"),
+        "detectors.place_rates",
+        "PlaceRates.nervous",
+        lambda _: lambda *_: 1.0,
+    ),
+    Switch("the side of the road", ("StationaryTraffic",), "detectors.ground", "Ground.aside", lambda _: _in_the_middle),
     Switch("queues followed by their two ends", ("StationaryTraffic",), "detectors.queues", "Queues.ends", _nothing),
     Switch("single vehicles that stand in a lane", ("StationaryTraffic",), "detectors.standing", "Standing.update", _nothing),
     Switch(

@@ -32,6 +32,7 @@ SAME_WAY = 45.0  # degrees
 CLUMPS = 20.0  # shape of the counts: vehicles drive in groups, so they scatter more than chance alone
 HOUR = 3600.0  # s
 FORGET = 3_600_000  # ms without a word
+SWEEP = 600_000  # ms between two looks for whom to forget
 ERRS = 0.1  # of the usual speed: standard deviation of a mean over some twenty vehicles, from one interval to the next
 
 
@@ -74,15 +75,18 @@ class BlockedRoad:
 
     def __init__(self) -> None:
         self._stations: dict[int, _Station] = {}
+        self._swept = 0  # ms
 
     def update(self, frame: Frame) -> list[Finding]:
+        if frame.end - self._swept >= SWEEP:
+            self._stations = {name: s for name, s in self._stations.items() if s.time > frame.end - FORGET}
+            self._swept = frame.end
         rows = frame.sensors
         if not len(rows):
             return []
         rows = rows[(rows["speed"] >= 0.0) & (rows["volume"] >= 0.0) & (rows["heading"] >= 0.0) & (rows["interval"] > 0.0)]
         spoke = [self._hear(rows, i) for i in range(len(rows))]
-        self._stations = {name: s for name, s in self._stations.items() if s.time > frame.end - FORGET}
-        return [finding for name in spoke if name in self._stations and (finding := self._judge(name, frame.end))]
+        return [finding for name in spoke if (finding := self._judge(name, frame.end))]
 
     def _hear(self, rows: Rows, i: int) -> int:
         name, row = int(rows["reporter"][i]), rows[i]

@@ -111,11 +111,15 @@ class PlaceRates:
         per_second = metres / (SIGMA * math.sqrt(2.0 * math.pi)) * 2.0 * radius / observed
         exposure = max(per_second * window, sum(counts) * 2.0 * radius)  # those who did it drove through, at least
         *occurrences, gently, driven = self._fleet.read(now)
-        nervous = ((braked + NERVOUS) / (gently / driven * metres + NERVOUS)) ** POWER
+        nervous = self.nervous(braked, gently / driven * metres)
         return [
             surprise(count, exposure, before, metres, nervous * rate / driven)
             for count, before, rate in zip(counts, known, occurrences, strict=True)
         ]
+
+    def nervous(self, braked: float, expected: float) -> float:
+        """How many times the fleet's rate is to be expected where so many seconds of gentle braking were, and so many usual."""
+        return math.pow((braked + NERVOUS) / (expected + NERVOUS), POWER)
 
     def _around(self, lat: float, lon: float, heading: float, now: int) -> list[float]:
         """Occurrences, seconds and metres around a place in about this direction, weighed by a Gaussian kernel."""

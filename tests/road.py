@@ -40,14 +40,14 @@ def drive(
     return rows(seconds, *where, start + t, reporter=reporter, heading=heading, speed=speed, **columns)
 
 
-def station(reporter: int, seconds: float, interval: float = 60.0, **columns: float) -> Rows:
-    """One measurement of a roadside device at the origin; what is not given is missing."""
+def station(reporter: int, seconds: float, interval: float = 60.0, north: float = 0.0, **columns: float) -> Rows:
+    """One measurement of a roadside device, `north` m from the origin; what is not given is missing."""
     out = np.zeros(1, SENSOR)
     for name in SENSOR.names or ():
         if SENSOR[name].kind == "f":
             out[name] = np.nan
     out["time"], out["reporter"], out["interval"] = T0 + int(seconds * 1000), reporter, interval
-    out["lat"], out["lon"] = LAT, LON
+    out["lat"], out["lon"] = LAT + north * METRE, LON
     for name, value in columns.items():
         out[name] = value
     return out

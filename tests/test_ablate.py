@@ -14,7 +14,7 @@ from benchmarks.ablate import Job, compare, variants
 from benchmarks.judge import Alert
 from benchmarks.recordings import Place
 from benchmarks.switches import MODELS, Switch
-from detectors import CATALOGUE, rarity
+from detectors import CATALOGUE, place_rates
 from detectors.model import Detector, Finding, Frame
 
 T0 = 1_741_000_000_000
@@ -152,22 +152,25 @@ def test_each_model_is_where_its_switch_says(model: Switch) -> None:
 
 
 def test_a_place_without_a_past_of_its_own_is_judged_by_the_fleet() -> None:
-    known = rarity.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001)
-    assert known > rarity.surprise(3.0, 200.0, 0.0, 0.0, 0.001)
+    known = place_rates.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001)
+    assert known > place_rates.surprise(3.0, 200.0, 0.0, 0.0, 0.001)
     with MODELS[0].off():
-        assert rarity.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001) == pytest.approx(rarity.surprise(3.0, 200.0, 0.0, 0.0, 0.001))
-    assert rarity.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001) == known
+        assert place_rates.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001) == pytest.approx(place_rates.surprise(3.0, 200.0, 0.0, 0.0, 0.001))
+    assert place_rates.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001) == known
 
 
 def test_agrees_with_the_graph(place: Place) -> None:
     """On a recording in which three vehicles report a hard braking together, after minutes in which none did."""
     lines = []
+    driven = [15.0 * who for who in range(6)]
     for second in range(700):
         for who in range(6):
             time = T0 + 1000 * second + who
-            brakes = second >= 600 and who < 3
-            seen = {"id": f"a{who}", "ts": time, "rx": time + 100, "lat": PLACE[0] + second % 100 * 2e-4, "lon": PLACE[1]}
-            seen |= {"v": 20.0, "hdg": 0.0, "ax": -5.0 if brakes and second < 604 else 0.0}
+            braking = max(0, second - 599) if who < 3 else 0  # seconds so far: from 20 m/s to 5, and on at that
+            speed = 20.0 - 5.0 * min(braking, 3)
+            driven[who] += speed
+            seen = {"id": f"a{who}", "ts": time, "rx": time + 100, "lat": PLACE[0] + driven[who] / 111_195, "lon": PLACE[1]}
+            seen |= {"v": speed, "hdg": 0.0, "ax": -5.0 if 0 < braking <= 3 else 0.0}
             lines.append(json.dumps(seen, separators=(",", ":")) + "\n")
     (place.path / "events.jsonl.zst").write_bytes(zstandard.compress("".join(lines).encode()))
     expected, _ = graph.run(place, "incident", "20 %")

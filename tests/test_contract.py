@@ -42,7 +42,18 @@ def stations() -> Rows:
                 surface=float(Surface.ICE if bad else Surface.DRY),
             )
         )
-    return road.together(*some, dtype=SENSOR)
+    return road.together(*some, *loops(), dtype=SENSOR)
+
+
+def loops() -> list[Rows]:
+    """Two stations of a road; behind the first, traffic jams after seven minutes, and fewer pass the second."""
+    some = []
+    for k in range(20):
+        jam = k >= 14
+        for name, north in ((8, 0.0), (9, 600.0)):
+            speed, volume = (5.0, 900.0) if jam and name == 8 else (24.0, 900.0 if jam else 3000.0)
+            some.append(road.station(name, 30.0 * k + 30, 30.0, north, heading=0.0, speed=speed, volume=volume))
+    return some
 
 
 def batteries(vehicles: int = 6, seconds: int = 600) -> Rows:

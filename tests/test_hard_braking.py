@@ -109,14 +109,14 @@ def test_the_lattice_learns_what_the_estimator_learns() -> None:
     for minute in range(120):
         now, metres = minute * 60_000, np.array([dice.uniform(100.0, 2000.0)])
         place.learn_one({"time": float(now), "exposure": float(metres[0]), "count": 0.0})
-        places.drive(now, lat, lon, heading, metres, metres / 20.0)
+        places.drive(now, lat, lon, heading, metres, metres / 20.0, np.zeros(1))
         if minute % 7 == 0:
             places.occur(now, road.LAT, road.LON, 90.0)
             place.learn_one({"time": float(now), "exposure": 0.0, "count": 1.0})
     now = 122 * 60_000
     for later in (now - 60_000, now):
-        places.drive(later, lat, lon, heading, np.zeros(1), np.zeros(1))  # digests what waits
-    known, _, driven = places._around(road.LAT, road.LON, 90.0, now)
+        places.drive(later, lat, lon, heading, np.zeros(1), np.zeros(1), np.zeros(1))  # digests what waits
+    known, _, _, driven = places._around(road.LAT, road.LON, 90.0, now)
     assert known / driven == pytest.approx(place._count / place._exposure, rel=0.05)  # a minute or two late
     assert place.score_one({"time": 0.0, "exposure": 100.0, "count": 2.0}) > 0.0
     assert place.clone()._count == 0.0  # as river's estimators are: a clone knows the parameters and nothing else

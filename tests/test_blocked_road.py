@@ -1,0 +1,73 @@
+"""A road blocked between two stations is told from the jam of every day at a bottleneck, and from one farther downstream."""
+
+from __future__ import annotations
+
+import pytest
+
+from detectors.blocked_road import BlockedRoad
+from detectors.incidents import Incidents
+from detectors.model import SENSOR, Finding, Rows
+from tests import road
+
+INTERVAL = 30.0  # s
+BLOCKED = 14  # interval from which on something is the matter
+STATIONS = ((8, 0.0), (9, 600.0), (10, 1200.0))  # reporter, m along the road
+USUAL = 24.0, 3000.0  # m/s, vehicles per hour
+
+Said = dict[int, tuple[float, float]]  # by station, what it says instead of the usual
+
+
+def played(wrong: Said, intervals: int = 24, heading: float = 0.0, turned: int | None = None) -> list[Finding]:
+    """What is found when `wrong` holds from BLOCKED on; `turned` watches the other carriageway."""
+    some: list[Rows] = []
+    for k in range(intervals):
+        for name, north in STATIONS:
+            speed, volume = wrong.get(name, USUAL) if k >= BLOCKED else USUAL
+            way = (heading + 180.0) % 360.0 if name == turned else heading
+            some.append(road.station(name, INTERVAL * (k + 1), INTERVAL, north, heading=way, speed=speed, volume=volume))
+    detector, rows = BlockedRoad(), road.together(*some, dtype=SENSOR)
+    return [f for frame in road.frames(road.together(), rows) for f in detector.update(frame)]
+
+
+def test_it_is_found_in_its_first_interval_and_told_as_long_as_it_lasts() -> None:
+    found = played({8: (6.0, 1500.0), 9: (24.0, 1500.0)})
+    assert (found[0].time - road.T0) / 1000 <= INTERVAL * (BLOCKED + 2) + 1
+    assert len(found) >= 24 - BLOCKED - 1
+    assert found[0].reporters == {8, 9}
+    assert (found[0].lat - road.LAT) / road.METRE == pytest.approx(300.0)
+    assert found[0].score > 4.0
+    assert len([c for c in Incidents(0).advance(found[-1].time + 1, found) if c.status == "opened"]) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {8: (6.0, 2900.0), 9: (24.0, 2900.0)},  # as many come through as ever: a bottleneck at capacity
+        {8: (6.0, 1500.0), 9: (6.0, 1500.0)},  # the jam comes from farther downstream
+        {9: (24.0, 1500.0)},  # fewer drive, and freely: the evening
+        {8: (19.0, 1500.0), 9: (24.0, 1500.0)},  # slower, but it flows
+    ],
+)
+def test_what_is_no_blockage(wrong: Said) -> None:
+    assert played(wrong) == []
+
+
+def test_the_other_carriageway_is_not_compared() -> None:
+    assert played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, turned=9) == []
+
+
+def test_a_stranger_is_not_judged() -> None:
+    assert played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, intervals=BLOCKED)[:1] == []
+    assert all(f.time > road.T0 + 1000 * INTERVAL * BLOCKED for f in played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}))
+
+
+def test_streets_with_lights_are_left_alone() -> None:
+    slow: list[Rows] = []
+    for k in range(24):
+        for name, north in STATIONS:
+            speed, volume = (3.0, 300.0) if k >= BLOCKED and name == 8 else (12.0, 300.0 if k >= BLOCKED else 900.0)
+            slow.append(road.station(name, INTERVAL * (k + 1), INTERVAL, north, heading=0.0, speed=speed, volume=volume))
+    detector = BlockedRoad()
+    assert [
+        f for frame in road.frames(road.together(), road.together(*slow, dtype=SENSOR)) for f in detector.update(frame)
+    ] == []
