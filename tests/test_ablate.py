@@ -152,11 +152,14 @@ def test_each_model_is_where_its_switch_says(model: Switch) -> None:
 
 
 def test_a_place_without_a_past_of_its_own_is_judged_by_the_fleet() -> None:
-    known = place_rates.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001)
-    assert known > place_rates.surprise(3.0, 200.0, 0.0, 0.0, 0.001)
+    def score(driven: float) -> float:
+        return place_rates.surprise(3.0, 200.0, 0.0, driven, 0.001)
+
+    known = score(100_000.0)
+    assert known > score(0.0)
     with MODELS[0].off():
-        assert place_rates.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001) == pytest.approx(place_rates.surprise(3.0, 200.0, 0.0, 0.0, 0.001))
-    assert place_rates.surprise(3.0, 200.0, 0.0, 100_000.0, 0.001) == known
+        assert score(100_000.0) == pytest.approx(score(0.0))
+    assert score(100_000.0) == known
 
 
 def test_agrees_with_the_graph(place: Place) -> None:
