@@ -14,6 +14,7 @@ from detectors.tracks import HALT, Seen
 
 TAU = 4 * 3_600_000.0  # ms: kerbs and lights keep their habits for hours
 NEAR = 25.0  # m: reach of the kernel; what happens so near happens here
+WIDER = 40.0  # m: the same for where across the road they drive, which changes slowly along it
 STEP = 0.0003  # degrees: 33 m, about the kernel
 OCTANT = 45.0  # degrees
 SPREAD = 1.5  # m: what a receiver errs by alone; driving is never narrower
@@ -103,7 +104,7 @@ class Ground:
         centre = east * np.cos(turn) - north * np.sin(turn)  # of each square, to the right of the position
         octant = (heading // OCTANT).astype(np.int64) + np.array((-1, 0, 1)).reshape(1, 3, 1)
         sums = self._sums.read(self._sums.find(_LATTICE.key(rows, columns, octant % 8)), now)
-        weight = np.exp(-0.5 * (east**2 + north**2) / NEAR**2)
+        weight = np.exp(-0.5 * (east**2 + north**2) / WIDER**2)
         driven = (sums[5] * weight).sum((0, 1))
         middle = ((sums[3] + centre * sums[5]) * weight).sum((0, 1)) / np.maximum(driven, 1.0)
         return np.where(driven >= 1.0, -middle, 0.0) * (1.0 if self._lean <= 0.0 else -1.0)

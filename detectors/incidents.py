@@ -134,6 +134,8 @@ class Incidents:
             if incident.touches(finding):
                 incident.absorb(finding)
                 return
+        if finding.score <= 0.0:  # the end of a queue that is followed: it carries an incident on, and opens none
+            return
         self.open.append(
             Incident(
                 incident_id=_identity(finding),

@@ -166,7 +166,7 @@ class Finding:
     lon: float
     heading: float  # degrees; NaN where the kind has no direction
     radius: float  # m: how far the evidence reaches from the place
-    score: float  # -log10 of the chance that this is nothing, or the detector's equivalent; larger is surer
+    score: float  # -log10 of the chance that this is nothing, or the detector's equivalent; larger is surer; 0 opens nothing
     reporters: frozenset[int]  # distinct reporters behind it; they never leave the process but as a count
     evidence: tuple[tuple[str, float], ...] = ()  # numbers a person can check, sorted by name
     subcause: int = 0  # DENM sub-cause code
