@@ -99,6 +99,12 @@ def test_what_touches_is_one(other: dict[str, object], incidents: int) -> None:
     assert len({c.incident_id for c in live(finding(), second)}) == incidents
 
 
+def test_what_only_follows_opens_nothing_but_carries_on() -> None:
+    changes = live(finding(at=0), finding(at=60, score=0.0), finding(at=60, north=5000.0, score=0.0))
+    assert statuses(changes) == ["opened", "cleared"]
+    assert changes[1].updated == T0 + 60_000 + FAMILIES["stationary_vehicle"].lasts + 2000
+
+
 def test_a_battery_belongs_to_its_vehicle() -> None:
     def sick(reporter: int, at: int, north: float) -> Finding:
         return finding("battery_anomaly", at, north, reporters=frozenset({reporter}), heading=float("nan"))

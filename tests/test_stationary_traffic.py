@@ -14,6 +14,7 @@ import zstandard
 from detectors.geometry import distance
 from detectors.incidents import Change, Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
+from detectors.occurrences import _OCCURRENCE, CLUMP, HALTED, counts_of
 from detectors.stationary_traffic import StationaryTraffic
 from detectors.tracks import Tracks
 from tests import road
@@ -75,6 +76,14 @@ def queue(until: int) -> Rows:
     stuck = [stand(1000 + k, 360 + k * 4, 300, 0.0, 800.0 - 8 * k, speed=20.0) for k in range(60)]
     rows = road.together(*flowing, *stuck)
     return rows[rows["time"] < road.T0 + until * 1000]
+
+
+def test_more_of_a_kind_than_a_clump_say_no_more() -> None:
+    rows = np.zeros(9, _OCCURRENCE)
+    rows["reporter"], rows["kind"] = np.arange(9), [0] * 6 + [HALTED] * 3
+    assert counts_of(rows) == [CLUMP, 0, 0, 3, 0]
+    rows["reporter"] = 1
+    assert counts_of(rows) == [1, 0, 0, 1, 0]
 
 
 def test_a_queue_is_one_incident_that_opens_at_its_head() -> None:

@@ -1,0 +1,48 @@
+"""A place where drivers brake gently all day is less surprised by a stop than the open road, before it has seen one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.place_rates import BATCH, SETTLE, PlaceRates
+from tests import road
+
+MINUTES = 20
+CALM, RAMP = 0.0, 3_000.0  # m north of the origin
+
+
+def learned() -> PlaceRates:
+    """Two places, equally busy; at one of them everybody brakes for two seconds. A stop was seen at a third."""
+    places = PlaceRates()
+    lat = road.LAT + np.array([CALM, RAMP]) * road.METRE
+    lon, heading = np.full(2, road.LON), np.zeros(2)
+    for second in range(MINUTES * 60):
+        now = road.T0 + second * 1000
+        braked = np.array([0.0, 2.0]) if second % 4 == 0 else np.zeros(2)
+        places.drive(now, lat, lon, heading, np.full(2, 20.0), np.ones(2), braked)
+        if second == 300:
+            places.occur(now, road.LAT + 9_000.0 * road.METRE, road.LON, 0.0)
+    return places
+
+
+def score(places: PlaceRates, north: float, after: int = MINUTES * 60_000) -> float:
+    return places.surprises(road.LAT + north * road.METRE, road.LON, 0.0, road.T0 + after, [2], 30.0, 60.0)[0]
+
+
+def test_a_nervous_place_is_less_surprised() -> None:
+    places = learned()
+    assert score(places, RAMP) < score(places, CALM) - 0.5
+
+
+def test_the_braking_of_a_cluster_does_not_excuse_it() -> None:
+    """What was braked within the last half minute is not counted yet."""
+    places = learned()
+    before = score(places, CALM)
+    lat, lon, heading = np.array([road.LAT]), np.array([road.LON]), np.zeros(1)
+    began = road.T0 + MINUTES * 60_000
+    for second in range(SETTLE // 1000):
+        places.drive(began + second * 1000, lat, lon, heading, np.full(1, 10.0), np.ones(1), np.full(1, 30.0))
+    assert abs(score(places, CALM, MINUTES * 60_000 + SETTLE) - before) < 0.3
+    for second in range(SETTLE // 1000, (SETTLE + 2 * BATCH) // 1000 + 1):
+        places.drive(began + second * 1000, lat, lon, heading, np.full(1, 10.0), np.ones(1), np.zeros(1))
+    assert score(places, CALM, MINUTES * 60_000 + SETTLE + 2 * BATCH) < before - 0.5
