@@ -20,9 +20,7 @@ from detectors.queues import Queues
 from detectors.standing import Standing
 from detectors.tracks import Tracks
 
-SURPRISE = (
-    6.1  # -log10 of the chance: there are some 1e4 places and minutes to be wrong in on a day; at 6.0 two were on the edge
-)
+SURPRISE = 6.1  # -log10 of the chance: some 1e4 places and minutes to be wrong in on a day; at 6.0 two were on the edge
 SCOPES = ((30.0, 100.0), (120.0, 150.0))  # s and m: a tail grows upstream at some 15 km/h = 4 m/s at most
 FEW = 5  # occurrences, too few to surprise where as many were in the eight minutes before
 COMPANY = 2  # reporters at least: one vehicle that stops may have its own reasons
