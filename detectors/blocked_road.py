@@ -17,7 +17,7 @@ from detectors.geometry import angle_between, metres
 from detectors.model import Finding, Frame, Rows
 from detectors.rarity import tail
 
-FAST = 15.0  # m/s, 54 km/h: slower roads have lights, where traffic comes in platoons and one interval says nothing
+FAST = 17.0  # m/s, 61 km/h: slower roads have lights, where traffic comes in platoons and one interval says nothing
 SLOW = 0.7  # of the usual speed: motorways at capacity flow at 0.75 to 0.85 of free flow (HCM), slower is a queue
 FREE = 0.75  # of it: the queue has not come from farther downstream
 THINNER = 0.8  # of the usual volume: one lane of three blocked leaves two thirds at capacity, of two under a half
