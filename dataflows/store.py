@@ -13,7 +13,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from dataflows.settings import Settings
 
 NOTE = "roadwatch.json"  # beside the engine's files: what they were made with
-VERSION = 1  # of what the snapshots hold
+VERSION = 2  # of what the snapshots hold: to be raised whenever a detector's state changes its layout
 WAIT = 10.0  # s for the cluster's first process to make the store
 
 
@@ -34,6 +34,11 @@ def open_store(settings: Settings, process_id: int = 0) -> RecoveryConfig:
         found = json.loads(note.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RecoveryError(f"cannot use the recovery store in {directory}: {error}; check the disk and its rights") from None
+    if found.get("version") != VERSION:
+        raise RecoveryError(
+            f"the recovery store in {directory} was made by another version of roadwatch (layout {found.get('version')}, not "
+            f"{VERSION}); run that one, or name another recovery.directory to start from nothing"
+        )
     for name, value in made_with.items():
         if found.get(name) != value:
             raise RecoveryError(
