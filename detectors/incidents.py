@@ -134,7 +134,7 @@ class Incidents:
             if incident.touches(finding):
                 incident.absorb(finding)
                 return
-        if finding.score <= 0.0:  # the end of a queue that is followed: it carries an incident on, and opens none
+        if not finding.opens:
             return
         self.open.append(
             Incident(

@@ -166,11 +166,12 @@ class Finding:
     lon: float
     heading: float  # degrees; NaN where the kind has no direction
     radius: float  # m: how far the evidence reaches from the place
-    score: float  # -log10 of the chance that this is nothing, or the detector's equivalent; larger is surer; 0 opens nothing
+    score: float  # -log10 of the chance that this is nothing, or the detector's equivalent; larger is surer
     reporters: frozenset[int]  # distinct reporters behind it; they never leave the process but as a count
     evidence: tuple[tuple[str, float], ...] = ()  # numbers a person can check, sorted by name
     subcause: int = 0  # DENM sub-cause code
     cells: frozenset[int] = field(default=frozenset())  # H3 cells touched; the place's own cell if empty
+    opens: bool = True  # False: it only carries on an incident that is open
 
     @property
     def order(self) -> tuple[Any, ...]:

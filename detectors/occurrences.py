@@ -25,9 +25,6 @@ FALLS = (3.0, 5.0)  # m/s2 between soft, firm and hard falls: drivers who see it
 HALTED, BRAKED, KINDS = 3, 4, 5
 CLUMP = 3  # of a kind, of which more say no more: they fell because the others did
 SAME_WAY = 45.0  # degrees
-KERB = 1.0  # m towards the slower side, off the middle of the driving: a lane is 3.5 m wide, a receiver errs by 1.5
-FARTHEST = 5.0  # m: the auxiliary lane of a ramp, beside three others
-SIDE = 1.0  # surprise per metre between these: queues of ramps stand there every day; measured on labelled clusters
 
 _OCCURRENCE = np.dtype(
     [("time", "i8"), ("kind", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8"), ("aside", "f8")]
@@ -84,7 +81,8 @@ class Nearby:
     def old(self, radius: float) -> list[int]:
         """How many of each kind went before."""
         before = (self._age >= OLD) & (self._far <= radius)
-        return np.bincount(self.rows["kind"][before], minlength=KINDS).tolist()  # type: ignore[no-any-return]
+        counts: list[int] = np.bincount(self.rows["kind"][before], minlength=KINDS).tolist()
+        return counts
 
     def cluster(self, window: float, radius: float) -> Rows:
         return self.rows.compress((self._age < window) & (self._far <= radius))
@@ -100,12 +98,3 @@ class Nearby:
 def counts_of(cluster: Rows) -> list[int]:
     """Reporters of each kind, CLUMP at most."""
     return [min(len(np.unique(cluster["reporter"][cluster["kind"] == kind])), CLUMP) for kind in range(KINDS)]
-
-
-def at_the_side(metres: float) -> float:
-    """Surprise that is taken off what happens so far off the middle of the driving, towards the slower side.
-
-    >>> at_the_side(-3.0), at_the_side(3.0), at_the_side(30.0)
-    (0.0, 2.0, 4.0)
-    """
-    return SIDE * (min(max(metres, KERB), FARTHEST) - KERB)

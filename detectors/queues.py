@@ -95,7 +95,7 @@ class Queues:
                 self._said = np.vstack([self._said, (now, lat[i], lon[i], heading[i])])
                 kind = "stationary_vehicle" if head[i] else "dangerous_end_of_queue"
                 where = float(lat[i]), float(lon[i]), float(heading[i])
-                found.append(Finding(kind, now, now, *where, EXTENT, 0.0, who))
+                found.append(Finding(kind, now, now, *where, EXTENT, 0.0, who, opens=False))
         return found
 
     def _followed(self, lat: float, lon: float, heading: float) -> bool:

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
-from detectors.ground import Ground
+from detectors.ground import Ground, at_the_side
 from detectors.model import Finding, Frame, Rows, Sign
-from detectors.occurrences import at_the_side
 from detectors.queues import Queues
 from detectors.tracks import Seen
 

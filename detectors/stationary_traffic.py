@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.ground import Ground
+from detectors.ground import Ground, at_the_side
 from detectors.model import Finding, Frame
-from detectors.occurrences import BRAKED, HALTED, KINDS, Nearby, Occurrences, at_the_side, counts_of, kinds_of
+from detectors.occurrences import BRAKED, HALTED, KINDS, Nearby, Occurrences, counts_of, kinds_of
 from detectors.place_rates import PlaceRates
 from detectors.queues import Queues
 from detectors.standing import Standing

@@ -33,8 +33,6 @@ _TRACK = np.dtype(
     [
         ("reporter", "u8"),
         ("time", "i8"),  # ms, of the newest row
-        ("lat", "f8"),
-        ("lon", "f8"),
         ("speed", "f4"),
         ("peak", "f4"),  # m/s: lately highest speed, fading
         ("decel", "f4"),  # m/s2: lately hardest braking, fading
@@ -104,7 +102,7 @@ class Tracks:
         after["stood"] = np.where(speed < STANDING, np.where(before["stood"] > 0, before["stood"], time), 0)
         after["halted"] = (after["stood"] > 0) & (time - after["stood"] >= HALT)
         after["braked"] = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (rows["accel"] < -HARD_BRAKE)
-        for name in ("time", "lat", "lon", "speed"):
+        for name in ("time", "speed"):
             after[name] = rows[name]
         self._tracks[at] = after
 
@@ -126,7 +124,7 @@ class Tracks:
             new = tracks["reporter"][np.minimum(at, len(tracks) - 1)] != reporters
         if new.any():
             first = np.zeros(int(new.sum()), _TRACK)
-            for name in ("reporter", "time", "lat", "lon", "speed"):
+            for name in ("reporter", "time", "speed"):
                 first[name] = rows[name][new]
             first["peak"] = first["speed"]
             self._tracks = tracks = np.insert(tracks, at[new], first)

@@ -100,7 +100,7 @@ def test_what_touches_is_one(other: dict[str, object], incidents: int) -> None:
 
 
 def test_what_only_follows_opens_nothing_but_carries_on() -> None:
-    changes = live(finding(at=0), finding(at=60, score=0.0), finding(at=60, north=5000.0, score=0.0))
+    changes = live(finding(at=0), finding(at=60, opens=False), finding(at=60, north=5000.0, opens=False))
     assert statuses(changes) == ["opened", "cleared"]
     assert changes[1].updated == T0 + 60_000 + FAMILIES["stationary_vehicle"].lasts + 2000
 
