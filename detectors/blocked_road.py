@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from river import stats
 
 from detectors.geometry import angle_between, metres
@@ -24,6 +25,7 @@ THINNER = 0.8  # of the usual volume: one lane of three blocked leaves two third
 OPEN = 0.9  # of the usual volume, from which on a claim is over
 BEFORE = 0.8  # of the usual speed, in one of the intervals before: a queue that is news
 INTERVALS = 10  # before a station is judged at all
+ACCUSTOMED = 7_200_000  # ms: what is slow for two hours is road works, and learned as usual; rush hours are shorter
 LEARN = 0.05  # share of an interval in what is usual: 30 s make 10 minutes
 NEXT = 1500.0  # m between two stations that are compared; motorways have one each 500 to 1000 m
 APART = 100.0  # m: what is nearer is the same station's other lanes
@@ -50,14 +52,16 @@ class _Station:
     heard: int = 0  # intervals
     shares: tuple[float, ...] = ()  # of the usual speed, three at most
     volumes: tuple[float, ...] = ()  # vehicles per hour, two at most
+    slow: int = 0  # ms: since when it is slower than BEFORE; 0 if it is not
     since: int = 0  # ms: what it claims began; 0 if nothing
 
     def hear(self, time: int, speed: float, volume: float) -> None:
         usual = self.usual_speed.get() or speed
+        self.slow = 0 if speed >= BEFORE * usual else self.slow or time
         self.time = time
         self.shares = (*self.shares, speed / max(usual, 1.0))[-3:]
         self.volumes = (*self.volumes, volume)[-2:]
-        if speed >= BEFORE * usual:  # a queue must not teach that queues are usual
+        if not self.slow or time - self.slow > ACCUSTOMED:  # a queue must not teach that queues are usual
             self.usual_speed.update(speed)
             self.usual_volume.update(volume)
         self.heard += 1
@@ -102,13 +106,13 @@ class BlockedRoad:
         here = self._stations[name]
         if here.heard <= INTERVALS or here.usual_speed.get() < FAST:
             return None
-        ahead = self._ahead(here)
-        if ahead is None:
+        if here.shares[-1] >= SLOW or (ahead := self._ahead(here)) is None:  # most are not slow: look no farther for them
+            here.since = 0
             return None
         there = self._stations[ahead]
         begins = max(here.shares[:-1], default=0.0) >= BEFORE and there.flow < THINNER
         goes_on = here.since > 0 and there.flow < OPEN
-        if not (here.shares[-1] < SLOW and there.shares[-1] >= FREE and (begins or goes_on)):
+        if not (there.shares[-1] >= FREE and (begins or goes_on)):
             here.since = 0
             return None
         here.since = here.since or here.time - int(1000 * here.interval)
@@ -128,18 +132,18 @@ class BlockedRoad:
 
     def _ahead(self, here: _Station) -> int | None:
         """The next station downstream that speaks of the same time."""
-        turn, best, found = math.radians(here.heading), NEXT, None
-        for name, other in self._stations.items():
-            if abs(other.time - here.time) > 1500.0 * here.interval or other.heard <= INTERVALS:
-                continue
-            if not float(angle_between(other.heading, here.heading)) <= SAME_WAY:
-                continue
-            east, north = (float(x) for x in metres(other.lat, other.lon, here.lat, here.lon))
-            along = east * math.sin(turn) + north * math.cos(turn)
-            across = east * math.cos(turn) - north * math.sin(turn)
-            if APART < along < best and abs(across) <= ASIDE * along:
-                best, found = along, name
-        return found
+        names = [
+            n for n, s in self._stations.items() if s.heard > INTERVALS and abs(s.time - here.time) <= 1500.0 * here.interval
+        ]
+        others = [self._stations[name] for name in names]
+        lat, lon, heading = (np.array([getattr(s, axis) for s in others]) for axis in ("lat", "lon", "heading"))
+        east, north = metres(lat, lon, here.lat, here.lon)
+        turn = math.radians(here.heading)
+        along = east * math.sin(turn) + north * math.cos(turn)
+        across = east * math.cos(turn) - north * math.sin(turn)
+        ahead = (along > APART) & (along < NEXT) & (np.abs(across) <= ASIDE * along)
+        ahead &= angle_between(heading, here.heading) <= SAME_WAY
+        return names[int(np.argmin(np.where(ahead, along, np.inf)))] if ahead.any() else None
 
 
 def _surprise(here: _Station, there: _Station) -> float:

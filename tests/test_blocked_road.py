@@ -17,12 +17,14 @@ USUAL = 24.0, 3000.0  # m/s, vehicles per hour
 Said = dict[int, tuple[float, float]]  # by station, what it says instead of the usual
 
 
-def played(wrong: Said, intervals: int = 24, heading: float = 0.0, turned: int | None = None) -> list[Finding]:
-    """What is found when `wrong` holds from BLOCKED on; `turned` watches the other carriageway."""
+def played(
+    wrong: Said, intervals: int = 24, heading: float = 0.0, turned: int | None = None, since: int = BLOCKED
+) -> list[Finding]:
+    """What is found when `wrong` holds from interval `since` on; `turned` watches the other carriageway."""
     some: list[Rows] = []
     for k in range(intervals):
         for name, north in STATIONS:
-            speed, volume = wrong.get(name, USUAL) if k >= BLOCKED else USUAL
+            speed, volume = wrong.get(name, USUAL) if k >= since else USUAL
             way = (heading + 180.0) % 360.0 if name == turned else heading
             some.append(road.station(name, INTERVAL * (k + 1), INTERVAL, north, heading=way, speed=speed, volume=volume))
     detector, rows = BlockedRoad(), road.together(*some, dtype=SENSOR)
@@ -57,8 +59,24 @@ def test_the_other_carriageway_is_not_compared() -> None:
 
 
 def test_a_stranger_is_not_judged() -> None:
-    assert played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, intervals=BLOCKED)[:1] == []
-    assert all(f.time > road.T0 + 1000 * INTERVAL * BLOCKED for f in played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}))
+    """What stands there when it is first heard of may be the usual."""
+    assert played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, since=5, intervals=10) == []
+    assert played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, since=11, intervals=14) != []
+
+
+def test_what_lasts_for_hours_becomes_usual() -> None:
+    """On a road that was slowed by works, a blockage is still one."""
+    some = []
+    for k in range(400):
+        for name, north in STATIONS:
+            speed, volume = USUAL if k < BLOCKED or name != 8 else (18.0, USUAL[1])
+            if k >= 390:
+                speed, volume = (6.0, 1500.0) if name == 8 else (24.0, 1500.0)
+            some.append(road.station(name, INTERVAL * (k + 1), INTERVAL, north, heading=0.0, speed=speed, volume=volume))
+    detector, rows = BlockedRoad(), road.together(*some, dtype=SENSOR)
+    found = [f for frame in road.frames(road.together(), rows) for f in detector.update(frame)]
+    assert found
+    assert all(f.time > road.T0 + 1000 * INTERVAL * 390 for f in found)
 
 
 def test_streets_with_lights_are_left_alone() -> None:
