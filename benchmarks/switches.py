@@ -58,7 +58,7 @@ def _fleet_only(known: Callable[..., float]) -> Callable[..., float]:
     return surprise
 
 
-def _in_the_middle(_ground: object, lat: NDArray[np.float64], *_: object) -> NDArray[np.float64]:
+def _in_the_middle(_across: object, lat: NDArray[np.float64], *_: object) -> NDArray[np.float64]:
     return np.zeros(len(lat))
 
 
@@ -88,7 +88,13 @@ MODELS = (
         "PlaceRates.nervous",
         lambda _: lambda *_: 1.0,
     ),
-    Switch("the side of the road", ("StationaryTraffic",), "detectors.ground", "Ground.aside", lambda _: _in_the_middle),
+    Switch(
+        "the side of the road",
+        ("HardBraking", "StationaryTraffic"),
+        "detectors.across",
+        "Across.aside",
+        lambda _: _in_the_middle,
+    ),
     Switch("queues followed by their two ends", ("StationaryTraffic",), "detectors.queues", "Queues.ends", _nothing),
     Switch("single vehicles that stand in a lane", ("StationaryTraffic",), "detectors.standing", "Standing.update", _nothing),
     Switch(

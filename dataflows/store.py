@@ -13,7 +13,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from dataflows.settings import Settings
 
 NOTE = "roadwatch.json"  # beside the engine's files: what they were made with
-VERSION = 2  # of what the snapshots hold: to be raised whenever a detector's state changes its layout
+VERSION = 3  # of what the snapshots hold: to be raised whenever a detector's state changes its layout
 WAIT = 10.0  # s for the cluster's first process to make the store
 
 

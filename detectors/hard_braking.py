@@ -1,7 +1,8 @@
 """Several vehicles that brake hard within seconds at one place: something is in their way.
 
 Single hard brakings are everyday, and some places see many. So every place learns its own rate, and a cluster is reported
-when, at that rate, its size is a surprise; decelerations that nobody chooses make it a greater one.
+when, at that rate, its size is a surprise; decelerations that nobody chooses make it a greater one, and one at the side of
+the road, where a ramp's queue stands every day, a smaller one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.geometry import angle_between, mean_heading, metres
+from detectors.across import Across, at_the_side
+from detectors.geometry import angle_between, distance, mean_heading
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.place_rates import GENTLE, PlaceRates
 
@@ -46,6 +48,7 @@ class HardBraking:
 
     def __init__(self) -> None:
         self._places = PlaceRates()
+        self._across = Across()
         self._brakings: list[_Braking] = []
 
     def update(self, frame: Frame) -> list[Finding]:
@@ -63,6 +66,7 @@ class HardBraking:
         seconds = np.full(len(driving), (frame.end - frame.start) / 1000.0 / max(1.0, rows_each))
         gently = np.where(driving["accel"] < -GENTLE, seconds, 0.0)
         self._places.drive(now, lat, lon, heading, speed * seconds, seconds, gently)
+        self._across.learn(now, lat, lon, heading, speed, speed * seconds)
         return [finding for braking in fresh if (finding := self._cluster(braking, now))]
 
     def _fresh(self, rows: Rows, hard: NDArray[np.intp], decel: NDArray[np.float64], now: int) -> list[_Braking]:
@@ -82,16 +86,18 @@ class HardBraking:
 
     def _cluster(self, braking: _Braking, now: int) -> Finding | None:
         """The brakings around this one, if they are too many for the place."""
-        east, north = metres([b.lat for b in self._brakings], [b.lon for b in self._brakings], braking.lat, braking.lon)
-        near = np.hypot(east, north) <= RADIUS
-        near &= angle_between([b.heading for b in self._brakings], braking.heading) <= SAME_WAY
-        cluster = [b for b, is_near in zip(self._brakings, near, strict=True) if is_near]
+        lats, lons, headings = (np.array([getattr(b, name) for b in self._brakings]) for name in ("lat", "lon", "heading"))
+        near = distance(lats, lons, braking.lat, braking.lon) <= RADIUS
+        near &= angle_between(headings, braking.heading) <= SAME_WAY
+        cluster = [self._brakings[i] for i in np.flatnonzero(near).tolist()]
         if len(cluster) < COMPANY:
             return None
-        lat, lon = (float(np.mean([getattr(b, axis) for b in cluster])) for axis in ("lat", "lon"))
-        heading = mean_heading([b.heading for b in cluster])
+        lats, lons, headings = lats[near], lons[near], headings[near]
+        lat, lon, heading = float(lats.mean()), float(lons.mean()), mean_heading(headings)
         score = sum(self._places.surprises(lat, lon, heading, now, (len(cluster),), WINDOW, RADIUS))
         score += WEIGHT * sum(max(0.0, b.decel - UNCHOSEN) for b in cluster)
+        if score >= SURPRISE:  # only then look, for it costs
+            score -= at_the_side(float(self._across.aside(lats, lons, headings, now).mean()))
         if score < SURPRISE:
             return None
         return Finding(

@@ -12,8 +12,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.across import Across
 from detectors.geometry import M_PER_DEGREE, angle_between, distance
-from detectors.ground import Ground
 from detectors.lattice import Floats
 from detectors.model import Rows
 from detectors.rarity import surprise
@@ -42,7 +42,7 @@ class Occurrences:
     def __init__(self) -> None:
         self._rows: Rows = np.empty(0, _OCCURRENCE)
 
-    def note(self, seen: Seen, ground: Ground, now: int) -> set[int]:
+    def note(self, seen: Seen, across: Across, now: int) -> set[int]:
         """Take in what was done in the pane that ended at `now` (ms); forget the old. Returns whose it was."""
         if len(self._rows) and self._rows["time"][0] <= now - LATELY * 1000.0:
             self._rows = self._rows.compress(self._rows["time"] > now - LATELY * 1000.0)
@@ -55,7 +55,7 @@ class Occurrences:
         new["kind"] = np.concatenate([kinds_of(seen)[fell], np.full(len(halted), HALTED), np.full(len(braked), BRAKED)])
         new["reporter"] = seen.rows["reporter"][which]
         new["lat"], new["lon"], new["heading"] = seen.lat[which], seen.lon[which], seen.heading[which]
-        new["aside"] = ground.aside(seen.lat[which], seen.lon[which], seen.heading[which], now)
+        new["aside"] = across.aside(seen.lat[which], seen.lon[which], seen.heading[which], now)
         self._rows = np.concatenate([self._rows, new])
         return set(new["reporter"].tolist())
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from detectors.across import at_the_side
 from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
-from detectors.ground import Ground, at_the_side
+from detectors.ground import Ground
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.queues import Queues
 from detectors.tracks import Seen
@@ -61,7 +62,6 @@ class Standing:
     def update(self, seen: Seen, frame: Frame, queues: Queues) -> list[Finding]:
         """Take in a pane; every few seconds, report. Who stands in a known queue is none of its business."""
         now = frame.end
-        self._ground.learn(seen, now)
         self._remember(seen, now)
         standing = np.flatnonzero((seen.stood > 0) & (now - seen.stood >= WATCH)).tolist()
         if standing:
@@ -109,7 +109,7 @@ class Standing:
         blinking = bool(seen.rows["signs"][i] & int(Sign.HAZARD_LIGHTS))
         score = spot.surprise(seconds) + (HAZARD if blinking else 0.0)
         score -= at_the_side(
-            float(self._ground.aside(seen.lat[i : i + 1], seen.lon[i : i + 1], seen.heading[i : i + 1], now)[0])
+            float(self._ground.across.aside(seen.lat[i : i + 1], seen.lon[i : i + 1], seen.heading[i : i + 1], now)[0])
         )
         if not stander.reported:
             passed = sum(speed >= FREE * spot.speed for speed in stander.passed.values())

@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.ground import Ground, at_the_side
+from detectors.across import at_the_side
+from detectors.ground import Ground
 from detectors.model import Finding, Frame
 from detectors.occurrences import BRAKED, HALTED, KINDS, Nearby, Occurrences, counts_of, kinds_of
 from detectors.place_rates import PlaceRates
@@ -43,7 +44,7 @@ class StationaryTraffic:
         now = frame.end
         seen = self._tracks.update(frame.observations, now)
         self._queues.forget(now)
-        fresh = self._lately.note(seen, self._ground, now)
+        fresh = self._lately.note(seen, self._ground.across, now)
         fall = kinds_of(seen)
         findings = []
         for i in np.flatnonzero(seen.eased | seen.fell | seen.halted | seen.braked).tolist():
@@ -59,6 +60,7 @@ class StationaryTraffic:
                 findings.append(finding)
                 self._queues.say(now, lat, lon, heading)
         self._places.drive(now, seen.lat, seen.lon, seen.heading, seen.metres, seen.seconds, seen.braking)
+        self._ground.learn(seen, now)
         findings += self._queues.ends(seen, frame)
         return findings + self._standing.update(seen, frame, self._queues)
 

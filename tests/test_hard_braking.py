@@ -78,6 +78,22 @@ def test_harder_is_surer() -> None:
     assert hard.score > soft.score
 
 
+def test_at_the_side_it_is_less_of_a_surprise() -> None:
+    """Three lanes, the right one the slowest: what queues for a ramp there brakes every day."""
+    lanes = [road.drive(k + 1, 4.0 * k, 40, 3.5 * (k % 3 - 1), 0.0, 0.0, SPEED - 3.0 * (k % 3)) for k in range(150)]
+
+    def score(east: float) -> float:
+        detector = HardBraking()
+        clusters = [brake(k, BEFORE + k, 500, decel=8.0) for k in range(3)]
+        for row in clusters:
+            row["lon"] += east * road.METRE_EAST
+        rows = road.together(*lanes, *clusters)
+        return max(f.score for frame in road.frames(rows) for f in detector.update(frame))
+
+    middle, kerb = score(0.0), score(4.0)
+    assert kerb == pytest.approx(middle - 3.0, abs=0.7)
+
+
 def test_a_place_that_often_sees_it_is_not_surprised() -> None:
     often = [brake(k, 100 + 20 * k, 500) for k in range(100)]
     seconds = 2200

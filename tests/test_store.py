@@ -39,7 +39,7 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     open_store(settings(tmp_path))
     note = tmp_path / "recovery" / NOTE
     note.write_text(json.dumps(json.loads(note.read_text()) | {"version": 0}))
-    with pytest.raises(RecoveryError, match=r"another version of roadwatch \(layout 0, not 2\); run that one"):
+    with pytest.raises(RecoveryError, match=r"another version of roadwatch \(layout 0, not 3\); run that one"):
         open_store(settings(tmp_path))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.ground import Ground
+from detectors.across import Across
 from detectors.tracks import Tracks
 from tests import road
 
 LANES = (-3.5, 0.0, 3.5)  # m to the right of the middle
 
 
-def driven(faster_left: float, heading: float = 0.0) -> Ground:
+def driven(faster_left: float, heading: float = 0.0) -> Across:
     """Three lanes learned for five minutes; each to the left of another is `faster_left` m/s faster."""
     turn = np.radians(heading)
     vehicles = []
@@ -20,31 +20,32 @@ def driven(faster_left: float, heading: float = 0.0) -> Ground:
         lane = LANES[k % 3]
         east, north = lane * np.cos(turn), -lane * np.sin(turn)
         vehicles.append(road.drive(k + 1, 2.0 * k, 40, east, north, heading, 22.0 - faster_left * lane / 3.5))
-    ground, tracks = Ground(), Tracks()
+    across, tracks = Across(), Tracks()
     for frame in road.frames(road.together(*vehicles)):
-        ground.learn(tracks.update(frame.observations, frame.end), frame.end)
-    return ground
+        seen = tracks.update(frame.observations, frame.end)
+        across.learn(frame.end, seen.lat, seen.lon, seen.heading, seen.speed, seen.metres)
+    return across
 
 
-def aside(ground: Ground, right: float, heading: float = 0.0, along: float = 400.0) -> float:
+def aside(across: Across, right: float, heading: float = 0.0, along: float = 400.0) -> float:
     turn = np.radians(heading)
     north, east = along * np.cos(turn) - right * np.sin(turn), along * np.sin(turn) + right * np.cos(turn)
     at = (np.array([road.LAT + north * road.METRE]), np.array([road.LON + east * road.METRE_EAST]), np.array([heading]))
-    return float(ground.aside(*at, road.T0 + 400_000)[0])
+    return float(across.aside(*at, road.T0 + 400_000)[0])
 
 
 @pytest.mark.parametrize("heading", [0.0, 73.0, 200.0])
 @pytest.mark.parametrize("along", [380.0, 391.0, 405.0])  # wherever the lattice lies
 def test_metres_towards_the_slow_side(heading: float, along: float) -> None:
-    ground = driven(2.0, heading)
+    across = driven(2.0, heading)
     for lane in LANES:
-        assert aside(ground, lane, heading, along) == pytest.approx(lane, abs=0.7)
+        assert aside(across, lane, heading, along) == pytest.approx(lane, abs=0.7)
 
 
 def test_where_the_slow_keep_left_the_kerb_is_on_the_left() -> None:
-    ground = driven(-2.0)
-    assert aside(ground, -3.5) == pytest.approx(3.5, abs=0.7)
-    assert aside(ground, 3.5) == pytest.approx(-3.5, abs=0.7)
+    across = driven(-2.0)
+    assert aside(across, -3.5) == pytest.approx(3.5, abs=0.7)
+    assert aside(across, 3.5) == pytest.approx(-3.5, abs=0.7)
 
 
 def test_an_unknown_place_has_no_side() -> None:
