@@ -30,6 +30,7 @@ from dataflows.grid import Grid
 from dataflows.incidents import flow
 from dataflows.intake import Intake
 from dataflows.metrics import METRICS
+from dataflows.pace import Pace
 from dataflows.replay import FilePartition, Nowhere
 from dataflows.settings import Settings
 from dataflows.window import PLAUSIBILITY
@@ -66,11 +67,12 @@ def _memory(messages: list[bytes], settings: Settings) -> Ends:
 
     class Memory(PollSource):
         partitions = ("memory/0",)
+        pace = Pace(partitions, settings.window)
 
         def build_part(self, step_id: str, for_part: str, resume_state: Any) -> FilePartition:
             context = Context(Pseudonym(b"key"), settings.window.max_ahead)
             intake = Intake("memory", 0, FORMATS["observation"], context, grid, settings.window)
-            return FilePartition(iter(messages), intake, settings.kafka.poll_messages)
+            return FilePartition(iter(messages), intake, self.pace, settings.kafka.poll_messages)
 
     return Ends(grid, Memory(), Nowhere(), Nowhere(), Nowhere())
 

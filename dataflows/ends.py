@@ -10,12 +10,14 @@ from bytewax.outputs import Sink
 from dataflows.alerts import Record
 from dataflows.grid import Grid
 from dataflows.intake import Poll, Progress
+from dataflows.pace import Pace
 
 
 class PollSource(FixedPartitionedSource[Poll, Progress]):
-    """A source of polls that knows, before it starts, the names of all partitions of the whole cluster."""
+    """A source of polls that knows, before it starts, the names of all partitions of the whole cluster, and paces them."""
 
     partitions: tuple[str, ...]
+    pace: Pace
 
     def list_parts(self) -> list[str]:
         return list(self.partitions)

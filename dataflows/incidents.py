@@ -50,7 +50,7 @@ def flow(settings: Settings | None = None, ends: Ends | None = None) -> Dataflow
     graph = Dataflow("roadwatch")
     polls = op.input("source", graph, ends.source)
     chunks = op.flat_map_batch("to_shards", polls, to_shards)
-    reports = op.stateful_batch("windows", chunks, lambda snapshot: WindowStep(panes, snapshot))
+    reports = op.stateful_batch("windows", chunks, lambda snapshot: WindowStep(panes, ends.source.pace, snapshot))
     area = op.flat_map_batch("to_area", reports, to_area)
     alerts = op.stateful_batch("incidents", area, lambda snapshot: IncidentStep(settings, snapshot))
     op.output("alerts", alerts, ends.alerts)

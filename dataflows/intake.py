@@ -106,6 +106,11 @@ class Intake:
         METRICS.watermark(self.topic, self.partition, tick.watermark, idle=True)
         return Poll({}, tick._replace(latest=self.newest) if ended else tick)
 
+    @property
+    def watermark(self) -> int:
+        """Event time in ms up to which the partition is complete; NEVER before its first row."""
+        return self.latest - self._lateness if self.latest != NEVER else NEVER
+
     def progress(self, offset: int) -> Progress:
         return Progress(offset, self.latest, self.newest)
 
@@ -114,8 +119,7 @@ class Intake:
 
     def _tick(self, arrival: int = -1, holds: bool = True) -> Chunk:
         """A chunk without rows: says how far this partition has come, and whether others should wait for it."""
-        watermark = self.latest - self._lateness if self.latest != NEVER else NEVER
-        return Chunk(self.name, watermark, self.latest, holds, arrival)
+        return Chunk(self.name, self.watermark, self.latest, holds, arrival)
 
     def _keep_timely(self, decoded: Decoded, arrivals: NDArray[np.int64]) -> tuple[list[Table], int]:
         """Drop what is further behind the running maximum than allowed, judged row by row in the order of arrival.

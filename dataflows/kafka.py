@@ -19,6 +19,7 @@ from dataflows.intake import Intake, Poll, Progress
 from dataflows.kafka_admin import client, connect
 from dataflows.kafka_sink import KafkaSink
 from dataflows.metrics import METRICS
+from dataflows.pace import Pace
 from dataflows.settings import Input, Kafka, Settings, pseudonym_key
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class KafkaSource(PollSource):
             for number in range(partitions[each.topic])
         }
         self.partitions = tuple(self._inputs)
+        self.pace = Pace(self.partitions, settings.window)
         self._assigned = 0
         self._context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
 
@@ -58,14 +60,15 @@ class KafkaSource(PollSource):
         self._assigned += 1
         HEALTH.assigned(self._assigned)
         HEALTH.broker(True)
-        return KafkaPartition(each, number, intake, self._settings.kafka, resume_state)
+        return KafkaPartition(each, number, intake, self.pace, self._settings.kafka, resume_state)
 
 
 class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
     """One partition, read by its own consumer from the offset that the recovery store gives."""
 
-    def __init__(self, each: Input, number: int, intake: Intake, kafka: Kafka, resume: Progress | None) -> None:
+    def __init__(self, each: Input, number: int, intake: Intake, pace: Pace, kafka: Kafka, resume: Progress | None) -> None:
         self._intake = intake
+        self._pace = pace
         self._kafka = kafka
         self._topic, self._number = each.topic, number
         self._idle_after = each.idle_after
@@ -98,6 +101,11 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         if STOP.asked:
             raise StopIteration
         HEALTH.beat()
+        ahead = self._pace.ahead(self._intake.name, self._intake.watermark)
+        METRICS.waits(self._topic, self._number, ahead)
+        if ahead:  # which is no silence
+            self._heard, self._behind = time.monotonic(), False
+            return []
         got = self._consumer.consume(self._kafka.poll_messages, timeout=0)
         good = [message for message in got if message.error() is None]
         offsets = [message.offset() or 0 for message in good]

@@ -156,6 +156,10 @@ class Metrics:
         else:
             self._watermarks[topic, partition] = at
 
+    def waits(self, topic: str, partition: int, ahead: bool) -> None:
+        """Whether the partition is not read for now, being too far ahead of the slowest."""
+        self._set("partition_ahead", ahead, topic, str(partition))
+
     def lag(self, topic: str, partition: int, messages: int) -> None:
         """Messages between the position and the end of the partition; not for a broker that does not know the end."""
         self._set("consumer_lag_messages", messages, topic, str(partition))

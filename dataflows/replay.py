@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from dataflows.formats import FORMATS, Format
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import Intake, Poll, Progress
+from dataflows.pace import Pace
 from dataflows.recorded import messages
 from dataflows.settings import Settings, pseudonym_key
 
+REST = timedelta(milliseconds=1)  # of a file that is ahead of the others
 Progressed = Callable[[str, int], None]  # file, messages read so far
 
 
@@ -29,6 +32,7 @@ class FileSource(PollSource):
         self, files: Sequence[tuple[Path, Format]], settings: Settings, grid: Grid, progressed: Progressed | None = None
     ) -> None:
         self.partitions = tuple(f"{path}/0" for path, _ in files)
+        self.pace = Pace(self.partitions, settings.window)
         self._files = dict(zip(self.partitions, files, strict=True))
         self._settings = settings
         self._grid = grid
@@ -41,7 +45,7 @@ class FileSource(PollSource):
         # Bare BSMs have no date: of a recording of them only the file's own time is known.
         arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
         batch = self._settings.kafka.poll_messages
-        return FilePartition(messages(path, form), intake, batch, arrival, resume_state, self._progressed)
+        return FilePartition(messages(path, form), intake, self.pace, batch, arrival, resume_state, self._progressed)
 
 
 class FilePartition(StatefulSourcePartition[Poll, Progress]):
@@ -51,6 +55,7 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         self,
         recorded: Iterator[bytes],
         intake: Intake,
+        pace: Pace,
         batch: int,
         arrival: int = -1,
         resume: Progress | None = None,
@@ -58,11 +63,13 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
     ) -> None:
         self._messages = recorded
         self._intake = intake
+        self._pace = pace
         self._batch = batch
         self._arrival = arrival  # ms, of every message; -1 where unknown
         self._progressed = progressed
         self._offset = 0
         self._ended = False
+        self._ahead = False
         if resume is not None:
             intake.resume(resume)
             self._offset = sum(1 for _ in islice(self._messages, resume.offset))
@@ -70,6 +77,9 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
     def next_batch(self) -> list[Poll]:
         if self._ended:
             raise StopIteration
+        self._ahead = self._pace.ahead(self._intake.name, self._intake.watermark)
+        if self._ahead:
+            return []
         batch = list(islice(self._messages, self._batch))
         if not batch:
             self._ended = True
@@ -79,6 +89,9 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         if self._progressed is not None:
             self._progressed(self._intake.topic, self._offset)
         return [self._intake.take(batch, np.full(len(batch), self._arrival, np.int64), offsets)]
+
+    def next_awake(self) -> datetime | None:
+        return datetime.now(UTC) + REST if self._ahead else None
 
     def snapshot(self) -> Progress:
         return self._intake.progress(self._offset)

@@ -70,6 +70,7 @@ class Outputs(Section):
 class Window(Section):
     pane: int = Field(1000, ge=100, le=60_000)  # ms
     lateness: int = Field(2000, ge=0, le=600_000)  # ms behind its partition's newest that a record is still taken
+    lead: int = Field(60_000, ge=0)  # ms that a partition may be ahead of the slowest one: what is further waits in the broker
     max_ahead: int = Field(10_000, ge=0)  # ms past its arrival: further, and the sender's clock is wrong
     shards: int = Field(64, ge=1, le=4096)  # fixed for the life of a recovery store
     cell_resolution: int = Field(9, ge=7, le=11)  # H3: about 350 m across

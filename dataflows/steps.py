@@ -14,6 +14,7 @@ from dataflows.alerts import Record, alert_records
 from dataflows.intake import Chunk
 from dataflows.merge import IncidentMerge
 from dataflows.metrics import METRICS
+from dataflows.pace import Pace
 from dataflows.settings import Settings
 from dataflows.window import Panes, Report, ShardWindow
 
@@ -21,8 +22,9 @@ from dataflows.window import Panes, Report, ShardWindow
 class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
     """One shard. Which one, its first chunk tells."""
 
-    def __init__(self, panes: Panes, snapshot: bytes | None) -> None:
+    def __init__(self, panes: Panes, pace: Pace, snapshot: bytes | None) -> None:
         self._panes = panes
+        self._pace = pace
         self._resume = snapshot
         self._window: ShardWindow | None = None
 
@@ -31,6 +33,7 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
             self._window = ShardWindow(values[0][0], self._panes, self._resume)
         for _, chunk in values:
             self._window.add(chunk)
+            self._pace.hear(chunk)
         report = self._window.close()
         return ([] if report is None else [report]), self.RETAIN
 
