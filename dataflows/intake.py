@@ -148,7 +148,7 @@ class Intake:
         for name, rows, origin in tables:
             mine = timely[start : start + len(rows)]
             start += len(rows)
-            kept.append((name, rows, origin) if mine.all() else (name, rows[mine], origin[mine]))
+            kept.append((name, rows, origin) if mine.all() else (name, rows.compress(mine), origin[mine]))
         return kept, int(len(times) - timely.sum())
 
     def _cut(self, tables: list[Table], arrival: int) -> dict[int, Chunk]:
@@ -185,7 +185,7 @@ class Intake:
         for shard, indices in sorted(border.items()):
             watched = np.zeros(len(known), bool)
             watched[indices] = True
-            out.append((shard, rows[watched[which]]))
+            out.append((shard, rows.compress(watched[which])))
         return out
 
     def _dead_letters(
@@ -222,6 +222,6 @@ def _split(rows: Rows, shards: NDArray[np.int64]) -> list[tuple[int, Rows]]:
     if (shards == first).all():
         return [(first, rows)]
     order = np.argsort(shards, kind="stable")
-    arranged = rows[order]
+    arranged = rows.take(order)
     names, starts = np.unique(shards[order], return_index=True)
     return list(zip(names.tolist(), np.split(arranged, starts[1:]), strict=True))

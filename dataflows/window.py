@@ -106,6 +106,9 @@ class ShardWindow:
         state, limit = self.state, self._limit()
         if limit <= state.closed:
             return None
+        if state.closed >= state.awake_until and not any(state.waiting.values()):  # asleep, as most shards of a country are
+            state.closed = limit
+            return Report(self.shard, limit, (), (), self._taken_arrival())
         tables = {name: self._ready(name, limit) for name in TABLES}
         findings: list[Finding] = []
         doubts: list[Codes] = []
@@ -125,9 +128,11 @@ class ShardWindow:
         minutes = state.census.update(self._count(tables["observations"], doubts), limit)
         METRICS.detected(count, seconds, Counter(finding.kind for finding in findings))
         state.closed = limit
-        report = Report(self.shard, limit, tuple(findings), tuple(minutes), self._arrival)
-        self._arrival = -1
-        return report
+        return Report(self.shard, limit, tuple(findings), tuple(minutes), self._taken_arrival())
+
+    def _taken_arrival(self) -> int:
+        arrival, self._arrival = self._arrival, -1
+        return arrival
 
     def _limit(self) -> int:
         """End of the last pane that no partition can add to: whole panes below the lowest watermark that holds."""

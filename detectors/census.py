@@ -75,7 +75,7 @@ class Census:
         rows = np.concatenate(self._held)
         self._held, self._count = [], 0
         cells = road_cells(rows)
-        rows, cells = rows[cells != 0], cells[cells != 0]
+        rows, cells = rows.compress(cells != 0), cells[cells != 0]
         if not len(rows):
             return
         self._pairs = _distinct(np.append(self._pairs[0], cells), np.append(self._pairs[1], rows["reporter"]))

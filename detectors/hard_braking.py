@@ -55,12 +55,12 @@ class HardBraking:
         now = frame.end
         self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
         rows = frame.observations
-        decel = np.nan_to_num(-rows["accel"].astype(np.float64))
+        decel = np.fmax(-rows["accel"].astype(np.float64), 0.0)
         hard = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (decel > HARD_BRAKE)
         fresh = self._fresh(rows, np.flatnonzero(hard), decel, now)
         for braking in fresh:
             self._places.occur(now, braking.lat, braking.lon, braking.heading)
-        driving = rows[~(np.isnan(rows["speed"]) | np.isnan(rows["heading"]))]
+        driving = rows.compress(~(np.isnan(rows["speed"]) | np.isnan(rows["heading"])))
         lat, lon, heading, speed = (driving[name].astype(np.float64) for name in ("lat", "lon", "heading", "speed"))
         rows_each = len(driving) / max(1, len(np.unique(driving["reporter"])))  # they may speak ten times a second
         seconds = np.full(len(driving), (frame.end - frame.start) / 1000.0 / max(1.0, rows_each))

@@ -120,20 +120,20 @@ class LongStand:
     def _note(self, rows: Rows, now: int) -> None:
         """Who began to stand, who still does, and who drives again: the last teach how long stops are."""
         rows = newest(rows)
-        rows = rows[~np.isnan(rows["speed"])]
+        rows = rows.compress(~np.isnan(rows["speed"]))
         if not len(rows):
             return
         at = np.searchsorted(self._standing["reporter"], rows["reporter"])
         at[at == len(self._standing)] = 0
         known = np.zeros(len(rows), bool) if not len(self._standing) else self._standing["reporter"][at] == rows["reporter"]
-        stood = self._standing[at[known]]
-        seen = rows[known]
+        stood = self._standing.take(at[known])
+        seen = rows.compress(known)
         over = (seen["speed"] >= STANDS) | (_apart(seen, stood) > LEFT)
         still = at[known][~over]
         self._standing["seen"][still] = seen["time"][~over]
         self._standing["lives"][still] |= (seen["lat"] != stood["lat"])[~over] | (seen["lon"] != stood["lon"])[~over]
         self._learn(stood[over], now)
-        begins = rows[~known & (rows["speed"] < STANDS)]
+        begins = rows.compress(~known & (rows["speed"] < STANDS))
         keep = np.ones(len(self._standing), bool)
         keep[at[known][over]] = False
         if len(begins) or not keep.all():
@@ -141,8 +141,8 @@ class LongStand:
             for name in ("reporter", "lat", "lon", "heading"):
                 fresh[name] = begins[name]
             fresh["since"] = fresh["seen"] = begins["time"]
-            standing = np.concatenate([self._standing[keep], fresh])
-            self._standing = standing[np.argsort(standing["reporter"], kind="stable")]
+            standing = np.concatenate([self._standing.compress(keep), fresh])
+            self._standing = standing.take(np.argsort(standing["reporter"], kind="stable"))
 
     def _learn(self, stood: NDArray[np.void], now: int) -> None:
         """Take the lengths of stops that are over. What was reported is no ordinary stop."""

@@ -134,6 +134,11 @@ READING = np.dtype(
 """One EV's battery telemetry once."""
 
 
+def plain(rows: Rows) -> Rows:
+    """The same memory without its fields: numpy assigns and inserts such rows in a tenth of the time that fields take."""
+    return rows.view(f"V{rows.dtype.itemsize}")
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One closed pane of one shard: everything accepted with start <= time < end, sorted by time, then reporter.

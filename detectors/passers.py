@@ -48,11 +48,11 @@ class Passers:
         return True
 
     def _count(self, rows: Rows, passed: int, end: int) -> None:
-        rows = rows[(rows["speed"] > 0.0) & (rows["heading"] >= 0.0)]
+        rows = rows.compress((rows["speed"] > 0.0) & (rows["heading"] >= 0.0))
         if not len(rows):
             return
         _, last = np.unique(rows["reporter"][::-1], return_index=True)
-        rows = rows[len(rows) - 1 - last]
+        rows = rows.take(len(rows) - 1 - last)
         row, column = _LATTICE.index(rows["lat"], rows["lon"])
         keys = _LATTICE.key(row, column, (rows["heading"] / 30.0).astype(np.int64) % 12)
         passes = rows["speed"] * (passed / 1000.0 / PASS)

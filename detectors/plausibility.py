@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.model import Doubt, Rows, Sign
+from detectors.model import Doubt, Rows, Sign, plain
 from detectors.movement import LASTING, TRACK, UNSAID, Bools, Codes, Step, advance, begun, compare, step
 from detectors.newcomers import Newcomers
 
@@ -20,7 +20,6 @@ SWEEP = 30_000  # ms
 
 _SPEAKS = int(Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
 _CLAIMS = int(Sign.HARD_BRAKE | Sign.ABS | Sign.TRACTION | Sign.STABILITY)
-_PLAIN = np.dtype(f"V{TRACK.itemsize}")  # the same bytes without fields: numpy moves them at once, not field by field
 
 
 class Plausibility:
@@ -60,7 +59,7 @@ class Plausibility:
         else:
             last = Step(*(column[newest] for column in taken))
             advance(tracks, rows.take(newest), before, last, np.maximum.reduceat(doubts, starts))
-        self._tracks.view(_PLAIN)[at] = tracks.view(_PLAIN)
+        plain(self._tracks)[at] = plain(tracks)
         if new is not None and self._newcomers.crowd(self._tracks, rows["cell"][starts], new, now):
             tracks = self._tracks.take(at)
 
@@ -80,7 +79,7 @@ class Plausibility:
         fresh = begun(rows.compress(new))
         if not self._newcomers.told:
             fresh["since"], fresh["drove"] = 0, np.inf  # everybody is new, so nobody is
-        self._tracks = tracks = np.insert(tracks.view(_PLAIN), at[new], fresh.view(_PLAIN)).view(TRACK)
+        self._tracks = tracks = np.insert(plain(tracks), at[new], plain(fresh)).view(TRACK)
         at = np.searchsorted(tracks["reporter"], reporters)
         return at, tracks.take(at), new
 

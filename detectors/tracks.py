@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.lattice import Floats
-from detectors.model import Rows, Sign
+from detectors.model import Rows, Sign, plain
 from detectors.place_rates import GENTLE
 
 FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
@@ -80,7 +80,7 @@ class Tracks:
     def update(self, rows: Rows, now: int) -> Seen:
         """`rows` of one pane that ended at `now` (ms), sorted by time."""
         if now - self._swept >= SWEEP:
-            self._tracks = self._tracks[self._tracks["time"] > now - FORGET]
+            self._tracks = self._tracks.compress(self._tracks["time"] > now - FORGET)
             self._swept = now
         rows = newest(rows)
         at, before, new = self._find(rows)
@@ -97,14 +97,14 @@ class Tracks:
         after["peak"] = peak
         comparable = (gap > 0.0) & (gap < GAP)
         slower = np.where(comparable, (before["speed"] - speed) / np.maximum(gap, 0.1), 0.0)
-        decel = np.maximum(slower, np.nan_to_num(-rows["accel"].astype(np.float64)))
+        decel = np.maximum(slower, np.fmax(-rows["accel"].astype(np.float64), 0.0))
         after["decel"] = np.maximum(decel, before["decel"] * np.exp(-gap / BRAKED))
         after["stood"] = np.where(speed < STANDING, np.where(before["stood"] > 0, before["stood"], time), 0)
         after["halted"] = (after["stood"] > 0) & (time - after["stood"] >= HALT)
         after["braked"] = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (rows["accel"] < -HARD_BRAKE)
         for name in ("time", "speed"):
             after[name] = rows[name]
-        self._tracks[at] = after
+        plain(self._tracks)[at] = plain(after)
 
         seconds = np.minimum(gap, 2.0)
         return Seen(
@@ -127,7 +127,7 @@ class Tracks:
             for name in ("reporter", "time", "speed"):
                 first[name] = rows[name][new]
             first["peak"] = first["speed"]
-            self._tracks = tracks = np.insert(tracks, at[new], first)
+            self._tracks = tracks = np.insert(plain(tracks), at[new], plain(first)).view(_TRACK)
             at = np.searchsorted(tracks["reporter"], reporters)
         return at, tracks.take(at), new
 

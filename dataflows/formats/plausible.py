@@ -109,7 +109,7 @@ def _split(
             bad |= mask
     if not bad.any():
         return rows, of
-    return rows[~bad], of[~bad]
+    return rows.compress(~bad), of[~bad]
 
 
 class _Fault(NamedTuple):
