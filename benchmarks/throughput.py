@@ -31,6 +31,7 @@ from dataflows.incidents import flow
 from dataflows.intake import Intake
 from dataflows.metrics import METRICS
 from dataflows.replay import FilePartition, Nowhere
+from dataflows.seal import Seal
 from dataflows.settings import Settings
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
@@ -70,7 +71,7 @@ def _memory(messages: list[bytes], settings: Settings) -> Ends:
         def build_part(self, step_id: str, for_part: str, resume_state: Any) -> FilePartition:
             context = Context(Pseudonym(b"key"), settings.window.max_ahead)
             intake = Intake("memory", 0, FORMATS["observation"], context, grid, settings.window)
-            return FilePartition(iter(messages), intake, settings.kafka.poll_messages)
+            return FilePartition(iter(messages), intake, settings.kafka.poll_messages, Seal(b"key"), for_part)
 
     return Ends(grid, Memory(), Nowhere(), Nowhere(), Nowhere())
 

@@ -9,10 +9,10 @@ from bytewax.outputs import Sink
 
 from dataflows.alerts import Record
 from dataflows.grid import Grid
-from dataflows.intake import Poll, Progress
+from dataflows.intake import Poll
 
 
-class PollSource(FixedPartitionedSource[Poll, Progress]):
+class PollSource(FixedPartitionedSource[Poll, bytes]):
     """A source of polls that knows, before it starts, the names of all partitions of the whole cluster."""
 
     partitions: tuple[str, ...]

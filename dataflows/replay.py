@@ -17,6 +17,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import Intake, Poll, Progress
 from dataflows.recorded import messages
+from dataflows.seal import Seal
 from dataflows.settings import Settings, pseudonym_key
 
 Progressed = Callable[[str, int], None]  # file, messages read so far
@@ -32,19 +33,21 @@ class FileSource(PollSource):
         self._files = dict(zip(self.partitions, files, strict=True))
         self._settings = settings
         self._grid = grid
-        self._context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
+        key = pseudonym_key(settings)
+        self._context = Context(Pseudonym(key), settings.window.max_ahead)
+        self._seal = Seal(key)
         self._progressed = progressed
 
-    def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> FilePartition:
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> FilePartition:
         path, form = self._files[for_part]
         intake = Intake(str(path), 0, form, self._context, self._grid, self._settings.window)
         # Bare BSMs have no date: of a recording of them only the file's own time is known.
         arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
         batch = self._settings.kafka.poll_messages
-        return FilePartition(messages(path, form), intake, batch, arrival, resume_state, self._progressed)
+        return FilePartition(messages(path, form), intake, batch, self._seal, for_part, arrival, resume_state, self._progressed)
 
 
-class FilePartition(StatefulSourcePartition[Poll, Progress]):
+class FilePartition(StatefulSourcePartition[Poll, bytes]):
     """One recording. Its offset is the number of messages read; at the end it says so once, and holds nobody back."""
 
     def __init__(
@@ -52,20 +55,24 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         recorded: Iterator[bytes],
         intake: Intake,
         batch: int,
+        seal: Seal,
+        name: str,
         arrival: int = -1,
-        resume: Progress | None = None,
+        resume: bytes | None = None,
         progressed: Progressed | None = None,
     ) -> None:
         self._messages = recorded
         self._intake = intake
         self._batch = batch
+        self._seal, self._place = seal, f"source/{name}"
         self._arrival = arrival  # ms, of every message; -1 where unknown
         self._progressed = progressed
         self._offset = 0
         self._ended = False
         if resume is not None:
-            intake.resume(resume)
-            self._offset = sum(1 for _ in islice(self._messages, resume.offset))
+            progress = Progress.unpack(seal.open(self._place, resume))
+            intake.resume(progress)
+            self._offset = sum(1 for _ in islice(self._messages, progress.offset))
 
     def next_batch(self) -> list[Poll]:
         if self._ended:
@@ -80,8 +87,8 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
             self._progressed(self._intake.topic, self._offset)
         return [self._intake.take(batch, np.full(len(batch), self._arrival, np.int64), offsets)]
 
-    def snapshot(self) -> Progress:
-        return self._intake.progress(self._offset)
+    def snapshot(self) -> bytes:
+        return self._seal.close(self._place, self._intake.progress(self._offset).pack())
 
 
 class FileSink(FixedPartitionedSink[Record, int]):
