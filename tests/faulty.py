@@ -23,6 +23,8 @@ from dataflows.intake import Poll
 from dataflows.settings import load
 from dataflows.store import open_store
 
+ROOT = Path(__file__).parents[1]
+
 
 @dataclass(frozen=True)
 class Order:
@@ -97,10 +99,12 @@ def run(order: Order) -> None:
     )
 
 
-def child(order: Order) -> subprocess.Popen[bytes]:
+def child(order: Order, folder: Path = ROOT) -> subprocess.Popen[bytes]:
+    """`folder` is where it stands: relative paths of the order count from there."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.faulty", json.dumps(asdict(order))],
-        cwd=Path(__file__).parents[1],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
