@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import sqlite3
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from dataflows.panics import Panics
 from dataflows.seal import Seal
 from dataflows.settings import Settings, pseudonym_key
 from dataflows.store_check import StoreError, check, parts
@@ -21,7 +23,10 @@ from dataflows.store_check import StoreError, check, parts
 NOTE = "roadwatch.json"  # beside the engine's files: what they were made with
 VERSION = 3  # of what the snapshots hold: to be raised whenever a detector's state changes its layout
 WAIT = 10.0  # s for the cluster's first process to make the store
+TRIAL = 1 << 20  # bytes: more than a snapshot of one shard, with its journal
 AFRESH = "name an empty recovery.directory to start from nothing"
+
+SQLITE = re.compile(r'SqliteFailure\(.*?Some\("([^"]*)"\)')  # in what the engine says when its store fails
 
 # What to do about each complaint of SQLite, be it ours or the engine's. Its words are the same in both.
 REMEDIES = {
@@ -70,8 +75,27 @@ def unusable(directory: Path, complaint: str) -> RecoveryError:
     """SQLite's or the engine's complaint as a sentence that says what to do."""
     for words, remedy in REMEDIES.items():
         if words in complaint:
-            return RecoveryError(f"cannot use the recovery store in {directory}: {words}; {remedy}")
+            return RecoveryError(f"cannot use the recovery store in {directory}: {complaint}; {remedy}")
     return RecoveryError(f"cannot use the recovery store in {directory}: {complaint}; {REMEDIES['malformed']}")
+
+
+def of_sqlite(text: str) -> str:
+    """SQLite's complaint in what the engine said; empty if there is none."""
+    found = SQLITE.search(text)
+    return found[1] if found else ""
+
+
+def trouble(directory: Path) -> str:
+    """What is wrong with the store's disk, by writing to it; empty if nothing is."""
+    path = directory / f"{NOTE}.trial"
+    try:
+        try:
+            path.write_bytes(bytes(TRIAL))
+        finally:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"disk I/O error ({error.strerror})"
+    return ""
 
 
 def _damaged(directory: Path) -> str:
@@ -108,18 +132,22 @@ def _make(directory: Path, made_with: Mapping[str, Any], seal: Seal) -> None:
             f"{directory} holds something else than a recovery store, or one without its {NOTE}; {REMEDIES['malformed']}"
         )
     try:
-        _fill(directory, made_with, seal)
+        with Panics():
+            _fill(directory, made_with, seal)
     except BaseException as error:  # half a store is none; the engine panics on a full disk, which is no Exception
         for path in directory.iterdir():
             path.unlink()
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
+        complaint = of_sqlite(str(error)) or error
         raise RecoveryError(
-            f"cannot make a recovery store in {directory}: {error}; give it room on a disk where this user may write"
+            f"cannot make a recovery store in {directory}: {complaint}; give it room on a disk where this user may write"
         ) from None
 
 
 def _fill(directory: Path, made_with: Mapping[str, Any], seal: Seal) -> None:
+    draft = directory / f"{NOTE}.new"
+    file = os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")  # first: it says best what is wrong
     init_db_dir(directory, made_with["partitions"])
     store = secrets.randbelow(2**31 - 1) + 1
     for path in parts(directory):
@@ -128,8 +156,7 @@ def _fill(directory: Path, made_with: Mapping[str, Any], seal: Seal) -> None:
         connection.execute(f"PRAGMA application_id = {store}")  # which store a partition belongs to
         connection.close()
     note = {**made_with, "store": store}
-    draft = directory / f"{NOTE}.new"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with file:
         json.dump({**note, "seal": seal.of_note(note)}, file)
         file.flush()
         os.fsync(file.fileno())

@@ -6,6 +6,7 @@ bytes under our seal. Here a row is only read opcode by opcode, never unpickled.
 
 from __future__ import annotations
 
+import pickle
 import pickletools
 import sqlite3
 import stat
@@ -50,6 +51,7 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
     written: dict[str, int] = {}
     for number, name in enumerate(expected):
         with closing(sqlite3.connect(f"{(directory / name).resolve().as_uri()}?mode=rw", uri=True)) as part:
+            part.text_factory = lambda text: text.decode(errors="replace")  # what is spoilt may be no text any more
             try:
                 _check_part(part, number, count, store)
                 written[name] = part.execute("SELECT coalesce(max(commit_epoch), 0) FROM commits").fetchone()[0]
@@ -57,6 +59,8 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
                     _check_row(step, key, row, seal)
             except StoreError as error:
                 raise StoreError(f"{name}: {error}") from None
+            except UnicodeDecodeError:  # SQLite quotes what it complains of
+                raise StoreError(f"{name}: is malformed") from None
     oldest, newest = min(written, key=written.__getitem__), max(written.values())
     if newest - written[oldest] > SLACK:
         raise StoreError(f"{oldest} is {newest - written[oldest]} snapshots older than the rest")
@@ -80,11 +84,12 @@ def _check_part(part: sqlite3.Connection, number: int, count: int, store: int) -
 
 
 def _check_row(step: str, key: str, row: bytes | None, seal: Seal) -> None:
+    row = row or b""
     try:
-        values = list(_values(row or b""))
+        values = list(_values(row))
     except ValueError as error:  # what pickletools raises for what is no pickle
         raise StoreError(f"the state of {step} {key} is no snapshot ({error})") from None
-    if len(values) != 1:
+    if len(values) != 1 or row != _as_the_engine(values[0], row):
         raise StoreError(f"the state of {step} {key} is no snapshot")
     (value,) = values
     if step in STEPS:
@@ -94,6 +99,11 @@ def _check_row(step: str, key: str, row: bytes | None, seal: Seal) -> None:
             raise StoreError(f"the state of {step} {key} was not written by this roadwatch") from None
     elif step not in OUTPUTS or isinstance(value, bytes):
         raise StoreError(f"the state of {step} {key} was not written by this roadwatch")
+
+
+def _as_the_engine(value: object, row: bytes) -> bytes | None:
+    """The value pickled anew: so the row says nothing that its opcodes do not show, such as a wrong length of a frame."""
+    return pickle.dumps(value, protocol=row[1]) if row[1] <= pickle.HIGHEST_PROTOCOL else None
 
 
 def _values(row: bytes) -> Iterator[object]:

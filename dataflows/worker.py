@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import threading
 from collections.abc import Callable
@@ -23,13 +22,11 @@ from dataflows.metrics import METRICS
 from dataflows.panics import Panics
 from dataflows.seal import SealError
 from dataflows.settings import Settings
-from dataflows.store import open_store, unusable
+from dataflows.store import of_sqlite, open_store, trouble, unusable
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
 log = structlog.get_logger(__name__)
-
-SQLITE = re.compile(r'SqliteFailure\(.*?Some\("([^"]*)"\)')  # in what the engine says when its store fails
 
 
 def work(settings: Settings, process_id: int | None = None, addresses: list[str] | None = None) -> None:
@@ -108,9 +105,11 @@ def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool)
         return unusable(directory, f"the state of {cause} was changed while it was being read")
     if isinstance(error, MissingPartitionsError | NoPartitionsError | InconsistentPartitionsError):
         return unusable(directory, str(error))
-    if complaint := SQLITE.search(f"{cause} {panic}"):
-        return unusable(directory, complaint[1])
-    if not alone and type(error).__name__ == "PanicException":  # the engine's, which has no name in Python
+    if complaint := of_sqlite(f"{cause} {panic}"):
+        return unusable(directory, complaint)
+    if not alone and type(error).__name__ == "PanicException":  # the engine's, which has no name in Python, and says nothing
+        if complaint := trouble(directory):
+            return unusable(directory, complaint)
         return ClusterError("another process of the cluster died, so this one ends; start them all again together")
     return None
 

@@ -123,6 +123,19 @@ def test_another_key_is_refused(filled: Path) -> None:
     refused(filled, "made under another key than this privacy.key, or written by somebody else; put back the key", key="other")
 
 
+def test_a_lost_key_file_is_named(tmp_path: Path) -> None:
+    for lost in (False, True):
+        file = tmp_path / "key"
+        made = load(None, {"recovery": {"directory": str(tmp_path / "recovery")}, "privacy": {"key_file": str(file)}})
+        if lost:
+            with pytest.raises(RecoveryError, match=f"made under another key than this privacy.key_file {file}, or"):
+                open_store(made)
+        else:
+            open_store(made)
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            file.unlink()
+
+
 def test_a_changed_note_is_refused(filled: Path) -> None:
     note = filled / "recovery" / NOTE
     note.write_text(json.dumps(json.loads(note.read_text()) | {"shards": 32}))
