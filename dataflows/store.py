@@ -65,7 +65,8 @@ def open_store(settings: Settings, process_id: int = 0) -> RecoveryConfig:
     try:
         check(directory, settings.recovery.partitions, found["store"], seal)
     except StoreError as error:
-        raise RecoveryError(f"{_damaged(directory)}: {error}; {REMEDIES['malformed']}") from None
+        said = " ".join(str(error).split())  # one line, whatever stood in there
+        raise RecoveryError(f"{_damaged(directory)}: {said}; {REMEDIES['malformed']}") from None
     except (OSError, sqlite3.Error) as error:
         raise unusable(directory, str(error)) from None
     return RecoveryConfig(directory, backup_interval=timedelta(0))

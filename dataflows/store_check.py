@@ -68,14 +68,14 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
 
 def _check_part(part: sqlite3.Connection, number: int, count: int, store: int) -> None:
     part.execute("PRAGMA trusted_schema = OFF")
-    (found,) = part.execute("PRAGMA integrity_check(1)").fetchone()  # indices too: the engine reads by them
-    if found != "ok":
-        raise StoreError(found.replace("\n", " "))
     tables = part.execute("SELECT type, name, rootpage FROM sqlite_schema WHERE name NOT LIKE 'sqlite_autoindex_%'").fetchall()
     columns = part.execute("PRAGMA table_xinfo(snaps)").fetchall()
     plain = all(kind == "table" and page for kind, _, page in tables) and not any(hidden for *_, hidden in columns)
     if {name for _, name, _ in tables} != TABLES or not plain:  # a view or a trigger could show the engine other rows than us
         raise StoreError("holds other tables than the engine makes")
+    (found,) = part.execute("PRAGMA integrity_check(1)").fetchone()  # indices too: the engine reads by them
+    if found != "ok":
+        raise StoreError(found)
     (belongs,) = part.execute("PRAGMA application_id").fetchone()
     if belongs != store or part.execute("SELECT part_index, part_count FROM parts").fetchall() != [(number, count)]:
         raise StoreError("comes from another store")

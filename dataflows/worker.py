@@ -108,7 +108,7 @@ def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool)
     if complaint := of_sqlite(f"{cause} {panic}"):
         return unusable(directory, complaint)
     if not alone and type(error).__name__ == "PanicException":  # the engine's, which has no name in Python, and says nothing
-        if complaint := trouble(directory):
+        if settings.recovery.enabled and (complaint := trouble(directory)):
             return unusable(directory, complaint)
         return ClusterError("another process of the cluster died, so this one ends; start them all again together")
     return None

@@ -238,6 +238,11 @@ def test_another_key(trial: Trial) -> None:
     assert "made under another key than this privacy.key, or written by somebody else; put back the key" in said
 
 
+def test_a_supervised_cluster_is_not_started_again_and_again(trial: Trial) -> None:
+    trial.part(2).unlink()
+    assert "is damaged: part-2.sqlite3 is missing" in trial.is_refused("--processes=2")
+
+
 def test_both_processes_of_a_cluster_end_with_a_sentence(trial: Trial) -> None:
     """The one whose disk is full says so, and the other that it lost it."""
     from tests.test_digest import _free_addresses
