@@ -227,6 +227,21 @@ def test_no_changed_byte_is_ever_handed_to_the_engine(filled: Path) -> None:
     assert refusals > PLACES / 4, f"seed {seed}"  # the rest fell on unused space
 
 
+def test_a_name_that_is_changed_in_the_index_alone_is_refused(filled: Path) -> None:
+    """The engine finds its rows by the index, so a sound table is not enough; wherever the name of a step stands."""
+    path, before, name = filled / "recovery" / "part-0.sqlite3", rows(filled), b"roadwatch.windows"
+    whole = path.read_bytes()
+    places = [match.start() for match in re.finditer(re.escape(name), whole)]
+    assert len(places) > 64
+    for where in places:
+        path.write_bytes(whole[:where] + b"R" + whole[where + 1 :])
+        try:
+            open_store(settings(filled))
+        except RecoveryError:
+            continue
+        assert rows(filled) == before, f"at byte {where}"  # it stood in unused space
+
+
 class Trap:
     """What a stranger would write: unpickling it runs what he chose."""
 
