@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-BEGINS = re.compile(rb"thread '.*' panicked at |RuntimeError: .*Queue poisoned")
-ENDS = re.compile(rb"note: .*RUST_BACKTRACE|.*Queue poisoned")  # the latter in a cluster, whose other process died
+KINDS = (  # how a panic begins, and its last line
+    (re.compile(rb"thread '.*' panicked at "), re.compile(rb"note: .*RUST_BACKTRACE")),
+    (re.compile(rb"RuntimeError: \(src/.* panicked at "), re.compile(rb"(?!RuntimeError: ).")),  # in a cluster: two lines
+)
 OTHER = re.compile(rb"\{|\d{4}-|roadwatch: |%\d\|")  # a line of our log, or of librdkafka's, that came in between
 ROOM = 1 << 20  # bytes a pipe: the engine may write while it keeps Python, and so our reader, from running
 
@@ -51,13 +53,14 @@ class Panics:
         os.write(2, self.said)
 
     def _pass_on(self, reader: int) -> None:
-        inside = after = False
+        last: re.Pattern[bytes] | None = None  # how the panic's last line looks that we are in
+        after = False
         for line in _lines(reader):
-            inside = inside or BEGINS.match(line) is not None
-            if inside and not OTHER.match(line):
+            last = last or next((ends for begins, ends in KINDS if begins.match(line)), None)
+            if last and not OTHER.match(line):
                 self.said += line
-                inside = ENDS.match(line) is None
-                after = not inside
+                if after := last.match(line) is not None:
+                    last = None
             else:
                 if after and line == b"\n":  # an empty line that belongs to it
                     line = b""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -55,6 +57,8 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
                 recovery_config=recovery,
             )
     except BaseException as error:
+        if addresses is not None:
+            atexit.register(_leave)
         better = _sentence(error, panics.said.decode(errors="replace"), settings, alone=addresses is None)
         if better is None:
             panics.release()
@@ -64,6 +68,13 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         if server:
             server.stop()
     log.info("stopped; the next start resumes from here")
+
+
+def _leave() -> None:
+    """End at once: a cluster's threads outlive a panic, and one that then asks for Python aborts the process (signal 6)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _stop() -> None:

@@ -20,6 +20,7 @@ stack backtrace:
 note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.
 
 """
+CLUSTER = "RuntimeError: (src/run.rs:292:17) panicked at /home/timely/communication/mod.rs:43:9:\nMergeQueue poisoned.\n"
 LOG = '{"level": "info", "message": "running"}\n'
 KAFKA = "%3|1700000000.123|FAIL|rdkafka#consumer-1| connection refused\n"
 WARNING = "a.py:1: UserWarning: old\n"
@@ -33,7 +34,8 @@ WARNING = "a.py:1: UserWarning: old\n"
         (PANIC + PANIC, ""),
         (PANIC.replace("stack", LOG + KAFKA + "stack"), LOG + KAFKA),
         (LOG + "\n" + WARNING, LOG + "\n" + WARNING),
-        ("RuntimeError: MergeQueue poisoned.\n\n" + LOG, LOG),
+        (LOG + CLUSTER + WARNING + CLUSTER + "\n", LOG + WARNING),
+        ("RuntimeError: of our own\n" + LOG, "RuntimeError: of our own\n" + LOG),
         ("no newline", "no newline"),
     ],
 )
