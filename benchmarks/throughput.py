@@ -32,6 +32,7 @@ from dataflows.intake import Intake
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace
 from dataflows.replay import FilePartition, Nowhere
+from dataflows.seal import Seal
 from dataflows.settings import Settings
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
@@ -72,7 +73,7 @@ def _memory(messages: list[bytes], settings: Settings) -> Ends:
         def build_part(self, step_id: str, for_part: str, resume_state: Any) -> FilePartition:
             context = Context(Pseudonym(b"key"), settings.window.max_ahead)
             intake = Intake("memory", 0, FORMATS["observation"], context, grid, settings.window)
-            return FilePartition(iter(messages), intake, self.pace, settings.kafka.poll_messages)
+            return FilePartition(iter(messages), intake, self.pace, Seal(b"key"), settings.kafka.poll_messages)
 
     return Ends(grid, Memory(), Nowhere(), Nowhere(), Nowhere())
 

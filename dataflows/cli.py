@@ -40,7 +40,10 @@ def run(
     settings = settings_of(config, set_)
     if processes > 1:
         from dataflows.cluster import supervise
+        from dataflows.store import open_store
 
+        if settings.recovery.enabled:
+            open_store(settings)  # what is refused now would be refused at every restart
         flags = ["--config", str(config)] if config else []
         supervise(processes, [*flags, *(part for each in set_ or [] for part in ("--set", each))])
         return

@@ -9,11 +9,11 @@ from bytewax.outputs import Sink
 
 from dataflows.alerts import Record
 from dataflows.grid import Grid
-from dataflows.intake import Poll, Progress
+from dataflows.intake import Poll
 from dataflows.pace import Pace
 
 
-class PollSource(FixedPartitionedSource[Poll, Progress]):
+class PollSource(FixedPartitionedSource[Poll, bytes]):
     """A source of polls that knows, before it starts, the names of all partitions of the whole cluster, and paces them."""
 
     partitions: tuple[str, ...]

@@ -14,18 +14,18 @@ from dataflows import kafka
 from dataflows.alerts import Record, cell_records, dead_letter_records
 from dataflows.ends import Ends
 from dataflows.intake import Chunk, Poll
-from dataflows.settings import Settings, load
-from dataflows.steps import IncidentStep, WindowStep
+from dataflows.seal import Seal
+from dataflows.settings import Settings, load, pseudonym_key
+from dataflows.steps import AREA, IncidentStep, WindowStep
 from dataflows.window import Panes, Report
 from detectors import CATALOGUE
-
-AREA = "all"  # the one key of the incident step: findings are few, and no order may depend on where they lie
 
 
 def flow(settings: Settings | None = None, ends: Ends | None = None) -> Dataflow:
     """The graph. `ends` says where messages come from and records go: Kafka by default, files in a replay."""
     settings = settings or load()
     ends = ends or kafka.ends(settings)
+    seal = Seal(pseudonym_key(settings))
     shards, outputs = range(settings.window.shards), settings.outputs
     panes = Panes(settings.window.pane, ends.source.partitions, ends.grid, CATALOGUE)
 
@@ -50,9 +50,9 @@ def flow(settings: Settings | None = None, ends: Ends | None = None) -> Dataflow
     graph = Dataflow("roadwatch")
     polls = op.input("source", graph, ends.source)
     chunks = op.flat_map_batch("to_shards", polls, to_shards)
-    reports = op.stateful_batch("windows", chunks, lambda snapshot: WindowStep(panes, ends.source.pace, snapshot))
+    reports = op.stateful_batch("windows", chunks, lambda snapshot: WindowStep(panes, ends.source.pace, seal, snapshot))
     area = op.flat_map_batch("to_area", reports, to_area)
-    alerts = op.stateful_batch("incidents", area, lambda snapshot: IncidentStep(settings, snapshot))
+    alerts = op.stateful_batch("incidents", area, lambda snapshot: IncidentStep(settings, seal, snapshot))
     op.output("alerts", alerts, ends.alerts)
     op.output("cells", op.flat_map_batch("to_cells", reports, to_cells), ends.cells)
     op.output("dead_letters", op.flat_map_batch("to_dead_letters", polls, to_dead_letters), ends.dead_letters)

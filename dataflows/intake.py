@@ -5,6 +5,7 @@ Nothing here knows Kafka or a file; both feed the same `Intake`, so a replay say
 
 from __future__ import annotations
 
+import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -62,6 +63,13 @@ class Progress(NamedTuple):
     offset: int  # of the next message
     latest: int  # ms: running maximum of credible event times
     newest: int  # ms: running maximum of all accepted ones
+
+    def pack(self) -> bytes:
+        return struct.pack("<3q", *self)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Progress:
+        return cls(*struct.unpack("<3q", packed))
 
 
 class Intake:

@@ -20,6 +20,7 @@ from dataflows.kafka_admin import client, connect
 from dataflows.kafka_sink import KafkaSink
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace
+from dataflows.seal import Seal
 from dataflows.settings import Input, Kafka, Settings, pseudonym_key
 
 log = structlog.get_logger(__name__)
@@ -52,23 +53,28 @@ class KafkaSource(PollSource):
         self.partitions = tuple(self._inputs)
         self.pace = Pace(self.partitions, settings.window)
         self._assigned = 0
-        self._context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
+        key = pseudonym_key(settings)
+        self._context = Context(Pseudonym(key), settings.window.max_ahead)
+        self._seal = Seal(key)
 
-    def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> KafkaPartition:
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> KafkaPartition:
         each, number = self._inputs[for_part]
         intake = Intake(each.topic, number, FORMATS[each.format], self._context, self._grid, self._settings.window)
         self._assigned += 1
         HEALTH.assigned(self._assigned)
         HEALTH.broker(True)
-        return KafkaPartition(each, number, intake, self.pace, self._settings.kafka, resume_state)
+        return KafkaPartition(each, number, intake, self.pace, self._settings.kafka, self._seal, resume_state)
 
 
-class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
+class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     """One partition, read by its own consumer from the offset that the recovery store gives."""
 
-    def __init__(self, each: Input, number: int, intake: Intake, pace: Pace, kafka: Kafka, resume: Progress | None) -> None:
+    def __init__(
+        self, each: Input, number: int, intake: Intake, pace: Pace, kafka: Kafka, seal: Seal, resume: bytes | None
+    ) -> None:
         self._intake = intake
         self._pace = pace
+        self._seal, self._place = seal, f"source/{intake.name}"
         self._kafka = kafka
         self._topic, self._number = each.topic, number
         self._idle_after = each.idle_after
@@ -90,8 +96,9 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         )
         self._at_end = False  # the broker said so since the last message
         if resume is not None:
-            intake.resume(resume)
-            self._offset = resume.offset
+            progress = Progress.unpack(seal.open(self._place, resume))
+            intake.resume(progress)
+            self._offset = progress.offset
         else:
             low, high = self._ends()
             self._offset = low if kafka.start == "earliest" else high
@@ -129,12 +136,12 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
     def next_awake(self) -> datetime | None:
         return None if self._behind else datetime.now(UTC) + NAP
 
-    def snapshot(self) -> Progress:
+    def snapshot(self) -> bytes:
         try:  # for lag tools only, so a broker that is away is no reason to stop
             self._consumer.commit(offsets=[TopicPartition(self._topic, self._number, self._offset)], asynchronous=True)
         except KafkaException as error:
             log.debug("offset not committed", topic=self._topic, partition=self._number, error=str(error))
-        return self._intake.progress(self._offset)
+        return self._seal.close(self._place, self._intake.progress(self._offset).pack())
 
     def close(self) -> None:
         METRICS.left(self._topic, self._number)

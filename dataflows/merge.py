@@ -28,6 +28,7 @@ class IncidentMerge:
     def __init__(self, shards: int, lateness: int, snapshot: bytes | None = None) -> None:
         self.shards = shards
         self.state: State = State(Incidents(lateness)) if snapshot is None else pickle.loads(snapshot)
+        self.state.incidents.lateness = lateness  # a setting, not a memory: it may have been changed since the snapshot
         self.arrival = -1  # ms: newest arrival behind the reports since the last advance
 
     def snapshot(self) -> bytes:

@@ -19,6 +19,7 @@ from dataflows.grid import Grid
 from dataflows.intake import Intake, Poll, Progress
 from dataflows.pace import Pace
 from dataflows.recorded import messages
+from dataflows.seal import Seal
 from dataflows.settings import Settings, pseudonym_key
 
 REST = timedelta(milliseconds=1)  # of a file that is ahead of the others
@@ -36,19 +37,23 @@ class FileSource(PollSource):
         self._files = dict(zip(self.partitions, files, strict=True))
         self._settings = settings
         self._grid = grid
-        self._context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
+        key = pseudonym_key(settings)
+        self._context = Context(Pseudonym(key), settings.window.max_ahead)
+        self._seal = Seal(key)
         self._progressed = progressed
 
-    def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> FilePartition:
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> FilePartition:
         path, form = self._files[for_part]
         intake = Intake(str(path), 0, form, self._context, self._grid, self._settings.window)
         # Bare BSMs have no date: of a recording of them only the file's own time is known.
         arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
         batch = self._settings.kafka.poll_messages
-        return FilePartition(messages(path, form), intake, self.pace, batch, arrival, resume_state, self._progressed)
+        return FilePartition(
+            messages(path, form), intake, self.pace, self._seal, batch, arrival, resume_state, self._progressed
+        )
 
 
-class FilePartition(StatefulSourcePartition[Poll, Progress]):
+class FilePartition(StatefulSourcePartition[Poll, bytes]):
     """One recording. Its offset is the number of messages read; at the end it says so once, and holds nobody back."""
 
     def __init__(
@@ -56,14 +61,16 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         recorded: Iterator[bytes],
         intake: Intake,
         pace: Pace,
+        seal: Seal,
         batch: int,
         arrival: int = -1,
-        resume: Progress | None = None,
+        resume: bytes | None = None,
         progressed: Progressed | None = None,
     ) -> None:
         self._messages = recorded
         self._intake = intake
         self._pace = pace
+        self._seal, self._place = seal, f"source/{intake.name}"
         self._batch = batch
         self._arrival = arrival  # ms, of every message; -1 where unknown
         self._progressed = progressed
@@ -71,8 +78,9 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
         self._ended = False
         self._ahead = False
         if resume is not None:
-            intake.resume(resume)
-            self._offset = sum(1 for _ in islice(self._messages, resume.offset))
+            progress = Progress.unpack(seal.open(self._place, resume))
+            intake.resume(progress)
+            self._offset = sum(1 for _ in islice(self._messages, progress.offset))
 
     def next_batch(self) -> list[Poll]:
         if self._ended:
@@ -93,8 +101,8 @@ class FilePartition(StatefulSourcePartition[Poll, Progress]):
     def next_awake(self) -> datetime | None:
         return datetime.now(UTC) + REST if self._ahead else None
 
-    def snapshot(self) -> Progress:
-        return self._intake.progress(self._offset)
+    def snapshot(self) -> bytes:
+        return self._seal.close(self._place, self._intake.progress(self._offset).pack())
 
 
 class FileSink(FixedPartitionedSink[Record, int]):

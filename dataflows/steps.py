@@ -1,5 +1,6 @@
 """The two stateful steps as Bytewax wants them: thin wrappers that feed, ask, and snapshot.
 
+What they remember is pickled, sealed, and unpickled only behind an unbroken seal (dataflows/seal.py).
 Neither flushes nor forgets at the end of input: a drained worker resumes where it was, and no alert is born of a stop.
 """
 
@@ -15,22 +16,28 @@ from dataflows.intake import Chunk
 from dataflows.merge import IncidentMerge
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace
+from dataflows.seal import Seal
 from dataflows.settings import Settings
 from dataflows.window import Panes, Report, ShardWindow
+
+AREA = "all"  # the one key of the incident step: findings are few, and no order may depend on where they lie
 
 
 class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
     """One shard. Which one, its first chunk tells."""
 
-    def __init__(self, panes: Panes, pace: Pace, snapshot: bytes | None) -> None:
+    def __init__(self, panes: Panes, pace: Pace, seal: Seal, snapshot: bytes | None) -> None:
         self._panes = panes
         self._pace = pace
+        self._seal = seal
         self._resume = snapshot
         self._window: ShardWindow | None = None
 
     def on_batch(self, values: list[tuple[int, Chunk]]) -> tuple[Iterable[Report], bool]:
         if self._window is None:
-            self._window = ShardWindow(values[0][0], self._panes, self._resume)
+            shard = values[0][0]
+            state = None if self._resume is None else self._seal.open(f"windows/{shard}", self._resume)
+            self._window, self._resume = ShardWindow(shard, self._panes, state), None
         for _, chunk in values:
             self._window.add(chunk)
             self._pace.hear(chunk)
@@ -38,10 +45,11 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
         return ([] if report is None else [report]), self.RETAIN
 
     def snapshot(self) -> bytes:
-        if self._window is None:
-            return self._resume or b""
+        if self._window is None:  # resumed, and the input ended before it was fed
+            assert self._resume is not None
+            return self._resume
         started = time.perf_counter()
-        taken = self._window.snapshot()
+        taken = self._seal.close(f"windows/{self._window.shard}", self._window.snapshot())
         METRICS.snapshot("windows", time.perf_counter() - started, len(taken))
         return taken
 
@@ -49,9 +57,11 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
 class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
     """The one area: reports in, records for the alerts and incidents topics out."""
 
-    def __init__(self, settings: Settings, snapshot: bytes | None) -> None:
+    def __init__(self, settings: Settings, seal: Seal, snapshot: bytes | None) -> None:
         self._settings = settings
-        self._merge = IncidentMerge(settings.window.shards, settings.window.lateness, snapshot)
+        self._seal = seal
+        state = None if snapshot is None else seal.open(f"incidents/{AREA}", snapshot)
+        self._merge = IncidentMerge(settings.window.shards, settings.window.lateness, state)
 
     def on_batch(self, values: list[Report]) -> tuple[Iterable[Record], bool]:
         for report in values:
@@ -61,6 +71,6 @@ class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
 
     def snapshot(self) -> bytes:
         started = time.perf_counter()
-        taken = self._merge.snapshot()
+        taken = self._seal.close(f"incidents/{AREA}", self._merge.snapshot())
         METRICS.snapshot("incidents", time.perf_counter() - started, len(taken))
         return taken

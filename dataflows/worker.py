@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from bytewax.errors import BytewaxRuntimeError
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError
 from bytewax.run import cli_main
 
@@ -20,8 +21,10 @@ from dataflows.incidents import flow
 from dataflows.kafka_admin import output_names
 from dataflows.kafka_sink import DeliveryError
 from dataflows.metrics import METRICS
+from dataflows.panics import Panics
+from dataflows.seal import SealError
 from dataflows.settings import Settings
-from dataflows.store import RecoveryError, open_store
+from dataflows.store import of_sqlite, open_store, trouble, unusable
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
@@ -43,29 +46,35 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)
     log.info("running", topics=[each.topic for each in settings.inputs.topics], metrics=server.url if server else "off")
+    panics = Panics()
     try:
-        cli_main(
-            graph,
-            process_id=process_id,
-            addresses=addresses,
-            epoch_interval=timedelta(seconds=settings.recovery.interval),
-            recovery_config=recovery,
-        )
-    except (MissingPartitionsError, NoPartitionsError, InconsistentPartitionsError) as error:
-        raise RecoveryError(f"the recovery store in {settings.recovery.directory} is damaged ({error}); restore it") from None
-    except BytewaxRuntimeError as error:
-        cause = _root(error)
-        if isinstance(cause, DeliveryError):
-            raise cause from None
-        raise
+        with panics:
+            cli_main(
+                graph,
+                process_id=process_id,
+                addresses=addresses,
+                epoch_interval=timedelta(seconds=settings.recovery.interval),
+                recovery_config=recovery,
+            )
     except BaseException as error:
-        if addresses is None or type(error).__name__ != "PanicException":  # the engine's, which has no name in Python
+        if addresses is not None:
+            atexit.register(_leave)
+        better = _sentence(error, panics.said.decode(errors="replace"), settings, alone=addresses is None)
+        if better is None:
+            panics.release()
             raise
-        raise ClusterError("another process of the cluster died, so this one ends; start them all again together") from None
+        raise better from None
     finally:
         if server:
             server.stop()
     log.info("stopped; the next start resumes from here")
+
+
+def _leave() -> None:
+    """End at once: a cluster's threads outlive a panic, and one that then asks for Python aborts the process (signal 6)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _stop() -> None:
@@ -96,6 +105,24 @@ def _serve(settings: Settings, process_id: int) -> health.Server | None:
         return None
     port = settings.metrics.port and settings.metrics.port + process_id
     return health.serve(health.HEALTH, host=settings.metrics.host, port=port)
+
+
+def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool) -> Exception | None:
+    """What the engine's end means, in our words; None: we have none."""
+    cause, directory = _root(error), settings.recovery.directory
+    if isinstance(cause, DeliveryError):
+        return cause
+    if isinstance(cause, SealError):
+        return unusable(directory, f"the state of {cause} was changed while it was being read")
+    if isinstance(error, MissingPartitionsError | NoPartitionsError | InconsistentPartitionsError):
+        return unusable(directory, str(error))
+    if complaint := of_sqlite(f"{cause} {panic}"):
+        return unusable(directory, complaint)
+    if not alone and type(error).__name__ == "PanicException":  # the engine's, which has no name in Python, and says nothing
+        if settings.recovery.enabled and (complaint := trouble(directory)):
+            return unusable(directory, complaint)
+        return ClusterError("another process of the cluster died, so this one ends; start them all again together")
+    return None
 
 
 def _root(error: BaseException) -> BaseException:

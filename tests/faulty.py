@@ -15,13 +15,15 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from dataflows import replay
 from dataflows.incidents import flow
-from dataflows.intake import Poll, Progress
+from dataflows.intake import Poll
 from dataflows.settings import load
+from dataflows.store import open_store
+
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -69,22 +71,25 @@ class FaultyPartition(replay.FilePartition):
 class FaultySource(replay.FileSource):
     order: Order
 
-    def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> FaultyPartition:
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> FaultyPartition:
         return FaultyPartition.wrap(super().build_part(step_id, for_part, resume_state), self.order, for_part)
 
 
 def run(order: Order) -> None:
-    settings = load(None, {"kafka": {"poll_messages": order.batch}, "privacy": {"key": "the key of the tests"}})
+    settings = load(
+        None,
+        {
+            "kafka": {"poll_messages": order.batch},
+            "privacy": {"key": "the key of the tests"},
+            "recovery": {"directory": order.recovery or "nowhere", "partitions": 2},
+        },
+    )
     ends = replay.ends([(Path(path), form) for path, form in order.files], settings, Path(order.out))
     ends.source.__class__ = FaultySource
     ends.source.order = order  # type: ignore[attr-defined]
     recovery = None
     if order.recovery is not None:
-        directory = Path(order.recovery)
-        if not directory.exists():
-            directory.mkdir()
-            init_db_dir(directory, 2)
-        recovery = RecoveryConfig(directory, timedelta(0))
+        recovery = open_store(settings, order.process_id or 0)
     cli_main(
         flow(settings, ends),
         process_id=order.process_id,
@@ -94,10 +99,12 @@ def run(order: Order) -> None:
     )
 
 
-def child(order: Order) -> subprocess.Popen[bytes]:
+def child(order: Order, folder: Path = ROOT) -> subprocess.Popen[bytes]:
+    """`folder` is where it stands: relative paths of the order count from there."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.faulty", json.dumps(asdict(order))],
-        cwd=Path(__file__).parents[1],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

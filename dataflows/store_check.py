@@ -1,0 +1,114 @@
+"""Looks through a recovery store before the engine does: every file is there and whole, and every row is ours.
+
+The engine unpickles whatever it finds, and whoever writes a pickle chooses what runs. So nothing is handed to it but plain
+bytes under our seal. Here a row is only read opcode by opcode, never unpickled.
+"""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from dataflows.seal import Seal, SealError
+
+STEPS = {"roadwatch.source": "source", "roadwatch.windows": "windows", "roadwatch.incidents": "incidents"}  # with state of ours
+OUTPUTS = (
+    "roadwatch.alerts",
+    "roadwatch.cells",
+    "roadwatch.dead_letters",
+)  # their state is None, or a file's length
+TABLES = {"parts", "exs", "fronts", "commits", "snaps"}
+AROUND = {"PROTO", "FRAME", "MEMOIZE", "STOP"}  # opcodes that carry no value
+SLACK = 10  # epochs by which partitions may differ: a kill leaves up to 3 (of 94 tried), a backup of another day thousands
+PLAIN = {"NONE", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BININT", "BININT1", "BININT2", "LONG1"}
+
+
+class StoreError(Exception):
+    """Which file is not as roadwatch left it, and in what way."""
+
+
+def parts(directory: Path) -> list[Path]:
+    """The engine's files that are there."""
+    return sorted(directory.glob("part-*.sqlite3"))
+
+
+def check(directory: Path, count: int, store: int, seal: Seal) -> None:
+    """Raises StoreError for what is not ours or not whole, and what sqlite3 and the system raise for what cannot be used."""
+    expected, there = [f"part-{number}.sqlite3" for number in range(count)], {path.name for path in parts(directory)}
+    for name in expected:
+        if name not in there:
+            raise StoreError(f"{name} is missing")
+    for name in sorted(there.difference(expected)):
+        raise StoreError(f"{name} does not belong to it")
+    for path in (directory, *(directory / name for name in expected)):
+        if path.stat().st_mode & stat.S_IWOTH:
+            raise StoreError(f"everybody may write {path.name}, so nobody knows who did")
+    written: dict[str, int] = {}
+    for number, name in enumerate(expected):
+        with closing(sqlite3.connect(f"{(directory / name).resolve().as_uri()}?mode=rw", uri=True)) as part:
+            part.text_factory = lambda text: text.decode(errors="replace")  # what is spoilt may be no text any more
+            try:
+                _check_part(part, number, count, store)
+                written[name] = part.execute("SELECT coalesce(max(commit_epoch), 0) FROM commits").fetchone()[0]
+                for step, key, row in part.execute("SELECT step_id, state_key, ser_change FROM snaps"):
+                    _check_row(step, key, row, seal)
+            except StoreError as error:
+                raise StoreError(f"{name}: {error}") from None
+            except UnicodeDecodeError:  # SQLite quotes what it complains of
+                raise StoreError(f"{name}: is malformed") from None
+    oldest, newest = min(written, key=written.__getitem__), max(written.values())
+    if newest - written[oldest] > SLACK:
+        raise StoreError(f"{oldest} is {newest - written[oldest]} snapshots older than the rest")
+
+
+def _check_part(part: sqlite3.Connection, number: int, count: int, store: int) -> None:
+    part.execute("PRAGMA trusted_schema = OFF")
+    tables = part.execute("SELECT type, name, rootpage FROM sqlite_schema WHERE name NOT LIKE 'sqlite_autoindex_%'").fetchall()
+    columns = part.execute("PRAGMA table_xinfo(snaps)").fetchall()
+    plain = all(kind == "table" and page for kind, _, page in tables) and not any(hidden for *_, hidden in columns)
+    if {name for _, name, _ in tables} != TABLES or not plain:  # a view or a trigger could show the engine other rows than us
+        raise StoreError("holds other tables than the engine makes")
+    (found,) = part.execute("PRAGMA integrity_check(1)").fetchone()  # indices too: the engine reads by them
+    if found != "ok":
+        raise StoreError(found)
+    (belongs,) = part.execute("PRAGMA application_id").fetchone()
+    if belongs != store or part.execute("SELECT part_index, part_count FROM parts").fetchall() != [(number, count)]:
+        raise StoreError("comes from another store")
+    part.execute("BEGIN IMMEDIATE")  # fails now, not at the first snapshot, where nothing can be written
+    part.execute("ROLLBACK")
+
+
+def _check_row(step: str, key: str, row: bytes | None, seal: Seal) -> None:
+    row = row or b""
+    try:
+        values = list(_values(row))
+    except ValueError as error:  # what pickletools raises for what is no pickle
+        raise StoreError(f"the state of {step} {key} is no snapshot ({error})") from None
+    if len(values) != 1 or row != _as_the_engine(values[0], row):
+        raise StoreError(f"the state of {step} {key} is no snapshot")
+    (value,) = values
+    if step in STEPS:
+        try:
+            seal.open(f"{STEPS[step]}/{key}", value if isinstance(value, bytes) else b"")
+        except SealError:
+            raise StoreError(f"the state of {step} {key} was not written by this roadwatch") from None
+    elif step not in OUTPUTS or isinstance(value, bytes):
+        raise StoreError(f"the state of {step} {key} was not written by this roadwatch")
+
+
+def _as_the_engine(value: object, row: bytes) -> bytes | None:
+    """The value pickled anew: so the row says nothing that its opcodes do not show, such as a wrong length of a frame."""
+    return pickle.dumps(value, protocol=row[1]) if row[1] <= pickle.HIGHEST_PROTOCOL else None
+
+
+def _values(row: bytes) -> Iterator[object]:
+    for opcode, value, _ in pickletools.genops(row):
+        if opcode.name in PLAIN:
+            yield value
+        elif opcode.name not in AROUND:
+            raise ValueError(f"{opcode.name} is none of its opcodes")
