@@ -14,7 +14,16 @@ from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Decoded
 from tests.wire import TIME, VALID, VIN, a_reading, bsm, decode, frame
 
-QUICK = settings(max_examples=150, derandomize=True, deadline=None)
+LONG = 46  # times as many examples in the long profile: 100,000 in all
+
+
+def tried(examples: int) -> settings:
+    """The same examples every time; with `--hypothesis-profile=long` many more, from `--hypothesis-seed`."""
+    long = settings.get_current_profile_name() == "long"
+    return settings(max_examples=examples * (LONG if long else 1), derandomize=not long, deadline=None)
+
+
+QUICK = tried(150)
 every_format = pytest.mark.parametrize("name", sorted(FORMATS))
 
 
@@ -82,7 +91,7 @@ def test_mutated_messages(name: str) -> None:
 
 @every_format
 def test_a_batch_is_its_messages_one_by_one(name: str) -> None:
-    @settings(QUICK, max_examples=40)
+    @tried(40)
     @given(st.lists(mutated(name) | st.sampled_from(VALID[name]), max_size=5))
     def check(messages: list[bytes]) -> None:
         whole = decode(name, *messages, arrival=TIME)
@@ -113,7 +122,7 @@ def paths(document: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | i
     return found
 
 
-@settings(QUICK, max_examples=300)
+@tried(300)
 @given(st.data())
 def test_no_identity_in_a_refusal_of_json(draw: st.DataObject) -> None:
     """Not even where it stands in the wrong place."""
@@ -133,7 +142,7 @@ def test_no_identity_in_a_refusal_of_json(draw: st.DataObject) -> None:
     assert not any(str(identity).lower() in refusal.detail.lower() for refusal in result.refusals)
 
 
-@settings(QUICK, max_examples=200)
+@tried(200)
 @given(st.integers(0, 400), st.integers(1, 255), st.booleans(), st.integers(0, 3))
 def test_no_identity_in_a_refusal_of_binary(place: int, change: int, cut: bool, mend: int) -> None:
     message = bytearray(a_reading())
