@@ -81,6 +81,7 @@ class Intake:
         self._context = context
         self._grid = grid
         self._lateness = window.lateness
+        self._max_behind = window.max_behind or -NEVER
         self._pane = window.pane
 
     def take(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Poll:
@@ -120,7 +121,9 @@ class Intake:
     def _keep_timely(self, decoded: Decoded, arrivals: NDArray[np.int64]) -> tuple[list[Table], int]:
         """Drop what is further behind the running maximum than allowed, judged row by row in the order of arrival.
 
-        A clock that runs ahead moves the maximum no further than its message's arrival: it must not make others late.
+        A clock that runs ahead moves the maximum no further than its message's arrival: it must not make others late. What
+        is further behind its arrival than allowed moves it up to there: nobody waits for slow clocks, or for old messages
+        that are sent again.
         """
         tables: list[Table] = [
             ("observations", decoded.observations, decoded.observation_of),
@@ -134,10 +137,11 @@ class Intake:
         origins = np.concatenate([origin for _, _, origin in tables])
         order = np.argsort(origins, kind="stable")
         arrived = arrivals[origins]
-        credible = np.where(arrived >= 0, np.minimum(times, arrived), times)[order]
+        floor = np.where(arrived >= 0, arrived - self._max_behind, NEVER)
+        credible = np.where(arrived >= 0, np.clip(times, floor, arrived), times)[order]
         before = np.maximum.accumulate(np.concatenate(([self.latest], credible)))
         timely = np.empty(len(times), bool)
-        timely[order] = times[order] >= before[:-1] - self._lateness
+        timely[order] = times[order] >= np.maximum(before[:-1], floor[order]) - self._lateness
         self.latest = int(before[-1])
         self.newest = max(self.newest, int(times.max()))
         kept, start = [], 0

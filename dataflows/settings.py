@@ -71,6 +71,7 @@ class Window(Section):
     pane: int = Field(1000, ge=100, le=60_000)  # ms
     lateness: int = Field(2000, ge=0, le=600_000)  # ms behind its partition's newest that a record is still taken
     max_ahead: int = Field(10_000, ge=0)  # ms past its arrival: further, and the sender's clock is wrong
+    max_behind: int = Field(0, ge=0)  # ms before its arrival: further is late, so that nobody waits for it; 0: no limit
     shards: int = Field(64, ge=1, le=4096)  # fixed for the life of a recovery store
     cell_resolution: int = Field(9, ge=7, le=11)  # H3: about 350 m across
     shard_resolution: int = Field(5, ge=3, le=8)  # H3: about 250 km2, a part of a city
