@@ -4,7 +4,7 @@ Vehicles come into a cell one by one, over its border or by switching on, and ch
 at once (SAE J2945/1). So every cell learns how many newcomers are usual: many at the rim of what is seen and at a tunnel's
 mouth, few within. More than that, within seconds, is a crowd, whose members are believed when their MISTRUST is over and
 they have driven as they say; at a ferry's ramp honest vehicles do that, standing names never do. Until a shard has known
-traffic for some minutes everybody is new, and nobody is asked.
+traffic for some minutes everybody is new, and nobody is a crowd; but claims need a history from the first second on.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Decoded
 from tests.wire import TIME, VALID, VIN, a_reading, bsm, decode, frame
 
-LONG = 46  # times as many examples in the long profile: 100,000 in all
+LONG = 53  # times as many examples in the long profile: 100,000 in all
 
 
 def tried(examples: int) -> settings:
@@ -70,39 +70,31 @@ def test_valid_messages_are_valid(name: str) -> None:
 
 
 @every_format
-def test_arbitrary_bytes(name: str) -> None:
-    @QUICK
-    @given(st.lists(st.binary(max_size=80), max_size=3), st.sampled_from([-1, 0, TIME, 2**62]))
-    def check(messages: list[bytes], arrival: int) -> None:
-        counted(decode(name, *messages, arrival=arrival), len(messages))
-
-    check()
+@QUICK
+@given(messages=st.lists(st.binary(max_size=80), max_size=3), arrival=st.sampled_from([-1, 0, TIME, 2**62]))
+def test_arbitrary_bytes(name: str, messages: list[bytes], arrival: int) -> None:
+    counted(decode(name, *messages, arrival=arrival), len(messages))
 
 
 @every_format
-def test_mutated_messages(name: str) -> None:
-    @QUICK
-    @given(mutated(name), st.sampled_from([-1, TIME]))
-    def check(message: bytes, arrival: int) -> None:
-        counted(decode(name, message, arrival=arrival), 1)
-
-    check()
+@QUICK
+@given(draw=st.data(), arrival=st.sampled_from([-1, TIME]))
+def test_mutated_messages(name: str, draw: st.DataObject, arrival: int) -> None:
+    counted(decode(name, draw.draw(mutated(name)), arrival=arrival), 1)
 
 
 @every_format
-def test_a_batch_is_its_messages_one_by_one(name: str) -> None:
-    @tried(40)
-    @given(st.lists(mutated(name) | st.sampled_from(VALID[name]), max_size=5))
-    def check(messages: list[bytes]) -> None:
-        whole = decode(name, *messages, arrival=TIME)
-        alone = [decode(name, message, arrival=TIME) for message in messages]
-        for column in ("observations", "sensors", "readings"):
-            together = np.concatenate([getattr(one, column) for one in alone]) if alone else getattr(whole, column)
-            assert getattr(whole, column).tobytes() == together.tobytes()
-        refused = [refusal._replace(message=at) for at, one in enumerate(alone) for refusal in one.refusals]
-        assert whole.refusals == refused
-
-    check()
+@tried(40)
+@given(draw=st.data())
+def test_a_batch_is_its_messages_one_by_one(name: str, draw: st.DataObject) -> None:
+    messages = draw.draw(st.lists(mutated(name) | st.sampled_from(VALID[name]), max_size=5))
+    whole = decode(name, *messages, arrival=TIME)
+    alone = [decode(name, message, arrival=TIME) for message in messages]
+    for column in ("observations", "sensors", "readings"):
+        together = np.concatenate([getattr(one, column) for one in alone]) if alone else getattr(whole, column)
+        assert getattr(whole, column).tobytes() == together.tobytes()
+    refused = [refusal._replace(message=at) for at, one in enumerate(alone) for refusal in one.refusals]
+    assert whole.refusals == refused
 
 
 TEMPLATES: list[tuple[str, Any]] = [
