@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from traceback import walk_tb
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +24,10 @@ from detectors.model import Rows
 
 NEVER = -(2**62)  # ms: before any event time
 Table = tuple[str, Rows, NDArray[np.int32]]
+
+
+class DecoderError(Exception):
+    """A decoder raised, which none ever should: where and what, and nothing of the message."""
 
 
 class Chunk(NamedTuple):
@@ -87,7 +93,7 @@ class Intake:
     def take(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Poll:
         """Decode a batch; `arrivals` in ms, -1 where unknown; `offsets` only name the dead letters."""
         started = time.perf_counter()
-        decoded = self._form.decode(messages, arrivals, self._context)
+        decoded = self._decode(messages, arrivals, offsets)
         kept, late = self._keep_timely(decoded, arrivals if decoded.arrivals is None else decoded.arrivals)
         chunks = self._cut(kept, int(arrivals.max(initial=-1)))
         accepted = sum(len(rows) for _, rows, _ in kept) + decoded.recognised.total()
@@ -99,6 +105,18 @@ class Intake:
         news = tick.watermark // self._pane != self._told
         self._told = tick.watermark // self._pane
         return Poll(chunks, tick if news else None, dead)
+
+    def _decode(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Decoded:
+        """A decoder never raises. If one does, its sentence may quote the message, so only its place and kind are told."""
+        try:
+            return self._form.decode(messages, arrivals, self._context)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it may quote the message; it ends the worker all the same
+            *_, (frame, line) = walk_tb(error.__traceback__)
+            where = f"{Path(frame.f_code.co_filename).name}:{line}"
+            raise DecoderError(
+                f"the decoder of {self._form.name} raised {type(error).__name__} at {where}, for a message of {self.name} "
+                f"from offset {offsets[0]} to {offsets[-1]}: this is a mistake in roadwatch; report it"
+            ) from None
 
     def rest(self, ended: bool = False) -> Poll:
         """The partition is silent, or at its end for good: nobody is to wait for it until it speaks again."""

@@ -17,6 +17,7 @@ from dataflows import health, kafka, logs
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
+from dataflows.intake import DecoderError
 from dataflows.kafka_admin import output_names
 from dataflows.kafka_sink import DeliveryError
 from dataflows.metrics import METRICS
@@ -29,7 +30,8 @@ log = structlog.get_logger(__name__)
 
 
 def work(settings: Settings, process_id: int | None = None, addresses: list[str] | None = None) -> None:
-    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError."""
+    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError, DecoderError."""
+    os.umask(0o077)  # what it writes, the recovery store, is for this user only, whoever made the directory
     logs.configure(settings.logs.level, settings.logs.format)
     METRICS.expect(
         inputs=[each.topic for each in settings.inputs.topics],
@@ -55,7 +57,7 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         raise RecoveryError(f"the recovery store in {settings.recovery.directory} is damaged ({error}); restore it") from None
     except BytewaxRuntimeError as error:
         cause = _root(error)
-        if isinstance(cause, DeliveryError):
+        if isinstance(cause, DeliveryError | DecoderError):
             raise cause from None
         raise
     except BaseException as error:
