@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench score ablate simulate observe lock clean
+.PHONY: help run demo test check bench score ablate simulate fuzz observe lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,9 @@ KEEP ?=
 JOBS ?= 2
 SEEDS ?= 200
 FIRST ?= 1
+RUNS ?= 1000000
+SEED ?= 1
+FUZZ := .venv-fuzz
 
 # The first that works and fits: a name on the path may be a shim that only complains.
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
@@ -47,6 +50,9 @@ ablate: $(READY)  ## what each detector and each model is worth: the same withou
 simulate: $(READY)  ## stalls, crashes and resumes from dice: SEEDS=200 histories from seed FIRST=1 that must all agree
 	@$(BIN)/python -m tests.simulation $(SEEDS) $(FIRST)
 
+fuzz: $(FUZZ)/ready  ## hostile input against every decoder: RUNS=1000000 of coverage-guided fuzzing, then Hypothesis for long; SEED=1
+	@$(FUZZ)/bin/python -m tests.fuzz --runs $(RUNS) --seed $(SEED)
+
 observe: $(READY)  ## scrape a worker with a Prometheus and try the dashboard and the rules; TARGET=host:port for a running one
 	@$(BIN)/python deploy/observe.py $(if $(TARGET),--target $(TARGET))
 
@@ -60,7 +66,7 @@ LOCK = uv pip compile --quiet --upgrade --universal --python-version 3.11 --gene
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 clean:  ## remove .venv, caches and var/
-	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(FUZZ) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): $(INSTALLED) pyproject.toml
@@ -74,4 +80,13 @@ $(INSTALLED): requirements-dev.lock
 	echo "making $(VENV) with $$($$python --version) and installing the locked dependencies: a minute or two, once"; \
 	rm -rf $(VENV) && $$python -m venv $(VENV)
 	@$(PIP) --require-hashes --only-binary :all: -r requirements-dev.lock
+	@touch $@
+
+# Atheris is no dependency of roadwatch, so it has an environment of its own.
+$(FUZZ)/ready: $(INSTALLED)
+	@echo "making $(FUZZ) with the locked dependencies and atheris: a minute or two, once"
+	@rm -rf $(FUZZ) && $(BIN)/python -m venv $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
+	@$(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: atheris==3.0.0 2> /dev/null || \
+		{ echo "atheris 3.0.0 cannot be installed here: the fuzzer needs Linux on x86-64 and a package index that has it" >&2; exit 1; }
 	@touch $@

@@ -10,6 +10,8 @@ from dataflows.settings import Window
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: multiplying by it spreads neighbouring numbers
 
+REMEMBERED = 200_000  # cells, about 25 MB: a large city has 20,000; forgetting costs time, never correctness
+
 
 def spread(numbers: NDArray[np.uint64], into: int) -> NDArray[np.int64]:
     """Deal unsigned numbers out to `into` bins by their mixed high bits: H3 indices end in runs of one-bits."""
@@ -42,15 +44,21 @@ class Grid:
         """The one shard that answers for a cell."""
         owner = self._owners.get(cell)
         if owner is None:
-            parent = h3.cell_to_parent(cell, self.shard_resolution)
-            owner = int(spread(np.array([parent >> 18], np.uint64), self.shards)[0])
-            self._owners[cell] = owner
+            if len(self._owners) >= REMEMBERED:
+                self._owners.clear()
+            owner = self._owners[cell] = self._of(h3.cell_to_parent(cell, self.shard_resolution))
         return owner
 
     def watchers(self, cell: int) -> tuple[int, ...]:
         """The other shards that own a cell within two steps, 500 m and more: they must see what happens in this one."""
         watchers = self._watchers.get(cell)
         if watchers is None:
-            seen = {self.owner(near) for near in h3.grid_disk(cell, 2)}
+            if len(self._watchers) >= REMEMBERED:
+                self._watchers.clear()
+            parents = {h3.cell_to_parent(near, self.shard_resolution) for near in h3.grid_disk(cell, 2)}
+            seen = {self._of(parent) for parent in parents}
             watchers = self._watchers[cell] = tuple(sorted(seen - {self.owner(cell)}))
         return watchers
+
+    def _of(self, parent: int) -> int:
+        return int(spread(np.array([parent >> 18], np.uint64), self.shards)[0])

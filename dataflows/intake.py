@@ -9,6 +9,8 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from traceback import walk_tb
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,10 @@ from detectors.model import Rows
 
 NEVER = -(2**62)  # ms: before any event time
 Table = tuple[str, Rows, NDArray[np.int32]]
+
+
+class DecoderError(Exception):
+    """A decoder raised, which none ever should: where and what, and nothing of the message."""
 
 
 class Chunk(NamedTuple):
@@ -89,12 +95,13 @@ class Intake:
         self._context = context
         self._grid = grid
         self._lateness = window.lateness
+        self._max_behind = window.max_behind or -NEVER
         self._pane = window.pane
 
     def take(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Poll:
         """Decode a batch; `arrivals` in ms, -1 where unknown; `offsets` only name the dead letters."""
         started = time.perf_counter()
-        decoded = self._form.decode(messages, arrivals, self._context)
+        decoded = self._decode(messages, arrivals, offsets)
         kept, late = self._keep_timely(decoded, arrivals if decoded.arrivals is None else decoded.arrivals)
         chunks = self._cut(kept, int(arrivals.max(initial=-1)))
         accepted = sum(len(rows) for _, rows, _ in kept) + decoded.recognised.total()
@@ -106,6 +113,18 @@ class Intake:
         news = tick.watermark // self._pane != self._told
         self._told = tick.watermark // self._pane
         return Poll(chunks, tick if news else None, dead)
+
+    def _decode(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Decoded:
+        """A decoder never raises. If one does, its sentence may quote the message, so only its place and kind are told."""
+        try:
+            return self._form.decode(messages, arrivals, self._context)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it may quote the message; it ends the worker all the same
+            *_, (frame, line) = walk_tb(error.__traceback__)
+            where = f"{Path(frame.f_code.co_filename).name}:{line}"
+            raise DecoderError(
+                f"the decoder of {self._form.name} raised {type(error).__name__} at {where}, for a message of {self.name} "
+                f"from offset {offsets[0]} to {offsets[-1]}: this is a mistake in roadwatch; report it"
+            ) from None
 
     def rest(self, ended: bool = False) -> Poll:
         """The partition is silent, or at its end for good: nobody is to wait for it until it speaks again."""
@@ -132,7 +151,9 @@ class Intake:
     def _keep_timely(self, decoded: Decoded, arrivals: NDArray[np.int64]) -> tuple[list[Table], int]:
         """Drop what is further behind the running maximum than allowed, judged row by row in the order of arrival.
 
-        A clock that runs ahead moves the maximum no further than its message's arrival: it must not make others late.
+        A clock that runs ahead moves the maximum no further than its message's arrival: it must not make others late. What
+        is further behind its arrival than allowed moves it up to there: nobody waits for slow clocks, or for old messages
+        that are sent again.
         """
         tables: list[Table] = [
             ("observations", decoded.observations, decoded.observation_of),
@@ -146,10 +167,11 @@ class Intake:
         origins = np.concatenate([origin for _, _, origin in tables])
         order = np.argsort(origins, kind="stable")
         arrived = arrivals[origins]
-        credible = np.where(arrived >= 0, np.minimum(times, arrived), times)[order]
+        floor = np.where(arrived >= 0, arrived - self._max_behind, NEVER)
+        credible = np.where(arrived >= 0, np.clip(times, floor, arrived), times)[order]
         before = np.maximum.accumulate(np.concatenate(([self.latest], credible)))
         timely = np.empty(len(times), bool)
-        timely[order] = times[order] >= before[:-1] - self._lateness
+        timely[order] = times[order] >= np.maximum(before[:-1], floor[order]) - self._lateness
         self.latest = int(before[-1])
         self.newest = max(self.newest, int(times.max()))
         kept, start = [], 0

@@ -16,7 +16,9 @@ Format = Literal["auto", "json", "console"]
 
 WITHHELD = "(withheld)"
 IDENTITY = frozenset({"reporter", "reporters", "vin", "vehicle", "vehicle_id", "temporary_id", "station_id", "iccid"})
-VIN = re.compile(r"\b(?=[A-Z0-9]*[0-9])(?=[0-9]*[A-Z])[A-HJ-NPR-Z0-9]{17}\b")  # ISO 3779: 17 characters, no I, O, Q
+VIN = r"\b(?=[A-Z0-9]*[0-9])(?=[0-9]*[A-Z])[A-HJ-NPR-Z0-9]{17}\b"  # ISO 3779: 17 characters, no I, O, Q
+REPORTER = r"(?<![\d.])\d{16,20}\b"  # 64 bits in a sentence of numpy's: all but one in two thousand have so many digits
+WHO = re.compile(f"{VIN}|{REPORTER}")
 
 
 def configure(level: str = "info", format: Format = "auto", stream: TextIO | None = None) -> None:
@@ -74,7 +76,7 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def withhold(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """Take out what could say who drove: keys of identities, VINs in texts, and objects whose repr might hold either.
+    """Take out what could say who drove: keys of identities, VINs and reporters in texts, objects whose repr might hold them.
 
     >>> withhold(None, "", {"message": "seen LSVAA4182E2184847", "reporter": 7, "lag": 3, "rows": object()})
     {'message': 'seen (withheld)', 'reporter': '(withheld)', 'lag': 3, 'rows': '(object)'}
@@ -88,7 +90,7 @@ def _plain(value: Any, key: str = "") -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str | PurePath | BaseException):
-        return VIN.sub(WITHHELD, str(value))
+        return WHO.sub(WITHHELD, str(value))
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in value]
     if isinstance(value, Mapping):

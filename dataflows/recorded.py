@@ -24,7 +24,7 @@ from dataflows.formats.text import is_document
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LONGEST = (8 << 20) + 1  # bytes: one more than the largest message of any format, so that its decoder says too large
+LONGEST = (1 << 20) + 1  # bytes: one more than the largest message of any format, so that its decoder says too large
 BLOCK = 1 << 20  # bytes read at a time
 WINDOW = 128 << 20  # bytes that a .zst file may ask to be kept in memory: what `zstd --long` makes and unpacks by default
 HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")

@@ -72,6 +72,7 @@ class Window(Section):
     lateness: int = Field(2000, ge=0, le=600_000)  # ms behind its partition's newest that a record is still taken
     lead: int = Field(60_000, ge=0)  # ms that a partition may be ahead of the slowest one: what is further waits in the broker
     max_ahead: int = Field(10_000, ge=0)  # ms past its arrival: further, and the sender's clock is wrong
+    max_behind: int = Field(0, ge=0)  # ms before its arrival: further is late, so that nobody waits for it; 0: no limit
     shards: int = Field(64, ge=1, le=4096)  # fixed for the life of a recovery store
     cell_resolution: int = Field(9, ge=7, le=11)  # H3: about 350 m across
     shard_resolution: int = Field(5, ge=3, le=8)  # H3: about 250 km2, a part of a city

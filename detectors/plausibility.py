@@ -77,8 +77,6 @@ class Plausibility:
         if not np.count_nonzero(new):
             return at, tracks.take(at), None
         fresh = begun(rows.compress(new))
-        if not self._newcomers.told:
-            fresh["since"], fresh["drove"] = 0, np.inf  # everybody is new, so nobody is
         self._tracks = tracks = np.insert(plain(tracks), at[new], plain(fresh)).view(TRACK)
         at = np.searchsorted(tracks["reporter"], reporters)
         return at, tracks.take(at), new

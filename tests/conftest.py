@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.living import broker_or_skip
+
+settings.register_profile("long", database=None, deadline=None, print_blob=True)  # see tests/test_formats_fuzz.py
 
 
 @pytest.fixture

@@ -45,13 +45,13 @@ def roadwatch(*arguments: str) -> list[str]:
 class LivingWorker:
     """Started with the settings of a TOML file; killed if it still lives when the `with` block ends."""
 
-    def __init__(self, config: Path, log: Path) -> None:
+    def __init__(self, config: Path, log: Path, module: str = "dataflows.cli") -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
         with log.open("ab") as out:
             self.child = subprocess.Popen(
-                roadwatch("run", "--config", str(config), f"--set=metrics.port={port}"),
+                [sys.executable, "-m", module, "run", "--config", str(config), f"--set=metrics.port={port}"],
                 cwd=Path(__file__).parents[1],
                 stdout=out,
                 stderr=out,

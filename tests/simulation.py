@@ -164,7 +164,11 @@ def inputs(seconds: int = 100, seed: int = 5, vehicles: int = 27) -> list[Input]
 
 
 def calm(given: list[Input]) -> Alerts:
-    """One poll a partition, everything delivered in order, nothing crashes."""
+    return calm_world(given).alerts
+
+
+def calm_world(given: list[Input]) -> World:
+    """After one poll a partition, everything delivered in order, and no crash."""
     world = World(given, seed=0)
     for each in given:
         size, intake = len(each.messages), world.intakes[each.name]
@@ -178,7 +182,7 @@ def calm(given: list[Input]) -> Alerts:
         if report is not None:
             world.merge.add(report)
     world.say()
-    return world.alerts
+    return world
 
 
 def main() -> None:

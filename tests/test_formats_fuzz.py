@@ -14,7 +14,16 @@ from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Decoded
 from tests.wire import TIME, VALID, VIN, a_reading, bsm, decode, frame
 
-QUICK = settings(max_examples=150, derandomize=True, deadline=None)
+LONG = 53  # times as many examples in the long profile: 100,000 in all
+
+
+def tried(examples: int) -> settings:
+    """The same examples every time; with `--hypothesis-profile=long` many more, from `--hypothesis-seed`."""
+    long = settings.get_current_profile_name() == "long"
+    return settings(max_examples=examples * (LONG if long else 1), derandomize=not long, deadline=None)
+
+
+QUICK = tried(150)
 every_format = pytest.mark.parametrize("name", sorted(FORMATS))
 
 
@@ -61,39 +70,31 @@ def test_valid_messages_are_valid(name: str) -> None:
 
 
 @every_format
-def test_arbitrary_bytes(name: str) -> None:
-    @QUICK
-    @given(st.lists(st.binary(max_size=80), max_size=3), st.sampled_from([-1, 0, TIME, 2**62]))
-    def check(messages: list[bytes], arrival: int) -> None:
-        counted(decode(name, *messages, arrival=arrival), len(messages))
-
-    check()
+@QUICK
+@given(messages=st.lists(st.binary(max_size=80), max_size=3), arrival=st.sampled_from([-1, 0, TIME, 2**62]))
+def test_arbitrary_bytes(name: str, messages: list[bytes], arrival: int) -> None:
+    counted(decode(name, *messages, arrival=arrival), len(messages))
 
 
 @every_format
-def test_mutated_messages(name: str) -> None:
-    @QUICK
-    @given(mutated(name), st.sampled_from([-1, TIME]))
-    def check(message: bytes, arrival: int) -> None:
-        counted(decode(name, message, arrival=arrival), 1)
-
-    check()
+@QUICK
+@given(draw=st.data(), arrival=st.sampled_from([-1, TIME]))
+def test_mutated_messages(name: str, draw: st.DataObject, arrival: int) -> None:
+    counted(decode(name, draw.draw(mutated(name)), arrival=arrival), 1)
 
 
 @every_format
-def test_a_batch_is_its_messages_one_by_one(name: str) -> None:
-    @settings(QUICK, max_examples=40)
-    @given(st.lists(mutated(name) | st.sampled_from(VALID[name]), max_size=5))
-    def check(messages: list[bytes]) -> None:
-        whole = decode(name, *messages, arrival=TIME)
-        alone = [decode(name, message, arrival=TIME) for message in messages]
-        for column in ("observations", "sensors", "readings"):
-            together = np.concatenate([getattr(one, column) for one in alone]) if alone else getattr(whole, column)
-            assert getattr(whole, column).tobytes() == together.tobytes()
-        refused = [refusal._replace(message=at) for at, one in enumerate(alone) for refusal in one.refusals]
-        assert whole.refusals == refused
-
-    check()
+@tried(40)
+@given(draw=st.data())
+def test_a_batch_is_its_messages_one_by_one(name: str, draw: st.DataObject) -> None:
+    messages = draw.draw(st.lists(mutated(name) | st.sampled_from(VALID[name]), max_size=5))
+    whole = decode(name, *messages, arrival=TIME)
+    alone = [decode(name, message, arrival=TIME) for message in messages]
+    for column in ("observations", "sensors", "readings"):
+        together = np.concatenate([getattr(one, column) for one in alone]) if alone else getattr(whole, column)
+        assert getattr(whole, column).tobytes() == together.tobytes()
+    refused = [refusal._replace(message=at) for at, one in enumerate(alone) for refusal in one.refusals]
+    assert whole.refusals == refused
 
 
 TEMPLATES: list[tuple[str, Any]] = [
@@ -113,7 +114,7 @@ def paths(document: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | i
     return found
 
 
-@settings(QUICK, max_examples=300)
+@tried(300)
 @given(st.data())
 def test_no_identity_in_a_refusal_of_json(draw: st.DataObject) -> None:
     """Not even where it stands in the wrong place."""
@@ -133,7 +134,7 @@ def test_no_identity_in_a_refusal_of_json(draw: st.DataObject) -> None:
     assert not any(str(identity).lower() in refusal.detail.lower() for refusal in result.refusals)
 
 
-@settings(QUICK, max_examples=200)
+@tried(200)
 @given(st.integers(0, 400), st.integers(1, 255), st.booleans(), st.integers(0, 3))
 def test_no_identity_in_a_refusal_of_binary(place: int, change: int, cut: bool, mend: int) -> None:
     message = bytearray(a_reading())

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Reason
+from tests.cases import CASES, Case
 from tests.wire import decode
-
-
-class Case(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    format: str
-    reason: Reason
-    text: str | None = None
-    hex: str | None = None
-    padding: int = 0  # spaces after the message
-    arrival: int = -1  # ms; -1: unknown
-    rows: int = 0  # that the good part of the message makes
-
-    @property
-    def message(self) -> bytes:
-        assert (self.text is None) != (self.hex is None), f"{self.name}: give either text or hex"
-        return (bytes.fromhex(self.hex) if self.hex is not None else str(self.text).encode()) + b" " * self.padding
-
-
-FILES = sorted(Path(__file__).with_name("malformed").glob("*.json"))
-CASES = [case for file in FILES for case in msgspec.json.decode(file.read_bytes(), type=list[Case])]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.format}: {case.name}")

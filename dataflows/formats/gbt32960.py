@@ -19,7 +19,7 @@ from dataflows.formats.plausible import admit
 from detectors.model import READING
 
 HEADER = 24  # bytes up to the units
-LARGEST = 1 << 20  # bytes of one message: some 15 frames of the largest size that the length field can say
+LARGEST = HEADER + 0xFFFF + 1  # bytes of one message: a frame of the largest size, or some hundred of usual ones
 COMMAND = 0xFE  # the response byte of what a vehicle sends of itself; anything else is a platform's reply
 PLAIN = 0x01  # not encrypted
 REAL_TIME, REISSUED = 0x02, 0x03

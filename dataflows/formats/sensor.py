@@ -14,8 +14,9 @@ from dataflows.formats.plausible import admit
 from dataflows.formats.text import UNREADABLE, refuse, too_large
 from detectors.model import SENSOR
 
-LONGEST = 8 << 20  # bytes
-MOST_DEVICES = 20_000  # of one feed; each may be a refusal, and 8 MiB hold millions of broken ones
+LONGEST = 1 << 20  # bytes: where Kafka's own limit lies by default
+MOST_DEVICES = 5_000  # of one feed: at 210 bytes each, less than any real one has; each may be a refusal
+LONGEST_DEVICE = 1 << 16  # bytes: one with ten lanes has some 3000, and a list of nothing costs most
 Read = Callable[[bytes | msgspec.Raw, Context], tuple[float | int | None, ...] | str]
 """One record -> the fields of SENSOR in its order, None where missing; or the name of what is fine and carries no row."""
 
@@ -50,6 +51,9 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
             decoded.refusals.append(Refusal(number, Reason.TOO_LARGE, detail))
             continue
         for part, read in _parts(message, outline):
+            if len(part) > LONGEST_DEVICE:
+                decoded.refusals.append(too_large(number, len(part), LONGEST_DEVICE))
+                continue
             try:
                 row = read(part, context)
             except UNREADABLE as error:

@@ -1,0 +1,132 @@
+"""What a fuzzer needs of each format: messages to start from, how to bend one and keep it whole enough to be read on, and
+the dearest messages that a format still takes."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dataflows.formats import FORMATS, encode
+from dataflows.formats.gbt32960 import LARGEST
+from tests.cases import CASES
+from tests.wire import PLACE, TIME, VALID, VECTORS, VIN, bsm, frame, safety
+
+LONGEST_SEED = 4096  # bytes: what is longer slows the fuzzer down and is tried by name
+ARRIVALS = (-1, 0, TIME, TIME, 2**62)
+Bend = Callable[[bytes, int], bytes]
+"""The fuzzer's own mutation: message, longest -> message."""
+
+PICTURES = {  # of the real messages, where they are; they lie beside the repository and are no part of it
+    "j2735": "j2735/*.bin",
+    "ode-json": "ode-json/*.json*",
+    "gbt32960": "gb32960/*.hex",
+}
+WORDS: tuple[Any, ...] = (  # what JSON can hold that a number, a name or a time should not be
+    None, True, 0, -1, 1, 90.0, 91, 180.5, 360, 8191, 65_535, 900_000_001, 2**31, 2**53, 2**63, 2**64, -(2**63), 10**300,
+    1e-320, 1e308, float("nan"), float("inf"), float("-inf"), "", "80", "B3D65C18", "2025-03-06T07:30:00Z",
+    "9999-12-31T23:59:59-14:00", "\ud800", "\0", "7" * 129, [], {}, [[]], [1.0, 2.0], {"id": "a"},
+    {"events": {"eventHardBraking": True}},
+)  # fmt: skip
+
+
+def seeds(name: str) -> list[bytes]:
+    """Our encoders' and the tests' messages of a format, whole and malformed, and real ones if they are there."""
+    found = [*VALID[name], *(case.message for case in CASES if case.format == name and not case.times)]
+    for path in sorted(VECTORS.glob(PICTURES[name])) if name in PICTURES else ():
+        found += _recorded(path)
+    return [message for message in dict.fromkeys(found) if len(message) <= LONGEST_SEED]
+
+
+def _recorded(path: Path) -> list[bytes]:
+    content = path.read_bytes()
+    if path.suffix == ".hex":
+        return [bytes.fromhex(line.decode()) for line in content.splitlines()[:50] if line.strip()]
+    if path.suffix == ".jsonl":
+        return content.splitlines()[:50]
+    return [content if path.suffix == ".bin" else json.dumps(json.loads(content)).encode()]
+
+
+def bent(name: str, message: bytes, longest: int, seed: int, bend: Bend) -> bytes:
+    """One mutation of a message, such that a good share of them gets past the format's outermost door."""
+    dice = random.Random(seed)
+    if name == "gbt32960":
+        message = bend(message, longest)
+        return _mended(message) if dice.random() < 0.75 else message
+    if name == "j2735" and dice.random() < 0.5:  # every field has its bits: only at the same length are they read
+        return bend(message, longest)[: len(message)].ljust(len(message), b"\0")
+    if FORMATS[name].framing == "lines" and dice.random() < 0.5:
+        try:
+            document = json.loads(message)
+        except (ValueError, RecursionError):
+            document = json.loads(dice.choice(VALID[name]))
+        return _rewritten(document, dice, bend)[:longest]
+    return bend(message, longest)
+
+
+def _mended(message: bytes) -> bytes:
+    """With the length and the checksum of its first frame put right, or every change would end at them."""
+    if len(message) < 25:
+        return message
+    whole = bytearray(b"##" + message[2:])
+    whole[22:24] = (len(whole) - 25 & 0xFFFF).to_bytes(2, "big")
+    whole[-1] = 0
+    for octet in whole[2:-1]:
+        whole[-1] ^= octet
+    return bytes(whole)
+
+
+def _rewritten(document: Any, dice: random.Random, bend: Bend) -> bytes:
+    """Something else in the place of one value; of a text, often the text itself, bent."""
+    inside, last = None, None
+    here = document
+    while isinstance(here, dict | list) and here and (inside is None or dice.random() < 0.9):
+        inside, last = here, dice.choice(list(here) if isinstance(here, dict) else range(len(here)))
+        here = here[last]
+    word = dice.choice(WORDS)
+    if isinstance(here, str) and dice.random() < 0.5:
+        word = bend(here.encode("utf-8", "surrogatepass"), 2 * len(here) + 8).decode("utf-8", "replace")
+    elif isinstance(here, float) and dice.random() < 0.5:
+        word = here + dice.choice((-1, 1)) * 10.0 ** dice.uniform(-8, 3)
+    elif isinstance(here, int) and dice.random() < 0.5:
+        word = here + dice.randint(-9, 9)
+    if inside is None:
+        document = word
+    elif isinstance(inside, list) and dice.random() < 0.3:
+        inside.append(word)
+    else:
+        inside[last] = word
+    return json.dumps(document).encode()
+
+
+def dearest() -> list[tuple[str, str, bytes]]:
+    """(format, what it is, message): as large as each is taken, made of what costs most for its length."""
+    device = encode.traffic_sensor(time=TIME, id="loop-7", speed=20.0, **PLACE)
+    features = b'{"type":"FeatureCollection","features":[%s]}'
+    lanes = b'{"type":"Feature","id":"a","properties":{"core_details":{"device_type":"traffic-sensor"},"lane_data":[%s{}]}}'
+    brake = (
+        b'{"metadata":{"recordGeneratedAt":"2025-03-06T07:30:00Z"},"payload":{"data":{"coreData":{"id":"b3d65c18"},'
+        b'"partII":[%s{}]}}}'
+    )
+    report = bytes((25, 3, 6, 15, 30, 0))
+    frames = {
+        "heartbeats": encode.gbt32960_frame(7, VIN, b""),
+        "reports of nothing": encode.gbt32960_frame(2, VIN, report + b"\x01" + bytes(20)),
+        "units of nothing": encode.gbt32960_frame(2, VIN, report + b"\x08\0" * 32_000),
+        "makers' units": encode.gbt32960_frame(2, VIN, report + b"\x80\0\0" * 21_800),
+        "probes": encode.gbt32960_frame(2, VIN, report + b"\x09\x01\x01\xff\0" + b"\x30" * 65_280),
+        "frames with a wrong BCC": encode.gbt32960_frame(7, VIN, b"")[:-1] + b"\0",
+    }
+    made = [
+        ("observation", "a speed of 3900 digits", b'{"id":"a","ts":%d,"lat":22.5,"lon":114.1,"v":0.%s}' % (TIME, b"1" * 3900)),
+        ("ode-json", "87,000 parts of nothing", brake % (b"{}," * 87_000)),
+        ("ode-json", "a name of 260,000 events", brake % (b'{"value":{"events":{"%s":true}}},' % (b"a" * 260_000))),
+        ("j2735", "16,000 event flags", frame(bsm(parts=(safety("1" * 16_000),), lat=225408970, long=1140502920))),
+        ("sensor", "5000 devices of nothing", features % b",".join([b"{}"] * 5000)),
+        ("sensor", "as many devices as fit", features % b",".join([device] * ((1 << 20) // len(device) - 1))),
+        ("sensor", "500,000 numbers for devices", features % (b"1," * 500_000 + b"1")),
+        ("sensor", "21,000 lanes of nothing", lanes % (b"{}," * 21_000)),
+    ]  # fmt: skip
+    return made + [("gbt32960", what, one * (LARGEST // len(one))) for what, one in frames.items()]
