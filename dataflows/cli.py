@@ -150,7 +150,6 @@ def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
 def main() -> None:
     from dataflows.cluster import ClusterError
     from dataflows.health import ServingError
-    from dataflows.intake import DecoderError
     from dataflows.kafka_admin import BrokerError
     from dataflows.kafka_sink import DeliveryError
     from dataflows.recorded import RecordingError
@@ -164,7 +163,6 @@ def main() -> None:
         RecordingError,
         BrokerError,
         DeliveryError,
-        DecoderError,
         ClusterError,
         RecoveryError,
         ServingError,

@@ -9,8 +9,6 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from traceback import walk_tb
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from dataflows.formats import Format
 from dataflows.formats.base import Context, Decoded, Refusal
+from dataflows.formats.guard import decode_safely
 from dataflows.grid import Grid, spread
 from dataflows.metrics import METRICS
 from dataflows.settings import Window
@@ -25,10 +24,6 @@ from detectors.model import Rows
 
 NEVER = -(2**62)  # ms: before any event time
 Table = tuple[str, Rows, NDArray[np.int32]]
-
-
-class DecoderError(Exception):
-    """A decoder raised, which none ever should: where and what, and nothing of the message."""
 
 
 class Chunk(NamedTuple):
@@ -101,7 +96,7 @@ class Intake:
     def take(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Poll:
         """Decode a batch; `arrivals` in ms, -1 where unknown; `offsets` only name the dead letters."""
         started = time.perf_counter()
-        decoded = self._decode(messages, arrivals, offsets)
+        decoded = decode_safely(self._form.decode, messages, arrivals, self._context)
         kept, late = self._keep_timely(decoded, arrivals if decoded.arrivals is None else decoded.arrivals)
         chunks = self._cut(kept, int(arrivals.max(initial=-1)))
         accepted = sum(len(rows) for _, rows, _ in kept) + decoded.recognised.total()
@@ -113,18 +108,6 @@ class Intake:
         news = tick.watermark // self._pane != self._told
         self._told = tick.watermark // self._pane
         return Poll(chunks, tick if news else None, dead)
-
-    def _decode(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Decoded:
-        """A decoder never raises. If one does, its sentence may quote the message, so only its place and kind are told."""
-        try:
-            return self._form.decode(messages, arrivals, self._context)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it may quote the message; it ends the worker all the same
-            *_, (frame, line) = walk_tb(error.__traceback__)
-            where = f"{Path(frame.f_code.co_filename).name}:{line}"
-            raise DecoderError(
-                f"the decoder of {self._form.name} raised {type(error).__name__} at {where}, for a message of {self.name} "
-                f"from offset {offsets[0]} to {offsets[-1]}: this is a mistake in roadwatch; report it"
-            ) from None
 
     def rest(self, ended: bool = False) -> Poll:
         """The partition is silent, or at its end for good: nobody is to wait for it until it speaks again."""

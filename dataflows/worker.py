@@ -18,7 +18,6 @@ from dataflows import health, kafka, logs
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
-from dataflows.intake import DecoderError
 from dataflows.kafka_admin import output_names
 from dataflows.kafka_sink import DeliveryError
 from dataflows.metrics import METRICS
@@ -33,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 def work(settings: Settings, process_id: int | None = None, addresses: list[str] | None = None) -> None:
-    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError, DecoderError."""
+    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError."""
     os.umask(0o077)  # what it writes, the recovery store, is for this user only, whoever made the directory
     logs.configure(settings.logs.level, settings.logs.format)
     METRICS.expect(
@@ -112,7 +111,7 @@ def _serve(settings: Settings, process_id: int) -> health.Server | None:
 def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool) -> Exception | None:
     """What the engine's end means, in our words; None: we have none."""
     cause, directory = _root(error), settings.recovery.directory
-    if isinstance(cause, DeliveryError | DecoderError):
+    if isinstance(cause, DeliveryError):
         return cause
     if isinstance(cause, SealError):
         return unusable(directory, f"the state of {cause} was changed while it was being read")

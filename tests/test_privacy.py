@@ -256,15 +256,23 @@ def test_files_are_for_their_user_only(left: Left) -> None:
 
 
 def test_a_decoder_that_raises_tells_nothing(tmp_path: Path) -> None:
-    """It never should, see tests/fuzz.py; but if it does the worker ends, and its last words are searched too."""
+    """It never should, see tests/fuzz.py; if it does, that message is a dead letter, and all that is said of it is searched."""
     with broker_or_skip() as broker:
         config, settings = configure(tmp_path, broker)
         create_missing(settings, 1, 1)
-        worker = LivingWorker(config, tmp_path / "log", "tests.indiscreet")
-        own = {"id": NAME, "ts": T0, "poison": [VIN, HEX[0]]} | PLACE
-        send(settings, {"own": [(T0 + 100, json.dumps(own).encode())]})
-        assert worker.child.wait(60) == 1
-    said = (tmp_path / "log").read_bytes()
-    assert b"the decoder of observation raised ValueError at indiscreet.py:" in said, "or nobody would know why"
+        own = {"id": "a-car", "ts": T0, "v": 15.0, "hdg": 0.0} | PLACE
+        poison = {"id": NAME, "ts": T0, "poison": [VIN, HEX[0]]} | PLACE
+        send(settings, {"own": [(T0 + 100, json.dumps(each).encode()) for each in (own, poison, own)]})
+        with LivingWorker(config, tmp_path / "log", "tests.indiscreet") as worker:
+            page = worker.page(lambda page: page.total("received_messages_total") == 3, "all are read")
+            assert [page.total(f"{part}_records_total") for part in ("accepted", "refused")] == [2, 1]
+            said = get(f"{worker.url}/metrics")
+            assert worker.stop(signal.SIGTERM) == 0
+        with Reader(settings, settings.outputs.dead_letters) as reader:
+            letter = wait_for(lambda: next(iter(reader.read(1.0)), None), "the dead letter is there")
+    assert letter.value == json.dumps(poison).encode()
+    assert letter.headers["reason"] == b"decoder_failed"
+    assert b"the decoder raised ValueError at indiscreet.py:" in letter.headers["detail"], "or nobody would know why"
+    said += (tmp_path / "log").read_bytes() + b"".join(letter.headers.values())
     leaks = [form for identity in (NAME, VIN, HEX[0]) for form, written in forms(identity).items() if written in said]
-    assert not leaks, f"searched {len(said)} bytes of log: {said.decode()[-2000:]}"
+    assert not leaks, f"searched {len(said)} bytes: {said.decode()[-2000:]}"

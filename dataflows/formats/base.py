@@ -34,6 +34,7 @@ class Reason(StrEnum):
     IMPOSSIBLE_SPEED = "impossible_speed"
     IMPOSSIBLE_HEADING = "impossible_heading"
     IMPOSSIBLE_ACCELERATION = "impossible_acceleration"
+    DECODER_FAILED = "decoder_failed"  # the decoder raised: a mistake of ours, see guard.py
     IMPOSSIBLE_READING = "impossible_reading"  # a battery or sensor value that physics rules out
 
 
