@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench score ablate simulate observe lock clean
+.PHONY: help run demo test check bench score ablate simulate observe kafka sbom lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,7 @@ KEEP ?=
 JOBS ?= 2
 SEEDS ?= 200
 FIRST ?= 1
+KAFKA_TESTS := tests/test_broker_end_to_end.py tests/test_watch.py tests/test_real_kafka.py
 
 # The first that works and fits: a name on the path may be a shim that only complains.
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
@@ -28,6 +29,10 @@ demo: run  ## the same as run
 
 test: $(READY)  ## all tests; PYTEST="-k kafka" for some
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
+
+kafka: $(READY)  ## the end-to-end tests against a real Apache Kafka, killed and overtaken (needs Java 17 and Maven)
+	@$(BIN)/python -m tests.real_kafka
+	@KAFKA_JARS=var/kafka $(BIN)/python -m pytest $(KAFKA_TESTS) $(PYTEST)
 
 check: $(READY)  ## what reads the code: ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -16,7 +16,8 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.health import HEALTH
 from dataflows.intake import Intake, Poll, Progress
-from dataflows.kafka_admin import client, connect
+from dataflows.kafka_admin import client, connect, counter
+from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
 from dataflows.kafka_sink import KafkaSink
 from dataflows.metrics import METRICS
 from dataflows.settings import Input, Kafka, Settings, pseudonym_key
@@ -31,6 +32,10 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = False
+        self.why: PartitionsAddedError | None = None  # what the worker ends with; a signal needs no reason
+
+    def ask(self, why: PartitionsAddedError | None = None) -> None:
+        self.asked, self.why = True, why
 
 
 STOP = Stop()
@@ -50,21 +55,27 @@ class KafkaSource(PollSource):
         }
         self.partitions = tuple(self._inputs)
         self._assigned = 0
+        self._starts = Starts(settings.recovery.directory if settings.recovery.enabled else None)
+        for gone in self._starts.gone(partitions):
+            log.error("a partition that was read before is not there; was the topic made anew?", partition=gone)
+        self._lookout = Lookout(partitions, counter(settings), settings.kafka.partitions_interval, _restart)
         self._context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
 
     def build_part(self, step_id: str, for_part: str, resume_state: Progress | None) -> KafkaPartition:
         each, number = self._inputs[for_part]
         intake = Intake(each.topic, number, FORMATS[each.format], self._context, self._grid, self._settings.window)
+        if not self._assigned:
+            self._lookout.start()
         self._assigned += 1
         HEALTH.assigned(self._assigned)
         HEALTH.broker(True)
-        return KafkaPartition(each, number, intake, self._settings.kafka, resume_state)
+        return KafkaPartition(each, number, intake, self._settings.kafka, resume_state, self._starts)
 
 
 class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
     """One partition, read by its own consumer from the offset that the recovery store gives."""
 
-    def __init__(self, each: Input, number: int, intake: Intake, kafka: Kafka, resume: Progress | None) -> None:
+    def __init__(self, each: Input, number: int, intake: Intake, kafka: Kafka, resume: Progress | None, starts: Starts) -> None:
         self._intake = intake
         self._kafka = kafka
         self._topic, self._number = each.topic, number
@@ -89,9 +100,13 @@ class KafkaPartition(StatefulSourcePartition[Poll, Progress]):
         if resume is not None:
             intake.resume(resume)
             self._offset = resume.offset
+        elif (first := starts.first(each.topic, number)) is not None:
+            self._offset = first
+            log.info("a partition without a snapshot is read from here", topic=each.topic, partition=number, first=first)
         else:
             low, high = self._ends()
             self._offset = low if kafka.start == "earliest" else high
+        starts.note(each.topic, number, self._offset)
         self._consumer.assign([TopicPartition(each.topic, number, self._offset)])
 
     def next_batch(self) -> list[Poll]:
@@ -199,6 +214,12 @@ def _unreachable(error: KafkaError) -> None:
     if error.code() == KafkaError._ALL_BROKERS_DOWN:
         HEALTH.broker(False, error.str())
         log.warning("the Kafka broker is away; trying again until it is back", error=error.str())
+
+
+def _restart(why: str) -> None:
+    log.error(why)
+    HEALTH.stopping(why)
+    STOP.ask(PartitionsAddedError(why))
 
 
 def ends(settings: Settings) -> Ends:

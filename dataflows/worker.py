@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -28,9 +28,16 @@ from detectors import CATALOGUE
 log = structlog.get_logger(__name__)
 
 
-def work(settings: Settings, process_id: int | None = None, addresses: list[str] | None = None) -> None:
-    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError."""
+def work(
+    settings: Settings, process_id: int | None = None, addresses: list[str] | None = None, warnings: Sequence[str] = ()
+) -> None:
+    """Run until a signal comes, or partitions are added, which need a new start; `warnings` are for the log.
+
+    Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError, PartitionsAddedError.
+    """
     logs.configure(settings.logs.level, settings.logs.format)
+    for warning in warnings:
+        log.warning(warning)
     METRICS.expect(
         inputs=[each.topic for each in settings.inputs.topics],
         outputs=output_names(settings),
@@ -66,12 +73,14 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         if server:
             server.stop()
     log.info("stopped; the next start resumes from here")
+    if kafka.STOP.why is not None:
+        raise kafka.STOP.why
 
 
 def _stop() -> None:
     log.info("stopping: draining and writing the last snapshot")
     health.HEALTH.stopping()
-    kafka.STOP.asked = True
+    kafka.STOP.ask()
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -56,7 +56,7 @@ class NoKafkaError(Exception):
 def wanted() -> Path | None:
     """Where the jars are, if the tests are to run against a real Kafka."""
     named = os.environ.get(VARIABLE)
-    return Path(named) if named else None
+    return Path(named).resolve() if named else None
 
 
 def fetch() -> None:
