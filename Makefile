@@ -55,6 +55,15 @@ simulate: $(READY)  ## stalls, crashes and resumes from dice: SEEDS=200 historie
 observe: $(READY)  ## scrape a worker with a Prometheus and try the dashboard and the rules; TARGET=host:port for a running one
 	@$(BIN)/python deploy/observe.py $(if $(TARGET),--target $(TARGET))
 
+sbom: $(INSTALLED)  ## what roadwatch is made of: CycloneDX from the lock files, to var/sbom.json and var/sbom-dev.json
+	@test -x var/sbom-tool/bin/cyclonedx-py || { $(BIN)/python -m venv var/sbom-tool && var/sbom-tool/bin/python -m pip install \
+		--quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/sbom.lock; }
+	@PYTHONWARNINGS=ignore $(CYCLONEDX) -o var/sbom.json requirements.lock
+	@PYTHONWARNINGS=ignore $(CYCLONEDX) -o var/sbom-dev.json requirements-dev.lock
+	@$(BIN)/python deploy/check_sbom.py requirements.lock var/sbom.json requirements-dev.lock var/sbom-dev.json
+
+CYCLONEDX = var/sbom-tool/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --sv 1.6 --of JSON --validate
+
 lock: $(READY)  ## resolve the dependencies anew (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv: install it with your package manager" >&2; exit 1; }
 	@$(LOCK) --output-file requirements.lock pyproject.toml
