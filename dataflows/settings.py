@@ -193,6 +193,11 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
         raise SettingsError(f"environment: {error}; write one variable for each setting, {PREFIX}KAFKA__GROUP") from None
 
 
+def close_the_engines_page() -> None:
+    """Bytewax's own server listens on all interfaces without a login as soon as this variable is there, be it "0"."""
+    os.environ.pop("BYTEWAX_DATAFLOW_API_ENABLED", None)
+
+
 def pseudonym_key(settings: Settings) -> bytes:
     """The key that hides identities: given, or kept in a file of mode 0600 that the first run makes."""
     if settings.privacy.key is not None:

@@ -32,7 +32,7 @@ def kafka(tmp_path: Path) -> Iterator[RealKafka]:
 
 def test_a_broker_that_is_killed_under_load_costs_nothing(kafka: RealKafka, tmp_path: Path) -> None:
     """Twice: once while the worker reads what it has, once while more comes in. The producer repeats, without doubling."""
-    history = History(tmp_path, kafka.address, idle=20.0)  # s: longer than the broker takes to come back
+    history = History(tmp_path, kafka.address, "poll_messages = 500", idle=20.0)  # s: longer than the broker takes to come back
     history.topics()
     send(history.settings, history.part(0, 0.4))
     producer = Producer({"bootstrap.servers": kafka.address, "enable.idempotence": True, "reconnect.backoff.max.ms": 250})
