@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -26,6 +27,7 @@ POM = ROOT / "tests" / "kafka" / "pom.xml"
 VARIABLE = "KAFKA_JARS"  # `make kafka` sets it: then every test that wants a broker gets a real one
 UP_WITHIN = 120.0  # s; measured: 5 s alone on two cores
 JAVA = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+QUIET: dict[str, Any] = {"log_level": 0, "reconnect.backoff.max.ms": 250}  # for clients whose broker we kill
 
 SETTINGS = """\
 process.roles=broker,controller
@@ -119,11 +121,13 @@ class RealKafka:
                 start_new_session=True,
                 preexec_fn=with_its_parent,
             )
-        admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0, "reconnect.backoff.max.ms": 250})
         try:
-            admin.list_topics(timeout=UP_WITHIN)
+            self.admin().list_topics(timeout=UP_WITHIN)
         except KafkaException:
             raise AssertionError(f"Kafka did not come up: {self.log.read_text()[-3000:]}") from None
+
+    def admin(self) -> AdminClient:
+        return AdminClient(QUIET | {"bootstrap.servers": self.address})
 
     def kill(self) -> None:
         """As when the machine loses its power, but for what the kernel still writes."""

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from dataflows.cluster import START_AGAIN
 from tests.certificates import authority, signed
 from tests.history import History, count
 from tests.living import PATIENCE, LivingWorker, roadwatch, wait_for
-from tests.real_kafka import RealKafka, real_kafka, wanted
+from tests.real_kafka import QUIET, RealKafka, real_kafka, wanted
 from tests.test_broker_end_to_end import LATER, ROOT, send
 
 if wanted() is None:
@@ -35,7 +34,7 @@ def test_a_broker_that_is_killed_under_load_costs_nothing(kafka: RealKafka, tmp_
     history = History(tmp_path, kafka.address, "poll_messages = 500", idle=20.0)  # s: longer than the broker takes to come back
     history.topics()
     send(history.settings, history.part(0, 0.4))
-    producer = Producer({"bootstrap.servers": kafka.address, "enable.idempotence": True, "reconnect.backoff.max.ms": 250})
+    producer = Producer(QUIET | {"bootstrap.servers": kafka.address, "enable.idempotence": True})
     with LivingWorker(history.config, history.log) as worker:
         worker.page(lambda page: page.total("received_messages_total") > 0, "the worker reads")
         kafka.kill()
@@ -68,7 +67,7 @@ def test_what_retention_took_is_named_and_counted_and_the_rest_is_judged(kafka: 
         assert worker.stop(signal.SIGTERM) == 0
     send(history.settings, history.part(0.5, 1))
     where = TopicPartition("v2x", 1, len(first["v2x", 1]) + 1000)
-    admin = AdminClient({"bootstrap.servers": kafka.address})
+    admin = kafka.admin()
     for done in admin.delete_records([where]).values():
         done.result(PATIENCE)
     with LivingWorker(history.config, history.log) as worker:
@@ -101,7 +100,7 @@ def test_partitions_that_are_added_are_noticed_and_read_from_their_beginning(
         wait_for(lambda: len(list(begun.glob("*.[0-9]"))) == len(halves[0]), "all partitions are read from their start")
         send(history.settings, halves[0])
         worker.page(lambda page: page.total("received_messages_total") == count(halves[0]), "the first half is read")
-        admin = AdminClient({"bootstrap.servers": kafka.address})
+        admin = kafka.admin()
         for done in admin.create_partitions([NewPartitions("v2x", 3)]).values():
             done.result(PATIENCE)
         send(history.settings, new)
