@@ -13,8 +13,8 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.cimpl import NewPartitions
 
 from dataflows.cluster import START_AGAIN
+from tests.broker_history import History, count
 from tests.certificates import authority, signed
-from tests.history import History, count
 from tests.living import PATIENCE, LivingWorker, roadwatch, wait_for
 from tests.real_kafka import QUIET, RealKafka, real_kafka, wanted
 from tests.test_broker_end_to_end import LATER, ROOT, send

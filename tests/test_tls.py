@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dataflows.broker import available, embedded_broker, free_port
+from tests.broker_history import History
 from tests.certificates import Pair, authority, signed
-from tests.history import History
 from tests.living import PATIENCE, LivingWorker, roadwatch
 from tests.test_broker_end_to_end import ROOT, send
 from tests.tls_proxy import TlsProxy
