@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench score ablate simulate fuzz observe lock clean
+.PHONY: help run demo test check bench score ablate simulate fuzz observe kafka sbom lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +16,7 @@ FIRST ?= 1
 RUNS ?= 1000000
 SEED ?= 1
 FUZZ := .venv-fuzz
+KAFKA_TESTS := tests/test_broker_end_to_end.py tests/test_watch.py tests/test_real_kafka.py
 
 # The first that works and fits: a name on the path may be a shim that only complains.
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
@@ -31,6 +32,10 @@ demo: run  ## the same as run
 
 test: $(READY)  ## all tests; PYTEST="-k kafka" for some
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
+
+kafka: $(READY)  ## the end-to-end tests against a real Apache Kafka, killed and overtaken (needs Java 17 and Maven)
+	@$(BIN)/python -m tests.real_kafka
+	@KAFKA_JARS=var/kafka $(BIN)/python -m pytest $(KAFKA_TESTS) $(PYTEST)
 
 check: $(READY)  ## what reads the code: ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -55,6 +60,15 @@ fuzz: $(FUZZ)/ready  ## hostile input against every decoder: RUNS=1000000 of cov
 
 observe: $(READY)  ## scrape a worker with a Prometheus and try the dashboard and the rules; TARGET=host:port for a running one
 	@$(BIN)/python deploy/observe.py $(if $(TARGET),--target $(TARGET))
+
+sbom: $(INSTALLED)  ## what roadwatch is made of: CycloneDX from the lock files, to var/sbom.json and var/sbom-dev.json
+	@test -x var/sbom-tool/bin/cyclonedx-py || { $(BIN)/python -m venv var/sbom-tool && var/sbom-tool/bin/python -m pip install \
+		--quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/sbom.lock; }
+	@PYTHONWARNINGS=ignore $(CYCLONEDX) -o var/sbom.json requirements.lock
+	@PYTHONWARNINGS=ignore $(CYCLONEDX) -o var/sbom-dev.json requirements-dev.lock
+	@$(BIN)/python deploy/check_sbom.py requirements.lock var/sbom.json requirements-dev.lock var/sbom-dev.json
+
+CYCLONEDX = var/sbom-tool/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --sv 1.6 --of JSON --validate
 
 lock: $(READY)  ## resolve the dependencies anew (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv: install it with your package manager" >&2; exit 1; }

@@ -36,14 +36,15 @@ def available() -> bool:
 
 
 @contextmanager
-def embedded_broker() -> Iterator[str]:
+def embedded_broker(advertised: str | None = None) -> Iterator[str]:
     """Run a broker on a free loopback port for as long as the context lasts; gives its address, host:port.
 
-    Everything in it is gone when the context ends. Raises NoBrokerError.
+    `advertised`: what it tells clients to connect to, where that is not itself. Everything in it is gone
+    when the context ends. Raises NoBrokerError.
     """
     binary = _binary()
     with tempfile.TemporaryFile() as log:
-        broker, address = _start(binary, log.fileno())
+        broker, address = _start(binary, log.fileno(), advertised)
         try:
             yield address
         finally:
@@ -75,12 +76,15 @@ def with_its_parent() -> None:
         ctypes.CDLL(None).prctl(PARENT_DIED, signal.SIGTERM)
 
 
-def _start(binary: Path, log: int) -> tuple[subprocess.Popen[bytes], str]:
+def _start(binary: Path, log: int, advertised: str | None) -> tuple[subprocess.Popen[bytes], str]:
     for _ in range(ATTEMPTS):
         port = free_port()
         url = f"tcp://127.0.0.1:{port}"
         broker = subprocess.Popen(
-            [binary, "broker", "--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"],
+            [
+                *(binary, "broker", "--listener-url", url, "--storage-engine", "memory://tansu/"),
+                *("--advertised-listener-url", f"tcp://{advertised}" if advertised else url),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from dataflows.settings import Settings, SettingsError, load
+from dataflows.secret_files import exposed, refuse_on_the_command_line
+from dataflows.settings import Settings, SettingsError, close_the_engines_page, load, settings_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 say = Console(stderr=True)
@@ -37,7 +38,7 @@ def run(
     """Run the worker: messages in from Kafka, incidents out, until a signal comes."""
     if (process_id is None) != (addresses is None):
         raise UsageError("--process-id and --addresses belong together: give both, or --processes alone")
-    settings = settings_of(config, set_)
+    settings = _load(config, set_)
     if processes > 1:
         from dataflows.cluster import supervise
         from dataflows.store import open_store
@@ -49,7 +50,7 @@ def run(
         return
     from dataflows.worker import work
 
-    work(settings, process_id, addresses.split(";") if addresses else None)
+    work(settings, process_id, addresses.split(";") if addresses else None, exposed(settings, settings_file(config)))
 
 
 @app.command()
@@ -119,12 +120,20 @@ def config(config: ConfigFile = None, set_: Set = None) -> None:
 
 
 def settings_of(config: Path | None, set_: list[str] | None) -> Settings:
+    settings = _load(config, set_)
+    for warning in exposed(settings, settings_file(config)):
+        say.print(f"roadwatch: warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    return settings
+
+
+def _load(config: Path | None, set_: list[str] | None) -> Settings:
     flags: dict[str, Any] = {}
     for each in set_ or []:
         name, equals, value = each.partition("=")
         section, dot, key = name.partition(".")
         if not (equals and dot):
-            raise SettingsError(f"--set {each}: write it as section.key=value")
+            raise SettingsError(f"--set {name}: write it as section.key=value")
+        refuse_on_the_command_line(section, key)
         flags.setdefault(section, {})[key] = value
     return load(config, flags)
 
@@ -148,15 +157,20 @@ def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
 
 
 def main() -> None:
-    from dataflows.cluster import ClusterError
+    from dataflows.cluster import START_AGAIN, ClusterError
     from dataflows.health import ServingError
     from dataflows.kafka_admin import BrokerError
+    from dataflows.kafka_partitions import PartitionsAddedError
     from dataflows.kafka_sink import DeliveryError
     from dataflows.recorded import RecordingError
     from dataflows.store import RecoveryError
 
+    close_the_engines_page()
     try:
         app()
+    except PartitionsAddedError as error:
+        _say(error)
+        sys.exit(START_AGAIN)
     except (
         UsageError,
         SettingsError,
@@ -167,8 +181,12 @@ def main() -> None:
         RecoveryError,
         ServingError,
     ) as error:
-        say.print(f"roadwatch: {error}", markup=False, highlight=False, soft_wrap=True)
+        _say(error)
         sys.exit(1)
+
+
+def _say(error: Exception) -> None:
+    say.print(f"roadwatch: {error}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 PATIENCE = 15.0  # s for the others to end after one has
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a restart: doubled each time, for what is broken seldom mends at once
 CALM = 600.0  # s: a cluster that lived so long has recovered, and the count of deaths starts again
+START_AGAIN = 75  # exit code of a worker that ended in order and needs a new start: EX_TEMPFAIL of sysexits.h
 DEATHS = 8  # in a row: over two minutes of trying
 
 
@@ -70,6 +71,9 @@ def supervise(
             raise ClusterError(
                 f"the cluster did not drain cleanly (exit codes {codes}); the next start resumes from its last snapshot"
             )
+        if START_AGAIN in codes and set(codes) <= {0, START_AGAIN}:  # all ended in order, so this is no death
+            log.info("all start again from the last snapshot, with the partitions that were added")
+            continue
         pause = restarts.pause(time.monotonic() - started)
         if pause is None:
             raise ClusterError(f"the cluster died {DEATHS} times in a row, last with exit codes {codes}; see the log above")

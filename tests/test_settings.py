@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
 
 import pytest
 
+from dataflows import cli
 from dataflows import settings as module
 from dataflows.cli import settings_of
 from dataflows.settings import SettingsError, load, pseudonym_key
@@ -93,3 +95,11 @@ def test_nothing_else_reads_the_environment() -> None:
         if re.search(r"os\.environ|getenv", path.read_text())
     ]
     assert set(readers) <= {Path(module.__file__).name}
+
+
+def test_the_engines_own_page_stays_shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would listen on all interfaces."""
+    monkeypatch.setenv("BYTEWAX_DATAFLOW_API_ENABLED", "0")
+    monkeypatch.setattr(cli, "app", lambda: None)
+    cli.main()
+    assert "BYTEWAX_DATAFLOW_API_ENABLED" not in os.environ

@@ -61,11 +61,13 @@ class Stage:
 def stage(broker: str, directory: Path, interrupt: Interrupt) -> Iterator[Stage]:
     """Topics and a worker that is ready, on the broker at `broker`. Raises DemoError, BrokerError, SettingsError, and
     KeyboardInterrupt if asked to end before it is ready."""
-    port = free_port()
+    port, key = free_port(), directory / "pseudonym.key"
+    key.touch(mode=0o600)
+    key.write_text("the key of the demonstration")  # the order of reporters follows from it: the same alerts each time
     given: dict[str, dict[str, object]] = {
         "kafka": {"bootstrap_servers": broker},
         "recovery": {"directory": directory / "recovery"},
-        "privacy": {"key": "the key of the demonstration"},  # the order of reporters follows from it: the same alerts each time
+        "privacy": {"key_file": key},
         "metrics": {"port": port, "host": "127.0.0.1"},
         "logs": {"format": "json"},
     }

@@ -1,0 +1,104 @@
+"""Partitions that are added to a topic later: noticed while the worker runs, and read from their beginning after its restart.
+
+The graph knows its partitions when it starts: a pane closes when all of them have passed it. So a new one needs a new start.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from dataflows.kafka_admin import BrokerError
+
+log = structlog.get_logger(__name__)
+
+
+class PartitionsAddedError(Exception):
+    """One sentence: which partitions are not read yet, and that the next start reads them."""
+
+
+def added(known: Mapping[str, int], there: Mapping[str, int]) -> list[str]:
+    """The partitions that are there and not known, both as numbers of partitions by topic.
+
+    >>> added({"v2x": 2, "ev": 1}, {"v2x": 4, "ev": 1, "road.alerts": 1})
+    ['v2x/2', 'v2x/3']
+    """
+    return [f"{topic}/{number}" for topic, count in known.items() for number in range(count, there.get(topic, 0))]
+
+
+class Lookout:
+    """Asks the broker every so often for its partitions, on a thread of its own, until there are some that nobody reads."""
+
+    def __init__(
+        self, known: Mapping[str, int], ask: Callable[[], Mapping[str, int]], every: float, tell: Callable[[str], None]
+    ) -> None:
+        """`ask` gives the number of partitions by topic or raises BrokerError; `every` is seconds; `tell` hears it once."""
+        self._known, self._ask, self._every, self._tell = dict(known), ask, every, tell
+        self._never = threading.Event()  # nobody sets it: what waits for it sleeps
+
+    def start(self) -> None:
+        threading.Thread(target=self._watch, name="roadwatch-partitions", daemon=True).start()
+
+    def look(self) -> bool:
+        """Whether there are partitions that nobody reads; then they have been told of."""
+        try:
+            unread = added(self._known, self._ask())
+        except BrokerError as error:  # the source says so, and asks again
+            log.debug("partitions not looked for", error=str(error))
+            return False
+        if unread:
+            self._tell(
+                f"partitions that were added are not read yet ({', '.join(unread)}): the worker ends in order, "
+                "and its next start reads them from their beginning"
+            )
+        return bool(unread)
+
+    def _watch(self) -> None:
+        while not self._never.wait(self._every):
+            if self.look():
+                return
+
+
+class Starts:
+    """Where each partition was read first: a small file each beside the recovery store, so that `latest` skips nothing later.
+
+    Without it a partition that was added, or one that was read and never got into a snapshot, would look like a new topic.
+    """
+
+    def __init__(self, recovery: Path | None) -> None:
+        """To be made before any process of the cluster reads. None: there is no recovery store."""
+        self._folder = recovery and recovery / "starts"
+        self._noted: dict[str, dict[int, int]] = {}
+        for path in sorted(self._folder.glob("*.[0-9]*")) if self._folder else ():
+            topic, _, number = path.name.rpartition(".")
+            text = path.read_text("utf-8")
+            if number.isdecimal() and text.isdecimal():
+                self._noted.setdefault(topic, {})[int(number)] = int(text)
+
+    def first(self, topic: str, partition: int) -> int | None:
+        """The offset at which to begin without a snapshot; None where kafka.start decides, at a topic's first start."""
+        noted = self._noted.get(topic)
+        if not noted:
+            return None
+        return noted.get(partition, 0)  # added later: all of it, and what retention took of it is named as lost
+
+    def gone(self, partitions: Mapping[str, int]) -> list[str]:
+        """Partitions that were read before and are not there now, with `partitions` their number by topic."""
+        return [
+            f"{topic}/{number}"
+            for topic, count in partitions.items()
+            for number in self._noted.get(topic, ())
+            if number >= count
+        ]
+
+    def note(self, topic: str, partition: int, offset: int) -> None:
+        """Remember it, once."""
+        if self._folder is None or partition in self._noted.get(topic, ()):
+            return
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self._folder / f"{topic}.{partition}.new"
+        draft.write_text(str(offset), "utf-8")
+        draft.rename(self._folder / f"{topic}.{partition}")  # all of it or nothing

@@ -1,0 +1,68 @@
+"""Secrets come from the environment or from files, never from the command line; says where one lies open."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from dataflows.settings import PREFIX, Kafka, Privacy, Section, Settings, SettingsError
+
+OPEN = stat.S_IROTH | stat.S_IWOTH  # to everybody; a group is how orchestrators hand secrets to a user that is not root
+
+
+def secret(given: SecretStr | None, file: Path | None, name: str) -> str | None:
+    """The secret itself: given, or the file's text without the newline at its end. Raises SettingsError."""
+    if given is not None:
+        return given.get_secret_value()
+    if file is None:
+        return None
+    try:
+        text = file.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"cannot read {name} {file}: {why}; give it to this user") from None
+    if not text:
+        raise SettingsError(f"{name} {file} is empty; put the secret into it")
+    return text
+
+
+def refuse_on_the_command_line(section: str, key: str) -> None:
+    """Raises SettingsError for a secret: whoever may list the processes of the machine could read it there."""
+    model = Settings.model_fields[section].annotation if section in Settings.model_fields else None
+    if isinstance(model, type) and issubclass(model, Section) and key in _secrets(model):
+        other = f" or a file ({section}.{key}_file)" if f"{key}_file" in model.model_fields else ""
+        raise SettingsError(
+            f"--set {section}.{key}: a command line is readable by everybody on the machine; "
+            f"put it into the environment ({PREFIX}{section.upper()}__{key.upper()}){other}"
+        )
+
+
+def exposed(settings: Settings, config: Path | None) -> list[str]:
+    """A sentence for each secret that others can read; `config` is the settings file, if there is one."""
+    kafka, found = settings.kafka, []
+    files = {
+        "kafka.sasl_password_file": kafka.sasl_password_file,
+        "kafka.ssl_key_password_file": kafka.ssl_key_password_file,
+        "kafka.ssl_key_location": kafka.ssl_key_location,
+        "privacy.key_file": None if settings.privacy.key else settings.privacy.key_file,
+    }
+    if config is not None and _holds_a_secret(config):
+        files["the settings file with a secret in it,"] = config
+    for name, path in files.items():
+        if path is not None and path.exists() and path.stat().st_mode & OPEN:
+            found.append(f"{name} {path} is open to every user of this machine: chmod o= {path}")
+    if kafka.security_protocol == "sasl_plaintext":
+        found.append("kafka.security_protocol sasl_plaintext sends everything unencrypted, a PLAIN password too: use sasl_ssl")
+    return found
+
+
+def _secrets(model: type[Section]) -> set[str]:
+    return {name for name, field in model.model_fields.items() if "SecretStr" in str(field.annotation)}
+
+
+def _holds_a_secret(config: Path) -> bool:
+    given = tomllib.loads(config.read_text("utf-8"))
+    return any(_secrets(model) & set(given.get(section, {})) for section, model in (("kafka", Kafka), ("privacy", Privacy)))

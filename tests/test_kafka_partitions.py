@@ -1,0 +1,81 @@
+"""Partitions that are added later are told of once, and `latest` skips nothing that a partition got after the first start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dataflows import cli
+from dataflows.cluster import START_AGAIN
+from dataflows.kafka_admin import BrokerError
+from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
+
+
+def test_what_is_added_is_told_of_and_what_is_not_is_not() -> None:
+    answers = iter([{"v2x": 2, "ev": 1}, BrokerError("away"), {"ev": 1}, {"v2x": 4, "ev": 1, "other": 9}])
+    told: list[str] = []
+
+    def ask() -> dict[str, int]:
+        answer = next(answers)
+        if isinstance(answer, BrokerError):
+            raise answer
+        return answer
+
+    lookout = Lookout({"v2x": 2, "ev": 1}, ask, 1.0, told.append)
+    assert [lookout.look() for _ in range(4)] == [False, False, False, True]
+    (sentence,) = told
+    assert "(v2x/2, v2x/3)" in sentence
+
+
+def test_a_first_start_is_left_to_the_settings(tmp_path: Path) -> None:
+    starts = Starts(tmp_path)
+    assert starts.first("v2x", 0) is None
+    starts.note("v2x", 0, 700)
+    assert starts.first("v2x", 1) is None, "this start is still the first one, in whichever process"
+
+
+def test_a_partition_that_never_got_into_a_snapshot_begins_where_it_began(tmp_path: Path) -> None:
+    Starts(tmp_path).note("v2x", 0, 700)
+    again = Starts(tmp_path)
+    again.note("v2x", 0, 900)
+    assert again.first("v2x", 0) == Starts(tmp_path).first("v2x", 0) == 700
+
+
+def test_a_partition_that_was_added_begins_at_its_beginning(tmp_path: Path) -> None:
+    Starts(tmp_path).note("v2x.a", 11, 700)
+    starts = Starts(tmp_path)
+    assert starts.first("v2x.a", 12) == 0
+    assert starts.first("v2x", 0) is None, "another topic, which only looks alike"
+
+
+def test_a_partition_that_is_gone_is_named(tmp_path: Path) -> None:
+    for number in range(3):
+        Starts(tmp_path).note("v2x", number, 0)
+    assert Starts(tmp_path).gone({"v2x": 2, "ev": 1}) == ["v2x/2"]
+
+
+def test_without_a_recovery_store_nothing_is_noted() -> None:
+    starts = Starts(None)
+    starts.note("v2x", 0, 700)
+    assert starts.first("v2x", 0) is None
+
+
+def test_a_half_written_note_is_none(tmp_path: Path) -> None:
+    (tmp_path / "starts").mkdir()
+    (tmp_path / "starts" / "v2x.0.new").write_text("7")
+    (tmp_path / "starts" / "v2x.1").write_text("")
+    assert Starts(tmp_path).first("v2x", 0) is None
+
+
+def test_the_worker_ends_with_a_code_that_asks_for_a_new_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app() -> None:
+        raise PartitionsAddedError("partitions that were added are not read yet (v2x/2)")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == START_AGAIN
+    assert capsys.readouterr().err == "roadwatch: partitions that were added are not read yet (v2x/2)\n"
