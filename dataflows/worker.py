@@ -18,7 +18,7 @@ from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
 from dataflows.kafka_admin import output_names
-from dataflows.kafka_sink import DeliveryError
+from dataflows.kafka_sink import FAILURE, DeliveryError
 from dataflows.metrics import METRICS
 from dataflows.settings import Settings
 from dataflows.store import RecoveryError, open_store
@@ -59,7 +59,11 @@ def work(settings: Settings, process_id: int | None = None, addresses: list[str]
             raise cause from None
         raise
     except BaseException as error:
-        if addresses is None or type(error).__name__ != "PanicException":  # the engine's, which has no name in Python
+        if type(error).__name__ != "PanicException":  # the engine's, which has no name in Python
+            raise
+        if FAILURE.error is not None:
+            raise FAILURE.error from None
+        if addresses is None:
             raise
         raise ClusterError("another process of the cluster died, so this one ends; start them all again together") from None
     finally:
