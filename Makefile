@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench score ablate simulate observe lock clean
+.PHONY: help run demo test check bench score ablate simulate torture observe lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,7 @@ SPEED ?= 30
 KEEP ?=
 JOBS ?= 2
 SEEDS ?= 200
+SEED ?= 1
 FIRST ?= 1
 
 # The first that works and fits: a name on the path may be a shim that only complains.
@@ -46,6 +47,9 @@ ablate: $(READY)  ## what each detector and each model is worth: the same withou
 
 simulate: $(READY)  ## stalls, crashes and resumes from dice: SEEDS=200 histories from seed FIRST=1 that must all agree
 	@$(BIN)/python -m tests.simulation $(SEEDS) $(FIRST)
+
+torture: $(READY)  ## kills, stops and broker faults in full length, from SEED=1: half an hour; TORTURE="--only SIGKILL --write"
+	@$(BIN)/python -m tests.torture --seed $(SEED) $(TORTURE)
 
 observe: $(READY)  ## scrape a worker with a Prometheus and try the dashboard and the rules; TARGET=host:port for a running one
 	@$(BIN)/python deploy/observe.py $(if $(TARGET),--target $(TARGET))
