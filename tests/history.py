@@ -6,7 +6,7 @@ import json
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from heapq import merge
@@ -99,12 +99,11 @@ class History:
         assert not thread.is_alive(), "the broker does not take the traffic"
         assert self.played == sum(map(len, self.recorded.values())), "the broker did not take all of the traffic"
 
-    def play_part(self, first: float, last: float) -> None:
-        """Play from this share of the traffic to that, at once."""
-        everything, hurry = list(self._in_order()), threading.Event()
+    def play_part(self, first: float, last: float, names: Collection[str] = ()) -> None:
+        """Play from this share of the traffic to that, at once; of these partitions, or of all."""
+        whole, hurry = [each for each in self._in_order() if not names or each[1] in names], threading.Event()
         hurry.set()
-        size = len(everything)
-        self._play(iter(everything[round(first * size) : round(last * size)]), 0.0, hurry)
+        self._play(iter(whole[round(first * len(whole)) : round(last * len(whole))]), 0.0, hurry)
 
     def _play(self, messages: Iterator[tuple[int, str, bytes]], pace: float, hurry: threading.Event) -> None:
         producer = Producer(

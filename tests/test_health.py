@@ -65,7 +65,8 @@ def test_who_waits_for_the_broker_lives_and_is_not_ready(health: Health, clock: 
         health.undelivered(7)
     assert health.dead() == ()
     assert health.unready() == (
-        "The flow stands still until the Kafka broker takes 7 records: check the broker and the output topics; it goes on by itself.",
+        "The flow stands still until the Kafka broker takes 7 records: "
+        "check the broker and the output topics; it goes on by itself.",
     )
     health.undelivered(0)
     assert health.ready()
