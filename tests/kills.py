@@ -6,39 +6,45 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from math import ceil
 from pathlib import Path
 
-from tests.history import CHAPTER, History, Outcome
-from tests.living import LivingCluster, gone, kill, wait_for
+from dataflows.demo.page import scrape
+from tests.history import History, Outcome
+from tests.living import LivingCluster, LivingWorker, gone, kill, wait_for
 
 Say = Callable[[str], None]
-PACE = 20.0  # s of traffic a second: 90 vehicles at 1 Hz are 1800 messages a second
+PACE = 10.0  # s of traffic a second: 90 vehicles at 1 Hz are 900 messages a second
 STARTING = 0.15  # share of the kills that hit a worker that is still starting
 START = 2.0  # s in which these fall
-LIFE = 2.5  # s after it is ready: eight snapshots
-ONE, CLUSTER = 2.5, 7.5  # s of a life with the start before it: traffic must last so long, and what is left is played at once
+LIFE = 4.0  # s after it is ready: a dozen snapshots
 MEMBERS = 3  # kills of a member at most before all are killed: pauses grow with each, and eight end the cluster
 
 
-def kill_one(folder: Path, broker: str, seed: int, count: int, say: Say = print) -> Outcome:
-    """SIGKILL `count` times, each time to a worker that resumes from what the one before had saved."""
-    history, dice = History(folder, broker, seed, _chapters(count * ONE)), random.Random(seed)
+def kill_one(folder: Path, broker: str, seed: int, count: int, chapters: int, say: Say = print) -> tuple[Outcome, int]:
+    """SIGKILL `count` times, each time to a worker that resumes from what the one before had saved.
+
+    `chapters` of traffic should last so long; what is left of it is played at once. Also says how many had delivered something.
+    """
+    history, dice = History(folder, broker, seed, chapters), random.Random(seed)
     history.make_topics()
+    delivered = 0
     with history.playing(PACE):
         for number in range(count):
             say(f"kill {number + 1} of {count}")
             worker = history.worker()
             _live(worker.wait_ready, dice)
+            delivered += _delivered(worker)
             assert worker.stop(signal.SIGKILL) == -signal.SIGKILL, f"it ended before the kill, again with seed {seed}"
-    return history.end()
+    return history.end(), delivered
 
 
-def kill_cluster(folder: Path, broker: str, seed: int, count: int, processes: int = 2, say: Say = print) -> Outcome:
+def kill_cluster(
+    folder: Path, broker: str, seed: int, count: int, chapters: int, processes: int = 2, say: Say = print
+) -> tuple[Outcome, int]:
     """The same with a cluster: one member, all of it, or the supervisor alone, as the dice say."""
-    history, dice = History(folder, broker, seed, _chapters(count * CLUSTER)), random.Random(seed)
+    history, dice = History(folder, broker, seed, chapters), random.Random(seed)
     history.make_topics()
-    left = count
+    left, delivered = count, 0
     with history.playing(PACE):
         while left:
             cluster = history.cluster(processes)
@@ -47,22 +53,26 @@ def kill_cluster(folder: Path, broker: str, seed: int, count: int, processes: in
                 say(f"kill {count - left + 1} of {count}: a member")
                 members = _ready(cluster, members)
                 _live(cluster.check, dice)
+                delivered += _delivered(cluster)
                 kill(dice.choice(members))
                 left -= 1
             members = _ready(cluster, members)
             _live(cluster.check, dice)
+            delivered += _delivered(cluster)
             everybody = dice.random() < 0.7
             say(f"kill {count - left + 1} of {count}: {'all' if everybody else 'the supervisor'}")
             kill(cluster.child.pid, *(members if everybody else []))
             cluster.child.wait()
             _wait_until_gone(members)
             left -= 1
-    return history.end()
+    return history.end(), delivered
 
 
-def stop_often(folder: Path, broker: str, seed: int, count: int, say: Say = print) -> tuple[Outcome, list[float]]:
+def stop_often(
+    folder: Path, broker: str, seed: int, count: int, chapters: int, say: Say = print
+) -> tuple[Outcome, list[float]]:
     """SIGTERM `count` times; also says how many seconds each end took."""
-    history, dice = History(folder, broker, seed, _chapters(count * ONE)), random.Random(seed)
+    history, dice = History(folder, broker, seed, chapters), random.Random(seed)
     history.make_topics()
     took = []
     with history.playing(PACE):
@@ -80,9 +90,10 @@ def stop_often(folder: Path, broker: str, seed: int, count: int, say: Say = prin
     return outcome, took
 
 
-def _chapters(seconds: float) -> int:
-    """Of traffic, so that it lasts."""
-    return ceil(seconds * PACE / CHAPTER)
+def _delivered(worker: LivingWorker) -> bool:
+    """Whether it has delivered anything in its life; in a cluster, whichever of them has the producers."""
+    pages = [scrape(url) for url in worker.urls]
+    return any(page is not None and page.total("delivered_messages_total") > 0 for page in pages)
 
 
 def _live(ready: Callable[[], None], dice: random.Random) -> None:

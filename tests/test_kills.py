@@ -10,15 +10,17 @@ SEED = 1
 
 
 def test_a_worker_that_is_killed_loses_nothing(broker: str, tmp_path: Path) -> None:
-    assert kills.kill_one(tmp_path, broker, SEED, 3).alerts
+    outcome, _ = kills.kill_one(tmp_path, broker, SEED, 3, chapters=1)
+    assert outcome.alerts
 
 
 def test_a_cluster_that_is_killed_loses_nothing(broker: str, tmp_path: Path) -> None:
     """One of the kills hits the supervisor alone: its members must not live on beside the next cluster."""
-    assert kills.kill_cluster(tmp_path, broker, SEED, 3).alerts
+    outcome, _ = kills.kill_cluster(tmp_path, broker, SEED, 3, chapters=2)
+    assert outcome.alerts
 
 
 def test_a_worker_that_is_stopped_says_nothing_twice(broker: str, tmp_path: Path) -> None:
-    outcome, took = kills.stop_often(tmp_path, broker, SEED, 3)
+    outcome, took = kills.stop_often(tmp_path, broker, SEED, 3, chapters=1)
     assert outcome.alerts
     assert len(took) == 3
