@@ -84,6 +84,10 @@ class Health:
         """The worker drains and takes nothing new."""
         self._stopping = True
 
+    @property
+    def stops(self) -> bool:
+        return self._stopping
+
     def dead(self) -> tuple[str, ...]:
         """Why the worker is to be restarted, in sentences; empty while it lives."""
         age, limit = self.age(), self.limit if self._begun else max(self.limit, START_LIMIT)

@@ -18,6 +18,8 @@ from dataflows.settings import Kafka
 
 log = structlog.get_logger(__name__)
 
+LAST_WAIT = 5  # s that a worker which is asked to end waits for the broker: half of what the end may take
+
 
 class KafkaSink(FixedPartitionedSink[Record, None]):
     """One producer, wherever the cluster places it; a snapshot waits until the broker has everything."""
@@ -88,10 +90,17 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
         self._flush()
 
     def _flush(self) -> None:
-        """Until the broker has everything, or has refused something."""
-        while self._refused is None and self._producer.flush(1.0):
-            HEALTH.undelivered(len(self._producer))
-            log.warning("waiting for the broker to take records", waiting=len(self._producer))
+        """Until the broker has everything, or has refused something; or for a while only, once the worker is asked to end."""
+        patience = LAST_WAIT
+        while FAILURE.error is None and self._refused is None and self._producer.flush(1.0):
+            waiting = len(self._producer)
+            HEALTH.undelivered(waiting)
+            log.warning("waiting for the broker to take records", waiting=waiting)
+            patience -= HEALTH.stops
+            if not patience:
+                FAILURE.error = DeliveryError(
+                    f"the broker did not take {waiting} records before the end: nothing is lost, the next start sends them"
+                )
         HEALTH.undelivered(0)
 
     def _reporter(self, record: Record) -> Callable[[KafkaError | None, Message], None]:
@@ -112,4 +121,5 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
             FAILURE.error = DeliveryError(
                 f"{self._refused}; check the topic's settings and rights, then start again: nothing is lost"
             )
+        if FAILURE.error is not None:
             raise FAILURE.error

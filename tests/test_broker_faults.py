@@ -21,10 +21,6 @@ def test_faults_of_the_broker_lose_nothing(name: str, tmp_path: Path) -> None:
     assert broker_faults.suffer_broker(tmp_path, name, SEED, 3.0).alerts
 
 
-def test_connections_that_are_reset_lose_nothing(broker: str, tmp_path: Path) -> None:
-    assert broker_faults.suffer_network(tmp_path, broker, "resets", SEED, 3.0).alerts
-
-
 def test_a_connection_that_stalls_is_no_silence(broker: str, tmp_path: Path) -> None:
     """Messages come while the worker hears nothing: it must not take that for the end of their partitions.
 

@@ -9,12 +9,10 @@ from tests import unwritable
 SEED = 1
 
 
-def test_a_worker_that_cannot_write_stands_still_and_goes_on(tmp_path: Path) -> None:
-    told = unwritable.stand_still(tmp_path, SEED, 1.0)
-    assert told.outcome.alerts
-    assert told.taken == 0
-    assert told.waiting > 0
-
-
 def test_a_record_that_is_refused_ends_the_worker_with_one_sentence(tmp_path: Path) -> None:
     assert unwritable.refuse(tmp_path, SEED).alerts
+
+
+def test_a_worker_that_cannot_write_stands_still_and_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+    outcome, _ = unwritable.stop(tmp_path, SEED)
+    assert outcome.alerts

@@ -66,6 +66,12 @@ def _unwritable(folder: Path, seed: int) -> Told:
     return _stood(unwritable.stand_still(folder, seed, 300.0, say=say))
 
 
+def _stop_unwritable(folder: Path, seed: int) -> Told:
+    outcome, took = unwritable.stop(folder, seed)
+    assert took < SOON, f"the end took {took:.1f} s"
+    return Told(outcome, f"the end took {took:.1f} s, exit code 1")
+
+
 def _produce_errors(folder: Path, seed: int) -> Told:
     return _stood(unwritable.stand_still(folder, seed, 1.0, unwritable.RETRIABLE, say))
 
@@ -98,7 +104,10 @@ TRIALS = (
     Trial("SIGTERM", "20", _stop),
     Trial("outputs unwritable (NOT_ENOUGH_REPLICAS)", "300 s", _unwritable),
     Trial("produce errors, retriable", f"{len(unwritable.RETRIABLE)} kinds", _produce_errors),
-    Trial("produce error for good", "1", lambda folder, seed: Told(unwritable.refuse(folder, seed))),
+    Trial(
+        "produce error for good", "1", lambda folder, seed: Told(unwritable.refuse(folder, seed), "one sentence, exit code 1")
+    ),
+    Trial("SIGTERM while outputs are unwritable", "1", _stop_unwritable),
     Trial("fetch errors", f"{len(broker_faults.FETCH_ERRORS)} kinds", _by_broker("fetch errors", 40.0)),
     Trial("errors of rare requests", "24 s", _by_broker("other errors", 24.0)),
     Trial("leader moves", "60 s", _by_broker("leader moves", 60.0)),

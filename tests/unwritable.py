@@ -106,6 +106,25 @@ def refuse(folder: Path, seed: int, error: int = KafkaError.TOPIC_AUTHORIZATION_
         return history.end()
 
 
+def stop(folder: Path, seed: int) -> tuple[Outcome, float]:
+    """The worker is asked to end while nothing can be written: it does, with one sentence. Also says its seconds."""
+    with MockCluster() as cluster:
+        history = _history(folder, cluster, seed, 2)
+        history.play_part(0, 1)
+        with LivingWorker(history.config(), history.log, f"--set=kafka.poll_messages={SIP}") as worker:
+            worker.page(lambda page: page.total("delivered_messages_total") > 0, "it has begun to deliver")
+            with cluster.failing(PRODUCE, KafkaError.NOT_ENOUGH_REPLICAS):
+                wait_for(lambda: STANDS in worker.problems(), f"it says that it stands still, again with seed {seed}")
+                taken, _, _ = _watch(worker, 1.0)
+                assert taken == 0, f"it reads on, again with seed {seed}"
+                asked = time.monotonic()
+                assert worker.stop() == 1, f"again with seed {seed}"
+                took = time.monotonic() - asked
+        said = history.log.read_text().splitlines()[-1]
+        assert said.endswith("before the end: nothing is lost, the next start sends them"), said
+        return history.end(), took
+
+
 def _history(folder: Path, cluster: MockCluster, seed: int, chapters: int) -> History:
     history = History(folder, cluster.bootstrap, seed, chapters)
     for topic, count in history.partitions().items():
