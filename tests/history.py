@@ -25,6 +25,7 @@ CONFIG = """
 [kafka]
 bootstrap_servers = "{broker}"
 connect_timeout = 10.0
+poll_messages = {sip}
 [inputs]
 topics = [
     {{topic = "v2x", format = "observation", idle_after = {idle_after}}},
@@ -42,6 +43,7 @@ NEVER_IDLE = 1e6  # s: what the clock decides has no place in a comparison with 
 AT_ONCE = 0.3  # s: for the last worker, which starts when everything has been played
 CHAPTER = 120  # s of traffic, with ten crashes
 VEHICLES = 90  # at 1 Hz
+SIP = 500  # messages a poll: so that even on a busy machine a short life gets as far as a snapshot
 SLOWEST = 1000.0  # messages a second that a worker reads at least; on two idle cores it is 9000
 STEP = 0.02  # s between two portions of the traffic
 
@@ -67,7 +69,7 @@ class History:
     def config(self, idle_after: float = NEVER_IDLE, broker: str = "") -> Path:
         """`broker`: another way to the same one."""
         path = self.folder / f"idle-after-{idle_after}.toml"
-        path.write_text(CONFIG.format(broker=broker or self.broker, folder=self.folder, idle_after=idle_after))
+        path.write_text(CONFIG.format(broker=broker or self.broker, folder=self.folder, idle_after=idle_after, sip=SIP))
         return path
 
     def partitions(self) -> dict[str, int]:
