@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench score ablate simulate fuzz observe kafka sbom lock clean
+.PHONY: help run demo test check bench score ablate simulate torture fuzz observe kafka sbom lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,9 +12,9 @@ SPEED ?= 30
 KEEP ?=
 JOBS ?= 2
 SEEDS ?= 200
+SEED ?= 1
 FIRST ?= 1
 RUNS ?= 1000000
-SEED ?= 1
 FUZZ := .venv-fuzz
 KAFKA_TESTS := tests/test_broker_end_to_end.py tests/test_watch.py tests/test_real_kafka.py
 
@@ -54,6 +54,9 @@ ablate: $(READY)  ## what each detector and each model is worth: the same withou
 
 simulate: $(READY)  ## stalls, crashes and resumes from dice: SEEDS=200 histories from seed FIRST=1 that must all agree
 	@$(BIN)/python -m tests.simulation $(SEEDS) $(FIRST)
+
+torture: $(READY)  ## kills, stops and broker faults in full length, from SEED=1: half an hour; TORTURE="--only SIGKILL --write"
+	@$(BIN)/python -m tests.torture --seed $(SEED) $(TORTURE)
 
 fuzz: $(FUZZ)/ready  ## hostile input against every decoder: RUNS=1000000 of coverage-guided fuzzing, then Hypothesis for long; SEED=1
 	@$(FUZZ)/bin/python -m tests.fuzz --runs $(RUNS) --seed $(SEED)

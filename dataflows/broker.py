@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,11 +13,11 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from dataflows.children import end, with_its_parent
+
 READY_WITHIN = 10.0  # s; measured: 0.05 s on an idle machine
-ENDS_WITHIN = 5.0  # s after SIGTERM
 ATTEMPTS = 5  # somebody else may take a free port between our looking and the broker's
 LISTENING = "0A"  # state TCP_LISTEN in /proc/net/tcp
-PARENT_DIED = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class NoBrokerError(Exception):
@@ -51,29 +49,12 @@ def embedded_broker(advertised: str | None = None) -> Iterator[str]:
             end(broker)
 
 
-def end(child: subprocess.Popen[bytes], patience: float = ENDS_WITHIN) -> int:
-    """Ask a child that we started to end, insist after `patience` seconds; returns its exit code."""
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(patience)
-        except subprocess.TimeoutExpired:
-            child.kill()
-    return child.wait()
-
-
 def free_port() -> int:
     """A loopback port that nobody listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def with_its_parent() -> None:
-    """For `preexec_fn`: the child ends too when its parent is killed without a chance to clean up. Linux only."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PARENT_DIED, signal.SIGTERM)
 
 
 def _start(binary: Path, log: int, advertised: str | None) -> tuple[subprocess.Popen[bytes], str]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from dataflows.children import with_its_parent
+
 log = structlog.get_logger(__name__)
 
 PATIENCE = 15.0  # s for the others to end after one has
@@ -63,7 +65,9 @@ def supervise(
         started = time.monotonic()
         addresses = ";".join(_free_addresses(processes))
         command = [sys.executable, "-m", "dataflows.cli", "run", *arguments, "--addresses", addresses]
-        members[:] = [subprocess.Popen([*command, "--process-id", str(number)]) for number in range(processes)]
+        members[:] = [  # a member that outlived its supervisor would write into the same store as the next cluster
+            subprocess.Popen([*command, "--process-id", str(number)], preexec_fn=with_its_parent) for number in range(processes)
+        ]
         codes = _until_the_end(members)
         if stopping and set(codes) == {0}:
             return

@@ -44,18 +44,19 @@ class Health:
         self.limit = limit  # s
         self._clock = clock
         self._metrics = metrics  # hears of the pauses between beats
-        self._beat = clock()  # the start counts as a sign of life
+        self._beat = self._polled = clock()  # the start counts as a sign of life
         self._begun = False
         self._partitions = 0
         self._broker: str | None = "it has not been asked yet"
+        self._undelivered = 0
         self._stopping: str | None = None
 
     def beat(self) -> None:
         """A sign of life: to be called at every poll, be it empty."""
         now = self._clock()
         if self._begun and self._metrics is not None:
-            self._metrics.paused(now - self._beat)
-        self._beat, self._begun = now, True
+            self._metrics.paused(now - self._polled)
+        self._beat, self._polled, self._begun = now, now, True
 
     def age(self) -> float:
         """Seconds since the last sign of life."""
@@ -69,6 +70,12 @@ class Health:
         """Whether the broker answers; `why` not: the client's own words."""
         self._broker = None if reachable else why
 
+    def undelivered(self, records: int) -> None:
+        """How many records the flow waits to be rid of; 0: it does not wait. To wait is to live: a restart would not help."""
+        self._undelivered = records
+        if records:
+            self._beat = self._clock()
+
     @property
     def reachable(self) -> bool:
         return self._broker is None
@@ -76,6 +83,10 @@ class Health:
     def stopping(self, why: str = "nothing to do") -> None:
         """The worker drains and takes nothing new; `why`, where it was not asked to."""
         self._stopping = why
+
+    @property
+    def stops(self) -> bool:
+        return self._stopping is not None
 
     def dead(self) -> tuple[str, ...]:
         """Why the worker is to be restarted, in sentences; empty while it lives."""
@@ -94,6 +105,11 @@ class Health:
             found.append(f"The worker is shutting down and takes no more messages: {self._stopping}.")
         if self._broker is not None:
             found.append(f"The Kafka broker cannot be reached ({self._broker}): check kafka.bootstrap_servers and the broker.")
+        if self._undelivered:
+            found.append(
+                f"The flow stands still until the Kafka broker takes {self._undelivered} records: "
+                "check the broker and the output topics; it goes on by itself."
+            )
         if not self._partitions:
             found.append("No input partition is assigned: check that the input topics exist (roadwatch topics creates them).")
         return tuple(found)

@@ -17,7 +17,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.health import HEALTH
 from dataflows.intake import Intake, Poll, Progress
-from dataflows.kafka_admin import client, connect, counter
+from dataflows.kafka_admin import SILENT, client, connect, counter
 from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
 from dataflows.kafka_sink import KafkaSink
 from dataflows.metrics import METRICS
@@ -27,6 +27,7 @@ from dataflows.settings import Input, Kafka, Settings, pseudonym_key
 
 log = structlog.get_logger(__name__)
 
+NOT_YET = float("-inf")  # s, on the clock that does not jump
 NAP = timedelta(milliseconds=20)  # between polls that bring little: each poll is heard by all shards, which costs 0.1 ms
 
 
@@ -111,9 +112,11 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
                 "auto.offset.reset": "error",  # the default would jump to the end in silence
                 "queued.max.messages.kbytes": 16_384,  # per partition; the default of 64 MB times 32 partitions is 2 GB
                 "fetch.wait.max.ms": 20,
+                "socket.timeout.ms": SILENT,
             }
         )
-        self._at_end = False  # the broker said so since the last message
+        self._end_seen = NOT_YET  # when the broker last said that this is the end, since the last message
+        self._end_asked = NOT_YET
         if resume is not None:
             progress = Progress.unpack(self._seal.open(self._place, resume))
             intake.resume(progress)
@@ -125,7 +128,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             low, high = self._ends()
             self._offset = low if self._kafka.start == "earliest" else high
         shared.starts.note(each.topic, number, self._offset)
-        self._consumer.assign([TopicPartition(each.topic, number, self._offset)])
+        self._read_on()
 
     def next_batch(self) -> list[Poll]:
         if STOP.asked:
@@ -140,7 +143,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         good = [message for message in got if message.error() is None]
         offsets = [message.offset() or 0 for message in good]
         if good:
-            self._offset, self._at_end = offsets[-1] + 1, False
+            self._offset, self._end_seen = offsets[-1] + 1, NOT_YET
         for message in got:
             if message.error() is not None:
                 self._trouble(message)
@@ -173,14 +176,22 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     def _silence(self) -> list[Poll]:
         """After `idle_after` at the partition's end nobody waits for it: the one path that the wall clock decides.
 
-        A backlog, or a broker that is away, is no silence: others wait, or what comes then would come too late.
+        A backlog, a broker that is away or a connection that stalls is no silence: others wait, or what comes then would come
+        too late. So the broker must say once more, after that time, that this is the end.
         """
-        if self._idle or not (self._at_end and HEALTH.reachable):
+        now, due = time.monotonic(), self._heard + self._idle_after
+        if self._idle or now < due or not HEALTH.reachable:
             return []
-        if time.monotonic() - self._heard < self._idle_after:
+        if self._end_seen < due:
+            if self._end_seen != NOT_YET and self._end_asked < due:
+                self._end_asked = now
+                self._read_on()  # the client says only once that it has reached an end
             return []
         self._idle = True
         return [self._intake.rest()]
+
+    def _read_on(self) -> None:
+        self._consumer.assign([TopicPartition(self._topic, self._number, self._offset)])
 
     def _look_around(self) -> None:
         """Once a second of silence: how far the partition's end is, and whether a broker that was away is back."""
@@ -204,7 +215,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         error = message.error()
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:
-            self._at_end = message.offset() == self._offset  # an older one was overtaken by messages
+            if message.offset() == self._offset:  # an older one was overtaken by messages
+                self._end_seen = time.monotonic()
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._lose()
         else:
@@ -212,7 +224,14 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 
     def _lose(self) -> None:
         """The wanted offset is not there: say which messages are gone, count them, go on where the partition begins."""
-        low, high = self._ends()
+        try:
+            low, high = self._ends()
+        except KafkaException as error:  # as while its leader changes
+            self._say_again(error.args[0].str())
+            return
+        if low <= self._offset <= high:  # a leader that is new, or none any more, may not know yet how far it is
+            self._say_again("the offset is there after all")
+            return
         gone = range(self._offset, low) if self._offset < low else range(high, self._offset)
         METRICS.lost(self._topic, len(gone))
         log.error(
@@ -225,7 +244,12 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             last=gone.stop - 1,
         )
         self._offset = low
-        self._consumer.assign([TopicPartition(self._topic, self._number, low)])
+        self._read_on()
+
+    def _say_again(self, why: str) -> None:
+        """Ask once more for the same offset."""
+        log.warning("the broker had no such offset, asking again", topic=self._topic, partition=self._number, why=why)
+        self._read_on()
 
     def _show_lag(self) -> None:
         _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), cached=True)

@@ -20,6 +20,7 @@ from dataflows.settings import Kafka, Settings
 _QUIET = logging.getLogger("librdkafka")  # it repeats each failed attempt; what matters of it comes through error_cb
 _QUIET.setLevel(logging.CRITICAL)
 
+SILENT = 10_000  # ms: a request unanswered for so long means a dead connection; the client's own 60 s make alerts a minute late
 KEPT = 7 * 24 * 3600 * 1000  # ms: alerts, cells and dead letters stay a week
 
 

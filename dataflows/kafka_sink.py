@@ -11,11 +11,14 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, Message, Producer
 
 from dataflows.alerts import Record
-from dataflows.kafka_admin import client
+from dataflows.health import HEALTH
+from dataflows.kafka_admin import SILENT, client
 from dataflows.metrics import METRICS
 from dataflows.settings import Kafka
 
 log = structlog.get_logger(__name__)
+
+LAST_WAIT = 5  # s that a worker which is asked to end waits for the broker: half of what the end may take
 
 
 class KafkaSink(FixedPartitionedSink[Record, None]):
@@ -35,6 +38,16 @@ class DeliveryError(Exception):
     """The broker refused a record for good: one sentence, and the worker must end rather than lose it."""
 
 
+class Failure:
+    """Why a snapshot failed: on an exception there the engine panics and forgets it. Here are the worker's last words."""
+
+    def __init__(self) -> None:
+        self.error: DeliveryError | None = None
+
+
+FAILURE = Failure()
+
+
 class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
     def __init__(self, kafka: Kafka) -> None:
         self._refused: str | None = None
@@ -44,6 +57,8 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 "acks": "all",
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,  # an outage delays records, it never drops them
+                "request.timeout.ms": SILENT,
+                "socket.timeout.ms": SILENT,
                 "linger.ms": 5,
                 "compression.type": "lz4",
             }
@@ -59,18 +74,34 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                     )
                     break
                 except BufferError:  # full: wait for the broker, and so hold back the input
+                    HEALTH.undelivered(len(self._producer))
                     self._producer.poll(0.1)
+                    self._check()
+        HEALTH.undelivered(0)
         self._producer.poll(0)
         self._check()
 
     def snapshot(self) -> None:
-        while self._producer.flush(1.0):
-            self._check()
-            log.warning("waiting for the broker to take records", waiting=len(self._producer))
+        self._flush()
         self._check()
 
     def close(self) -> None:
-        self.snapshot()
+        """The engine also closes while it falls over, and an exception then would abort the process without a word."""
+        self._flush()
+
+    def _flush(self) -> None:
+        """Until the broker has everything, or has refused something; or for a while only, once the worker is asked to end."""
+        patience = LAST_WAIT
+        while FAILURE.error is None and self._refused is None and self._producer.flush(1.0):
+            waiting = len(self._producer)
+            HEALTH.undelivered(waiting)
+            log.warning("waiting for the broker to take records", waiting=waiting)
+            patience -= HEALTH.stops
+            if not patience:
+                FAILURE.error = DeliveryError(
+                    f"the broker did not take {waiting} records before the end: nothing is lost, the next start sends them"
+                )
+        HEALTH.undelivered(0)
 
     def _reporter(self, record: Record) -> Callable[[KafkaError | None, Message], None]:
         def report(error: KafkaError | None, message: Message) -> None:
@@ -87,4 +118,8 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
 
     def _check(self) -> None:
         if self._refused is not None:
-            raise DeliveryError(f"{self._refused}; check the topic's settings and rights, then start again: nothing is lost")
+            FAILURE.error = DeliveryError(
+                f"{self._refused}; check the topic's settings and rights, then start again: nothing is lost"
+            )
+        if FAILURE.error is not None:
+            raise FAILURE.error

@@ -20,7 +20,7 @@ from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
 from dataflows.kafka_admin import output_names
-from dataflows.kafka_sink import DeliveryError
+from dataflows.kafka_sink import FAILURE, DeliveryError
 from dataflows.metrics import METRICS
 from dataflows.panics import Panics
 from dataflows.seal import SealError
@@ -121,6 +121,8 @@ def _serve(settings: Settings, process_id: int) -> health.Server | None:
 def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool) -> Exception | None:
     """What the engine's end means, in our words; None: we have none."""
     cause, directory = _root(error), settings.recovery.directory
+    if FAILURE.error is not None:
+        return FAILURE.error
     if isinstance(cause, DeliveryError):
         return cause
     if isinstance(cause, SealError):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 from typing import Self, TypeVar
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
-from dataflows.broker import available, embedded_broker, end, free_port, with_its_parent
+from dataflows.broker import available, embedded_broker, free_port
+from dataflows.children import end, with_its_parent
 from dataflows.demo.page import Page, get, scrape
 from tests import real_kafka
 
@@ -51,13 +57,17 @@ def roadwatch(*arguments: str) -> list[str]:
 class LivingWorker:
     """Started with the settings of a TOML file; killed if it still lives when the `with` block ends."""
 
-    def __init__(self, config: Path, log: Path, module: str = "dataflows.cli") -> None:
+    processes = 1
+
+    def __init__(self, config: Path, log: Path, *more: str, module: str = "dataflows.cli") -> None:
+        """`more`: further arguments of `run`."""
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.urls = [f"http://127.0.0.1:{port + number}" for number in range(self.processes)]
+        self.url = self.urls[0]
         self.log = log
         with log.open("ab") as out:
             self.child = subprocess.Popen(
-                [sys.executable, "-m", module, "run", "--config", str(config), f"--set=metrics.port={port}"],
+                [sys.executable, "-m", module, "run", "--config", str(config), f"--set=metrics.port={port}", *more],
                 cwd=Path(__file__).parents[1],
                 stdout=out,
                 stderr=out,
@@ -65,20 +75,34 @@ class LivingWorker:
             )
 
     def __enter__(self) -> Self:
-        wait_for(self._ready, "the worker is ready")
+        self.wait_ready()
         return self
 
     def __exit__(self, *_: object) -> None:
         end(self.child)
 
+    def wait_ready(self) -> None:
+        wait_for(self._ready, "the worker is ready")
+
     def _ready(self) -> bool:
         self.check()
-        return get(f"{self.url}/readyz") is not None
+        return self.ready()
+
+    def ready(self) -> bool:
+        return all(get(f"{url}/readyz") is not None for url in self.urls)
+
+    def problems(self) -> str:
+        """Why the worker is not ready, in its own words; nothing while it is."""
+        try:
+            with urlopen(f"{self.url}/readyz", timeout=5.0):
+                return ""
+        except HTTPError as error:
+            return " ".join(json.loads(error.read())["problems"])
 
     def check(self) -> None:
         assert self.child.poll() is None, f"the worker ended: {self.log.read_text()[-3000:]}"
 
-    def page(self, until: Callable[[Page], bool], why: str) -> Page:
+    def page(self, until: Callable[[Page], bool], why: str, patience: float = PATIENCE) -> Page:
         """The first page that is as wanted."""
 
         def look() -> Page | None:
@@ -86,8 +110,37 @@ class LivingWorker:
             page = scrape(self.url)
             return page if page is not None and until(page) else None
 
-        return wait_for(look, why)
+        return wait_for(look, why, patience)
 
-    def stop(self, signal: int) -> int:
+    def stop(self, signal: int = SIGTERM) -> int:
         self.child.send_signal(signal)
         return self.child.wait(PATIENCE)
+
+
+class LivingCluster(LivingWorker):
+    """`roadwatch run --processes N`: the child is the supervisor, its own children are the members."""
+
+    def __init__(self, config: Path, log: Path, processes: int) -> None:
+        self.processes = processes
+        super().__init__(config, log, "--processes", str(processes))
+
+    def members(self) -> list[int]:
+        """Their process ids, which Linux knows."""
+        try:
+            return [int(each) for each in Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read_text().split()]
+        except FileNotFoundError:  # the supervisor has ended
+            return []
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # it was quicker
+            os.kill(pid, SIGKILL)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, be it that nobody has asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True

@@ -19,7 +19,8 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from dataflows.broker import end, free_port, with_its_parent
+from dataflows.broker import free_port
+from dataflows.children import end, with_its_parent
 
 ROOT = Path(__file__).parents[1]
 JARS = ROOT / "var" / "kafka"

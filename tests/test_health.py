@@ -55,6 +55,33 @@ def test_the_start_may_take_longer_than_a_pause(health: Health, clock: Clock) ->
     assert "601 s" in health.dead()[0]
 
 
+def test_who_waits_for_the_broker_lives_and_is_not_ready(health: Health, clock: Clock) -> None:
+    """A restart would not help; and when it goes on, the pause is told as long as it was."""
+    health.assigned(1)
+    health.broker(True)
+    health.beat()
+    for _ in range(10):
+        clock.now += 30
+        health.undelivered(7)
+    assert health.dead() == ()
+    assert health.unready() == (
+        "The flow stands still until the Kafka broker takes 7 records: "
+        "check the broker and the output topics; it goes on by itself.",
+    )
+    health.undelivered(0)
+    assert health.ready()
+
+
+def test_a_wait_for_the_broker_is_a_pause(clock: Clock) -> None:
+    metrics = Metrics()
+    health = Health(clock=clock, metrics=metrics)
+    health.beat()
+    clock.now += 30
+    health.undelivered(7)
+    health.beat()
+    assert "roadwatch_poll_pause_seconds_sum 30.0" in metrics.page().decode()
+
+
 def test_a_beat_keeps_it_alive(health: Health, clock: Clock) -> None:
     health.beat()
     clock.now += 60

@@ -154,7 +154,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
         made = honest()
         wrong = malformed(made)
         count = send(settings, wrong) + send(settings, made)
-        with LivingWorker(config, folder / "log", "tests.indiscreet") as worker:
+        with LivingWorker(config, folder / "log", module="tests.indiscreet") as worker:
             worker.page(lambda page: page.total("received_messages_total") == count, "everything is read")
             worker.page(lambda page: page.values("partition_idle") == [1.0] * 5, "everybody is silent")
             worker.page(lambda page: page.total("snapshots_total") > 0, "snapshots are taken")
@@ -263,7 +263,7 @@ def test_a_decoder_that_raises_tells_nothing(tmp_path: Path) -> None:
         own = {"id": "a-car", "ts": T0, "v": 15.0, "hdg": 0.0} | PLACE
         poison = {"id": NAME, "ts": T0, "poison": [VIN, HEX[0]]} | PLACE
         send(settings, {"own": [(T0 + 100, json.dumps(each).encode()) for each in (own, poison, own)]})
-        with LivingWorker(config, tmp_path / "log", "tests.indiscreet") as worker:
+        with LivingWorker(config, tmp_path / "log", module="tests.indiscreet") as worker:
             page = worker.page(lambda page: page.total("received_messages_total") == 3, "all are read")
             assert [page.total(f"{part}_records_total") for part in ("accepted", "refused")] == [2, 1]
             said = get(f"{worker.url}/metrics")

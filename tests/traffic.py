@@ -17,38 +17,54 @@ LAT, LON = 22.40, 113.90
 METRE = 1 / 111_195  # degrees of latitude
 ROADS = 6  # northbound, 6 km apart, so that several shards have some
 LENGTH = 9000.0  # m
+Partitions = dict[str, list[tuple[int, bytes]]]
 
 
 def files(folder: Path, seconds: int = 420, seed: int = 1, vehicles: int = 90) -> list[tuple[str, str]]:
     """Write five recordings, (path, format name) each: V2X in three partitions, EVs, roadside sensors."""
+    return write(folder, partitions(seconds, seed, vehicles))
+
+
+def partitions(seconds: int = 420, seed: int = 1, vehicles: int = 90, chapters: int = 1) -> Partitions:
+    """(arrival in ms, message) in the order of arrival, by partition: v0, v1, v2, e0, s0.
+
+    A vehicle crashes once at most, so what is to last has chapters, one after the other, each with a fleet of its own.
+    """
+    arrivals: Partitions = {}
     dice = random.Random(seed)
-    arrivals: dict[str, list[tuple[int, bytes]]] = {}
-    for partition, arrival, message in _messages(seconds, vehicles, dice):
-        arrivals.setdefault(partition, []).append((arrival, message))
+    for chapter in range(chapters):
+        for partition, arrival, message in _messages(T0 + chapter * seconds * 1000, seconds, vehicles, dice):
+            arrivals.setdefault(partition, []).append((arrival, message))
+    for found in arrivals.values():
+        found.sort()
+    return dict(sorted(arrivals.items()))
+
+
+def write(folder: Path, recorded: Partitions) -> list[tuple[str, str]]:
+    """One file a partition: (path, format name) each."""
     made = []
-    for partition, found in sorted(arrivals.items()):
+    for partition, found in recorded.items():
         form = {"e": "gbt32960", "s": "sensor"}.get(partition[0], "observation")
         path = folder / f"{partition}.{'hex' if form == 'gbt32960' else 'jsonl'}"
-        found.sort()
         path.write_bytes(b"".join((m.hex().encode() if form == "gbt32960" else m) + b"\n" for _, m in found))
         made.append((str(path), form))
     return made
 
 
-def _messages(seconds: int, vehicles: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
+def _messages(start: int, seconds: int, vehicles: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
     for vehicle in range(vehicles):
-        yield from _drive(vehicle, seconds, dice)
+        yield from _drive(start, vehicle, seconds, dice)
     for vehicle in range(vehicles // 7):
-        yield from _charge(vehicle, seconds, dice)
+        yield from _charge(start, vehicle, seconds, dice)
     for station in range(4):
         for at in range(30, seconds, 15):
-            time = T0 + at * 1000
+            time = start + at * 1000
             fog = 80.0 if station == 1 and at >= 60 else 9000.0
             message = encode.road_weather(time=time, id=f"weather-{station}", lat=LAT + 0.02 * station, lon=LON, visibility=fog)
             yield "s0", time + 400, message
 
 
-def _drive(vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
+def _drive(start: int, vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
     """1 Hz up one road at 20 m/s and more; one vehicle in nine ends in a crash with its airbag out, and stands."""
     road, speed, where = vehicle % ROADS, dice.uniform(20, 30), dice.uniform(0, LENGTH)
     crash = dice.randrange(30, seconds) if vehicle % 9 == 0 else None
@@ -59,7 +75,7 @@ def _drive(vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[st
         where += 0 if standing else speed
         if where > LENGTH:
             where, name = 0.0, f"{dice.getrandbits(32):08x}"
-        time = T0 + at * 1000 + dice.randrange(1000)
+        time = start + at * 1000 + dice.randrange(1000)
         arrival = time + 30 + int(dice.expovariate(1 / 300))
         fields: dict[str, object] = {
             "id": name,
@@ -79,10 +95,10 @@ def _drive(vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[st
         yield f"v{vehicle % 3}", arrival, json.dumps(fields).encode()
 
 
-def _charge(vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
+def _charge(start: int, vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
     """An EV every 10 s; one in four reports a battery that is too hot for a while."""
     for at in range(vehicle % 10, seconds, 10):
-        time = T0 + at * 1000
+        time = start + at * 1000
         hot = vehicle % 4 == 0 and 40 < at < 90
         cells = [round(3.3 + dice.uniform(0, 0.01), 3) for _ in range(24)]
         message = encode.gbt32960_realtime(

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflows.broker import end, free_port, with_its_parent
+from dataflows.broker import free_port
+from dataflows.children import end, with_its_parent
 from dataflows.demo.interrupt import Interrupt
 from dataflows.demo.page import Page, get, scrape
 from dataflows.demo.recording import Wire
