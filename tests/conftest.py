@@ -9,6 +9,8 @@ from hypothesis import settings
 
 from tests.living import broker_or_skip
 
+collect_ignore = ["fuzzer.py"]  # needs atheris, which only `make fuzz` has
+
 settings.register_profile("long", database=None, deadline=None, print_blob=True)  # see tests/test_formats_fuzz.py
 
 

@@ -14,6 +14,7 @@ from tests.proxy import Proxy
 
 SEED = 1
 IDLE_AFTER = 3.0  # s
+FAR_AHEAD = "--set=window.lead=86400000"  # ms: otherwise it would wait for the others, and not be ahead of them
 
 
 @pytest.mark.parametrize("name", ["offset out of range", "all brokers down"])
@@ -32,7 +33,7 @@ def test_a_connection_that_stalls_is_no_silence(broker: str, tmp_path: Path) -> 
     with Proxy(broker) as proxy:
         history.play_part(0.0, 1.0, {"v0"})
         history.play_part(0.0, 0.5, others)
-        with LivingWorker(history.config(IDLE_AFTER, proxy.address), history.log) as worker:
+        with LivingWorker(history.config(IDLE_AFTER, proxy.address), history.log, FAR_AHEAD) as worker:
             worker.page(lambda page: page.total("received_messages_total") == history.played, "what is there is read")
             time.sleep(IDLE_AFTER / 3)  # the broker says that this is the end, and takes what there is to deliver
             proxy.stall()

@@ -32,7 +32,7 @@ def test_an_orderly_end_for_added_partitions_is_no_death(monkeypatch: pytest.Mon
     codes = iter([[START_AGAIN, START_AGAIN], [START_AGAIN, 0], *[[1, -6]] * (DEATHS + 1)])
     pauses: list[float] = []
     monkeypatch.setattr(cluster.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(cluster.subprocess, "Popen", lambda _: None)
+    monkeypatch.setattr(cluster.subprocess, "Popen", lambda *_, **__: None)
     monkeypatch.setattr(cluster, "_until_the_end", lambda _: next(codes))
     with pytest.raises(ClusterError, match=f"died {DEATHS} times"):
         supervise(2, [], sleep=pauses.append)

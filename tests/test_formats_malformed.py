@@ -26,7 +26,8 @@ def test_there_are_enough_and_none_is_there_twice() -> None:
 
 
 def test_every_reason_is_shown_by_a_case() -> None:
-    assert {case.reason for case in CASES} == set(Reason)
+    """All but the one that a message alone cannot make happen: see test_formats_guard.py."""
+    assert {case.reason for case in CASES} == set(Reason) - {Reason.DECODER_FAILED}
 
 
 def test_a_misspelt_key_is_a_failure() -> None:
