@@ -18,6 +18,7 @@ ERROR = 2.0  # m: a receiver's own error across the road, the same for minutes, 
 SETTLED = 3.0  # passes: where so many drove this way, just here, a sample needs no closer look
 ORDINARY = 2.5  # standard deviations across the road that are still 'just here'
 NEAR, FAR = 20.0, 60.0  # m along the road: read in full up to here, and not at all from there
+MOST = PASS / (FAR + NEAR)  # vehicles a pass, in full: one that drives by leaves so many passes in the squares around
 PRIOR = 1.0  # vehicles: the Beta(1/2, 1/2) of Jeffreys, before anything is known of a place
 SPARSE = 10.0  # passes: a road that 60 vehicles took has them in at most some ten squares and bins at any one point
 KNOWN = 200.0  # passes: from here on one reporter in SOME is learned, for so many; another hundred would say the same
@@ -80,6 +81,15 @@ class Directions:
         """Is there no place yet with traffic to speak of? Then there is nothing to compare a sample with."""
         return self._busiest < SPARSE
 
+    def contested(self, seen: Seen, now: int, vehicles: float) -> NDArray[np.bool_]:
+        """Whether so many vehicles can have gone the other way around each sample: a bound of what `share` says, for a third
+        of its time. While a place is learned everything is strange there, and hardly anything contested."""
+        row, column = _LATTICE.index(seen.lat, seen.lon)
+        bins = (_bins(seen.heading) + _TURN[..., 0] + BINS // 2) % BINS
+        at = self._sums.find(_LATTICE.key(row + _UP[..., 0], column + _RIGHT[..., 0], bins))  # (15, 3, samples)
+        contested: NDArray[np.bool_] = self._sums.read_one(2, at, now).sum((0, 1)) * MOST >= vehicles
+        return contested
+
     def share(self, seen: Seen, now: int) -> tuple[Floats, Floats]:
         """Share of the vehicles just here that went this way, and how many went the other way.
 
@@ -90,7 +100,7 @@ class Directions:
         row, column = _LATTICE.index(seen.lat, seen.lon)
         row, column = row + _UP, column + _RIGHT  # (15, 1, 1, samples)
         across, along = _offsets(seen.lat, seen.lon, row, column, np.sin(angle), np.cos(angle))
-        weight = np.clip((FAR - np.abs(along)) / (FAR - NEAR), 0.0, 1.0) * (PASS / (FAR + NEAR))  # passes -> vehicles
+        weight = np.clip((FAR - np.abs(along)) / (FAR - NEAR), 0.0, 1.0) * MOST
         bins = (_bins(seen.heading) + _TURN + _BACK) % BINS
         mean, variance, passes = self._moments(_LATTICE.key(row, column, bins), now)  # (15, 3, 2, samples)
         vehicles = weight * passes

@@ -73,6 +73,14 @@ class FadingSums:
         out[:, at < 0] = 0.0
         return out
 
+    def read_one(self, column: int, at: NDArray[np.int64], now: int) -> Floats:
+        """One of the columns, as `read` gives it."""
+        if not len(self.keys):
+            return np.zeros(at.shape)
+        out: Floats = np.take(self.sums[column], at, mode="clip") * np.exp((self._bases[column] - now) / self.taus[column])
+        out[at < 0] = 0.0
+        return out
+
     def total(self, now: int) -> list[float]:
         """Each column's sum over all keys, as it is at `now` (ms)."""
         fades = [np.exp((base - now) / tau) for base, tau in zip(self._bases, self.taus, strict=True)]

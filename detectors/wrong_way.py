@@ -78,6 +78,10 @@ class WrongWay:
         changed: set[int] = set()
         if strange.any() and not self._directions.ignorant():
             which = np.flatnonzero(strange)
+            looked = self._directions.contested(seen.only(which), now, OPPOSED)
+            if self._suspects:
+                looked |= np.isin(seen.reporter[which], np.fromiter(self._suspects, np.uint64))
+            which = which[looked]
             share, opposed = self._directions.share(seen.only(which), now)
             doubt = (share < SUSPECT) & (opposed >= OPPOSED)
             for i, p, n in zip(which[doubt].tolist(), share[doubt].tolist(), opposed[doubt].tolist(), strict=True):

@@ -16,6 +16,7 @@ from tests import road
 
 HISTORY = 700.0  # s
 SPEED = 25.0  # m/s
+HOW = ("speed", "heading")
 
 
 def vehicle(
@@ -161,3 +162,28 @@ def test_the_sums_are_rivers_mean_and_variance() -> None:
         ours, spread, _ = directions._moments(np.array([key]), road.T0 + 61_000)
         assert ours[0] == pytest.approx(mean.get(), abs=1e-3)
         assert spread[0] - ERROR**2 == pytest.approx(variance.get(), abs=1e-2)
+
+
+@pytest.mark.parametrize("vehicles", [1.0, 20.0, 60.0])
+def test_whoever_is_not_contested_has_nobody_against_him(vehicles: float) -> None:
+    """The cheap question never spares a sample that the full one would have held against somebody."""
+    directions, dice, now = Directions(), np.random.default_rng(7), road.T0
+    for part in np.array_split(road.together(*history(10.0)), 40):
+        now = int(part["time"][-1])
+        seen = Seen(*(part[name] for name in ("time", "reporter", "lat", "lon")), *(part[n].astype(float) for n in HOW))
+        places, _ = directions.look(seen, now)
+        directions.learn(seen, places, now)
+    n = 3_000
+    anywhere = Seen(
+        np.full(n, now),
+        np.arange(n, dtype=np.uint64),
+        road.LAT + dice.uniform(-200, 1700, n) * road.METRE,
+        road.LON + dice.normal(0, 15.0, n) * road.METRE_EAST,
+        np.full(n, 20.0),
+        dice.uniform(0, 360, n),
+    )
+    against = directions.share(anywhere, now)[1] >= vehicles
+    contested = directions.contested(anywhere, now, vehicles)
+    assert against.any()
+    assert not contested.all()
+    assert not (against & ~contested).any()
