@@ -27,8 +27,9 @@ from dataflows.demo.page import Page, scrape
 from dataflows.formats.base import Pseudonym
 from dataflows.kafka_admin import create_missing
 from dataflows.settings import load, pseudonym_key
+from dataflows.tap import Reader
 from tests import remembered, soak_traffic
-from tests.history import CONFIG, NEVER_IDLE
+from tests.history import CONFIG, NEVER_IDLE, Outcome
 from tests.living import PATIENCE, LivingWorker, wait_for
 
 HOUR = 3600  # s
@@ -76,8 +77,8 @@ class Soaked:
     samples: list[Sample]
     messages: int
     seconds: float
-    alerts: int
-    still_open: float
+    outcome: Outcome
+    still_open: float  # incidents
     known: dict[str, tuple[int, float]]  # where reporters are remembered -> how many, and s since the longest silent one spoke
 
 
@@ -113,12 +114,20 @@ class Soak:
             page = worker.page(lambda page: _received(page) == self.played, "everything is read", PATIENCE + AHEAD / 500)
             self.samples.append(self._look(worker, len(seconds)))
             assert worker.stop() == 0
+        alerts = self._alerts()
+        assert len(alerts) == page.total("alerts_total"), "not every alert was delivered"
         pseudonym = Pseudonym(pseudonym_key(self.settings))
         reporters = {pseudonym(name): last for name, last in self.heard.items()}
         assert len(reporters) == len(self.heard)
         known = remembered.remembered(remembered.in_store(self.settings), reporters, max(self.heard.values()))
-        alerts = page.total("alerts_total")
-        return Soaked(self.samples, self.played, time.monotonic() - began, int(alerts), page.total("incidents_open"), known)
+        outcome = Outcome(len(set(alerts)), len(alerts) - len(set(alerts)))
+        took, still_open = time.monotonic() - began, page.total("incidents_open")
+        return Soaked(self.samples, self.played, took, outcome, still_open, known)
+
+    def _alerts(self) -> list[bytes]:
+        with Reader(self.settings, self.settings.outputs.alerts) as reader:
+            read = iter(lambda: reader.read(2.0), [])  # a worker that has ended has delivered all, so silence is the end
+            return [each.value or b"" for some in read for each in some]
 
     def _wait(self, worker: LivingWorker) -> None:
         """Until the worker is near enough."""
@@ -165,7 +174,7 @@ def judge(soaked: Soaked) -> str:
         assert s.batteries * 1024 <= A_CAR * s.cars, f"the batteries' state is {s.batteries:.0f} KiB for {s.cars} EVs"
     disk = [max(s.store for s in some) for some in (second, last)]
     check_forgotten(soaked.known)
-    assert soaked.alerts, "no path to the outputs was tried"
+    assert soaked.outcome.alerts, "no path to the outputs was tried"
     assert soaked.still_open == 0, f"{soaked.still_open:.0f} incidents are open for ever"
     alone = median(s.places for s in soaked.samples[-3:])
     return (
