@@ -25,7 +25,7 @@ STAY = 1800  # s that an EV stays
 STATIONS = 4  # sensors at a ring, each heard every 30 s
 CRASH_EVERY = 600  # s, and the first after half of that
 WRECK = 60  # s that a wreck is heard
-HOT = 600  # s between two EVs that grow hot for half a minute
+HOT = 600  # s between two EVs that grow hot for a minute
 DELAY = 100  # ms from speaking to arriving
 SECOND = 1000  # ms
 LINE = '"lat":%.6f,"lon":%.6f,"v":%.2f,"hdg":%.1f,"ax":%.2f'
@@ -66,7 +66,8 @@ class Town:
             if until <= at:
                 until, vin = self.cars[number] = at + STAY, self._vin()
             heard[vin] = time
-            yield Message("ev", time + DELAY, self._charge(time, vin, hot=number % 10 == at % 10 and at % HOT < 30))
+            hot = number == at // HOT % CARS and at % HOT < 60
+            yield Message("ev", time + DELAY, self._charge(time, vin, hot))
         if at % 30 == 0:
             for station in range(STATIONS):
                 name = f"loop-{self.place}-{station}"
