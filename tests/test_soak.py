@@ -14,6 +14,7 @@ from tests.soak_traffic import Message, Town
 
 FORMS = {"v2x": "observation", "ev": "gbt32960", "sensors": "sensor"}
 END = 1200  # s
+NINE_DAYS = 9 * 86_400  # s
 POLL = 10  # s of traffic
 KEPT = 90 + 30 + POLL + 2  # s: what a track outlives its vehicle, the time between two sweeps, and what is not closed yet
 
@@ -37,6 +38,11 @@ def test_the_number_of_names_is_bounded_and_the_silent_are_forgotten() -> None:
     assert max(counts[len(counts) // 2 :]) <= 1.25 * max(counts[: len(counts) // 2])
     check_forgotten(remembered(world.shards, reporters, now))
     assert world.alerts
+    later = Town(3, lasting.place, END + NINE_DAYS, END + NINE_DAYS + 60, 1)
+    feed(world, [m for messages in soak_traffic.play([later], range(later.begin, later.end), heard) for m in messages])
+    reporters = {Pseudonym(b"key")(name): last for name, last in heard.items()}
+    known = remembered(world.shards, reporters, soak_traffic.T0 + later.end * 1000)
+    assert max(silent for _, silent in known.values()) < NINE_DAYS, f"shards that sleep do not forget: {known}"
 
 
 def feed(world: World, said: list[Message]) -> None:
