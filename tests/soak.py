@@ -39,6 +39,7 @@ AHEAD = 30_000  # messages that wait in the broker: three and a half minutes of 
 EVERY = 600  # s of traffic between two looks
 LOOKS = 5  # at what Linux says: a file that is open for a moment only is none that is kept
 SIP = 5000  # messages a poll, the default
+INTERVAL = 2.0  # s between snapshots: some minutes of traffic
 MIB = 1 << 20
 
 RSS_SHARE, RSS_MORE = 1.10, 16.0  # MiB: how far the last two hours' maximum may be over the second hour's
@@ -60,6 +61,7 @@ class Sample:
     state: dict[str, float]  # bytes in the last snapshots, by detector
     snapshots: tuple[float, float]  # how many of a shard were taken so far, and their bytes
     store: float  # MiB on disk
+    journals: float  # MiB of them, which SQLite keeps at their largest size while it runs
     cars: int  # EVs heard so far
 
     @property
@@ -86,7 +88,7 @@ class Soak:
     def __init__(self, folder: Path, broker: str, seed: int, say: Say) -> None:
         self.folder, self.say, self.log = folder, say, folder / "log"
         path = folder / "settings.toml"
-        path.write_text(CONFIG.format(broker=broker, folder=folder, idle_after=NEVER_IDLE, sip=SIP).replace("0.3", "2.0"))
+        path.write_text(CONFIG.format(broker=broker, folder=folder, idle_after=NEVER_IDLE, sip=SIP))
         path.chmod(0o600)
         self.config, self.settings = path, load(path)
         self.producer = Producer({"bootstrap.servers": broker, "enable.idempotence": True, "linger.ms": 20, "log_level": 0})
@@ -99,7 +101,7 @@ class Soak:
     def run(self) -> Soaked:
         create_missing(self.settings, 1, 1)
         began = time.monotonic()
-        with LivingWorker(self.config, self.log) as worker:
+        with LivingWorker(self.config, self.log, f"--set=recovery.interval={INTERVAL}") as worker:
             seconds = range((HOURS + AFTER) * HOUR)
             for at, said in enumerate(soak_traffic.play(self.towns, seconds, self.heard)):
                 if at % 60 == 0 and at:
@@ -144,15 +146,15 @@ class Soak:
         page = scrape(worker.url)
         assert page is not None
         folder = Path(f"/proc/{worker.child.pid}")
-        says = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-        files = min(len(list((folder / "fd").iterdir())) for _ in range(LOOKS))
-        store = sum(path.stat().st_size for path in self.settings.recovery.directory.iterdir()) / MIB
+        files, threads = (min(len(list((folder / name).iterdir())) for _ in range(LOOKS)) for name in ("fd", "task"))
+        rss = int((folder / "status").read_text().partition("VmRSS:")[2].split()[0]) / 1024
+        sizes_on_disk = {path.name: path.stat().st_size / MIB for path in self.settings.recovery.directory.iterdir()}
+        journals = sum(size for name, size in sizes_on_disk.items() if name.endswith("-wal"))
         taken = page.total("snapshots_total", step="windows"), page.total("snapshot_bytes_total", step="windows")
         sizes = page.by("detector_state_bytes", "detector")
         cars = sum(name.startswith("LSOAK") for name in self.heard)
-        rss = int(says["VmRSS"].split()[0]) / 1024
         self.say(f"{at // 60} of {(HOURS + AFTER) * 60} minutes, {rss:.0f} MiB")
-        return Sample(at, rss, int(says["Threads"]), files, sizes, taken, store, cars)
+        return Sample(at, rss, threads, files, sizes, taken, sum(sizes_on_disk.values()), journals, cars)
 
 
 def _received(page: Page) -> float:
@@ -165,9 +167,11 @@ def judge(soaked: Soaked) -> str:
     last = [s for s in soaked.samples if (HOURS - 2) * HOUR < s.at <= HOURS * HOUR]
     before, after = max(s.rss for s in second), max(s.rss for s in last)
     assert after <= before * RSS_SHARE + RSS_MORE, f"memory went from {before:.0f} to {after:.0f} MiB"
+    flat = []
     for name in ("threads", "files"):
         then, now = (max(getattr(s, name) for s in some) for some in (second, last))
         assert now <= then, f"{name} went from {then} to {now}"
+        flat.append(f"{then} -> {now} {name}")
     sizes = [max(s.places for s in some) for some in (second, last[len(last) // 2 :])]
     assert sizes[1] <= STATE_SHARE * sizes[0], f"the detectors' state went from {sizes[0]:.0f} to {sizes[1]:.0f} KiB"
     for s in last:
@@ -179,7 +183,7 @@ def judge(soaked: Soaked) -> str:
     alone = median(s.places for s in soaked.samples[-3:])
     return (
         f"{soaked.messages} messages; second hour -> last two hours at most: {before:.0f} -> {after:.0f} MiB, "
-        f"{second[0].threads} -> {last[-1].threads} threads, {second[0].files} -> {last[-1].files} files, "
+        f"{', '.join(flat)}, "
         f"state {sizes[0]:.0f} -> {sizes[1]:.0f} KiB ({alone:.0f} with one town for {AFTER} h) and "
         f"{last[-1].batteries:.0f} KiB of {last[-1].cars} EVs, store {disk[0]:.1f} -> {disk[1]:.1f} MiB"
     )
@@ -195,13 +199,13 @@ def check_forgotten(known: Mapping[str, tuple[int, float]]) -> None:
 
 def table(soaked: Soaked) -> list[str]:
     """A line for each look."""
-    lines, before = ["   min  MiB thr fds  state KiB  EV KiB  snapshot KiB  store MiB"], (0.0, 0.0)
+    lines, before = ["   min  MiB thr fds  state KiB  EV KiB  snapshot KiB  store MiB  of which journals"], (0.0, 0.0)
     for s in soaked.samples:
         count, size = (now - then for now, then in zip(s.snapshots, before, strict=True))
         before = s.snapshots
         lines.append(
             f"{s.at // 60:6} {s.rss:4.0f} {s.threads:3} {s.files:3} {s.places:10.0f} {s.batteries:7.0f} "
-            f"{size / max(count, 1.0) * 64 / 1024:13.0f} {s.store:10.1f}"
+            f"{size / max(count, 1.0) * 64 / 1024:13.0f} {s.store:10.1f} {s.journals:18.1f}"
         )
     known = soaked.known.items()
     return lines + [f"{where}: {count} reporters, silent for {silent:.0f} s at most" for where, (count, silent) in known]
