@@ -176,6 +176,7 @@ Traffic is played into a broker while the worker suffers. Passed means: the aler
 gives, none missing, none different, each incident's in order; what was said again is the same bytes; no dead letter is missing;
 and meanwhile the metrics, /readyz and the log said what was so. The load is 900 messages a second under kills and stops, and
 540 a second under faults of fetching and of the network; where nothing can be written, the inputs lie there beforehand.
+The soak suffers nothing: it passes when nothing grows and the silent are forgotten, as `tests/soak.py` says.
 
 {table.markdown()}"""
 
