@@ -15,7 +15,8 @@ four hours, PlaceRates with 45 minutes. So their state follows the roads in use,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -36,7 +37,8 @@ HOURS, AFTER = 6, 2
 PLACES, ALIVE = 6, 3
 AHEAD = 30_000  # messages that wait in the broker: three and a half minutes of traffic
 EVERY = 600  # s of traffic between two looks
-LOOKS = 5  # at what Linux says: a file that is open for a moment only is none that is kept
+LOOKS = 5  # at what Linux says: what is there for a moment only is not kept, as a connection and a thread for our own look
+APART = 0.02  # s
 SIP = 5000  # messages a poll, the default
 INTERVAL = 2.0  # s between snapshots: some minutes of traffic
 MIB = 1 << 20
@@ -142,7 +144,7 @@ class Soak:
         page = scrape(worker.url)
         assert page is not None
         folder = Path(f"/proc/{worker.child.pid}")
-        files, threads = (min(len(list((folder / name).iterdir())) for _ in range(LOOKS)) for name in ("fd", "task"))
+        files, threads = (min(_counts(folder / name)) for name in ("fd", "task"))
         rss = int((folder / "status").read_text().partition("VmRSS:")[2].split()[0]) / 1024
         sizes_on_disk = {path.name: path.stat().st_size / MIB for path in self.settings.recovery.directory.iterdir()}
         journals = sum(size for name, size in sizes_on_disk.items() if name.endswith("-wal"))
@@ -152,6 +154,13 @@ class Soak:
         self.say(f"{at // 60} of {(HOURS + AFTER) * 60} minutes, {rss:.0f} MiB")
         store, incidents = sum(sizes_on_disk.values()), page.total("incidents_open")
         return Sample(at, rss, threads, files, sizes, taken, store, journals, incidents, cars)
+
+
+def _counts(folder: Path) -> Iterator[int]:
+    """What a folder holds, at several moments."""
+    for _ in range(LOOKS):
+        yield len(list(folder.iterdir()))
+        time.sleep(APART)
 
 
 def _received(page: Page) -> float:
