@@ -55,7 +55,7 @@ ablate: $(READY)  ## what each detector and each model is worth: the same withou
 simulate: $(READY)  ## stalls, crashes and resumes from dice: SEEDS=200 histories from seed FIRST=1 that must all agree
 	@$(BIN)/python -m tests.simulation $(SEEDS) $(FIRST)
 
-torture: $(READY)  ## kills, stops and broker faults in full length, from SEED=1: half an hour; TORTURE="--only SIGKILL --write"
+torture: $(READY)  ## kills, stops, broker faults and a soak in full length, from SEED=1: three quarters of an hour; TORTURE="--only SIGKILL --write"
 	@$(BIN)/python -m tests.torture --seed $(SEED) $(TORTURE)
 
 fuzz: $(FUZZ)/ready  ## hostile input against every decoder: RUNS=1000000 of coverage-guided fuzzing, then Hypothesis for long; SEED=1

@@ -10,6 +10,9 @@ from detectors.model import OBSERVATION, READING, SENSOR, Frame, Rows
 
 TABLES = {"observations": OBSERVATION, "sensors": SENSOR, "readings": READING}
 QUIET = 600_000  # ms without a row after which a shard sleeps: its detectors' windows are shorter, or survive a gap
+TURN = 3_600_000  # ms: whole hours at which a sleeping shard has one pane, for what it forgets on time
+SOUND = 8 * 86_400_000  # ms of sleep after which it has none: a vehicle is remembered for a week at most
+FOREVER = 2**62  # ms: after any event time
 
 
 def in_order(rows: Rows) -> Rows:
@@ -27,16 +30,16 @@ def frames(tables: Mapping[str, Rows], closed: int, limit: int, length: int, awa
     """The panes of `length` from `closed` to `limit`, all in ms, of tables that are in order.
 
     A pane without rows is a frame too, until QUIET after the last row (`awake_until` says when that is at the start);
-    then panes are left out up to the next row.
+    then panes are left out up to the next row, but for one a TURN.
     """
     position = dict.fromkeys(tables, 0)
     start = closed
     while start < limit:
         if start >= awake_until:
             ahead = [int(rows["time"][position[name]]) for name, rows in tables.items() if position[name] < len(rows)]
-            if not ahead:
+            start = min(min(ahead, default=limit) // length * length, turn(start, length, awake_until))
+            if start >= limit:
                 return
-            start = min(ahead) // length * length
         end, cut = start + length, {}
         for name, rows in tables.items():
             first = position[name]
@@ -47,3 +50,9 @@ def frames(tables: Mapping[str, Rows], closed: int, limit: int, length: int, awa
         if not frame.empty:
             awake_until = end + QUIET
         start = end
+
+
+def turn(start: int, length: int, awake_until: int) -> int:
+    """Start of the next pane, at `start` or later, in which a shard that has slept since `awake_until` turns over."""
+    due = -(-start // TURN) * TURN // length * length
+    return due if awake_until > 0 and due < awake_until + SOUND else FOREVER  # below 0: it never was awake

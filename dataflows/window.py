@@ -15,7 +15,7 @@ import structlog
 from dataflows.grid import Grid
 from dataflows.intake import NEVER, Chunk
 from dataflows.metrics import METRICS
-from dataflows.panes import QUIET, TABLES, frames, in_order
+from dataflows.panes import QUIET, TABLES, frames, in_order, turn
 from detectors.census import CellMinute, Census
 from detectors.judgement import FAMILIES
 from detectors.model import Detector, Doubt, Finding, Frame, Rows
@@ -106,7 +106,8 @@ class ShardWindow:
         state, limit = self.state, self._limit()
         if limit <= state.closed:
             return None
-        if state.closed >= state.awake_until and not any(state.waiting.values()):  # asleep, as most shards of a country are
+        asleep = state.closed >= state.awake_until and not any(state.waiting.values())  # as most shards of a country are
+        if asleep and turn(state.closed, self.panes.length, state.awake_until) >= limit:
             state.closed = limit
             return Report(self.shard, limit, (), (), self._taken_arrival())
         tables = {name: self._ready(name, limit) for name in TABLES}
@@ -115,6 +116,7 @@ class ShardWindow:
         seconds, count = dict.fromkeys((*state.detectors, PLAUSIBILITY), 0.0), 0
         for frame in frames(tables, state.closed, limit, self.panes.length, state.awake_until):
             count += 1
+            speaks = not frame.empty or frame.start < state.awake_until  # nobody talks in his sleep
             if not frame.empty:
                 state.awake_until = frame.end + QUIET
             started = time.perf_counter()
@@ -124,7 +126,7 @@ class ShardWindow:
                 started = time.perf_counter()
                 found = self._ask(name, frame)
                 seconds[name] += time.perf_counter() - started
-                findings.extend(mine for each in found if (mine := self._place(each)) is not None)
+                findings.extend(mine for each in found if speaks and (mine := self._place(each)) is not None)
         minutes = state.census.update(self._count(tables["observations"], doubts), limit)
         METRICS.detected(count, seconds, Counter(finding.kind for finding in findings))
         state.closed = limit

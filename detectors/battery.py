@@ -64,6 +64,9 @@ class BatteryHealth:
 
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.readings
+        if frame.end - self.swept >= HOUR:
+            self.vehicles.forget(frame.end)
+            self.swept = frame.end
         if len(rows):
             self._alarms(rows)
             self.waiting.append(rows)
@@ -72,9 +75,6 @@ class BatteryHealth:
         if self.waiting and (len(rows) >= ENOUGH or frame.end - self.judged >= JUDGE_EVERY):
             self._judge(join(self.waiting))
             self.waiting, self.judged = [], frame.end
-            if frame.end - self.swept >= HOUR:
-                self.vehicles.forget(frame.end)
-                self.swept = frame.end
         return self._tell(frame.end) if self.claims else []
 
     def _tell(self, now: int) -> list[Finding]:

@@ -146,7 +146,7 @@ class Frame:
     Rows of neighbouring shards within 500 m of the border are in it too, so that what happens at an edge is seen
     whole; a finding whose place another shard owns is dropped by the window step, for that shard finds it as well.
     An empty frame is the tick: silence is news too. After ten minutes of it a shard sleeps, so the next frame may start
-    much later than the last one ended.
+    much later than the last one ended: an hour later an empty one, for what is to be forgotten by then.
     """
 
     start: int  # ms since the epoch

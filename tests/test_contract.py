@@ -214,11 +214,15 @@ def test_nothing_but_missing_values_is_tolerated(make: type[Detector]) -> None:
 
 
 @every
-def test_a_long_gap_is_no_news(make: type[Detector]) -> None:
-    """A shard sleeps after ten minutes without a row, and its detectors see no frame until the next one."""
+@pytest.mark.parametrize("hours", [0, 192])
+def test_a_long_gap_is_no_news(make: type[Detector], hours: int) -> None:
+    """A shard sleeps after ten minutes without a row: then its detectors see a frame an hour, and after eight days none."""
     detector = make()
     ordinary = [frame for frame in stream() if frame.end <= road.T0 + 180_000]
     assert feed(detector, ordinary) == []
+    nothing = np.empty(0, OBSERVATION), np.empty(0, SENSOR), np.empty(0, READING)
+    hourly = [road.T0 + hour * HOUR * 1000 for hour in range(1, hours + 1)]
+    assert feed(detector, [Frame(start, start + 1000, *nothing) for start in hourly]) == []
     later = 30 * 24 * HOUR * 1000
     for frame in ordinary:
         tables = [table.copy() for table in (frame.observations, frame.sensors, frame.readings)]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dataflows.grid import Grid
 from dataflows.intake import NEVER, Chunk
 from dataflows.metrics import METRICS
-from dataflows.panes import QUIET, in_order
+from dataflows.panes import QUIET, SOUND, TURN, in_order
 from dataflows.settings import Window
 from dataflows.window import Panes, Report, ShardWindow
 from detectors.model import OBSERVATION, Finding, Frame, Rows
@@ -61,6 +61,19 @@ class Stumbler:
         self.panes += 1
         if self.panes == 3:
             raise ValueError("on purpose")
+        return []
+
+
+class Clock:
+    """Remembers its panes."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("obstacle",)
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def update(self, frame: Frame) -> list[Finding]:
+        self.heard.append(frame.end)
         return []
 
 
@@ -155,6 +168,29 @@ def test_silence_is_told_for_a_while_and_then_the_shard_sleeps() -> None:
     ticks = [f for f in found if dict(f.evidence)["rows"] == 0]
     assert len(ticks) == QUIET // 1000
     assert [f.time for f in found if dict(f.evidence)["rows"]] == [T0 + 1000, T0 + 10 * QUIET + 1000]
+
+
+def test_a_sleeping_shard_turns_over_on_the_hour_and_says_nothing() -> None:
+    """So that it forgets on time; and wherever its polls end, it has the same panes."""
+    last = T0 + 30 * TURN + 1234
+    whole, parts = window(detectors=(Recorder, Clock)), window(detectors=(Recorder, Clock))
+    found = feed(whole, chunks("a", [T0, last]))
+    assert [f.time for f in found if f.time > T0 + QUIET + 1000] == [last // 1000 * 1000 + 1000]
+    first, *rest = chunks("a", [T0, last], iter((1, 1)))
+    assert found == feed(parts, [first, *(Chunk("a", at - 2000, at, True, -1) for at in range(T0, last, 7_919_000)), *rest])
+    heard = [state.heard for shard in (whole, parts) for state in shard.state.detectors.values() if isinstance(state, Clock)]
+    assert heard[0] == heard[1]
+    assert len(heard[0]) == 1 + QUIET // 1000 + 30 + 1
+    assert [time % TURN for time in heard[0][-31:-1]] == [1000] * 30
+
+
+def test_nobody_turns_over_for_ever() -> None:
+    """A clock that is years ahead must not make every shard count the hours."""
+    shard = window(detectors=(Clock,))
+    feed(shard, chunks("a", [T0, T0 + 100_000 * TURN]))
+    (clock,) = shard.state.detectors.values()
+    assert isinstance(clock, Clock)
+    assert len(clock.heard) == 1 + QUIET // 1000 + SOUND // TURN + 1
 
 
 def test_the_last_panes_close_when_all_have_ended() -> None:

@@ -1,4 +1,4 @@
-"""The promises about kills, stops and faults in full length; `make test` runs a few seeded moments of each.
+"""The promises about kills, stops, faults and long lives in full length; `make test` runs a few seeded moments of each.
 
     python -m tests.torture [--seed N] [--only WORD ...] [--write]
 
@@ -23,7 +23,7 @@ from benchmarks.machine import commit, versions
 from benchmarks.table import Table
 from dataflows.broker import embedded_broker
 from dataflows.kafka_admin import BrokerError
-from tests import broker_faults, kills, unwritable
+from tests import broker_faults, kills, soak, unwritable
 from tests.history import Outcome
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "reliability.md"
@@ -86,6 +86,13 @@ def _stood(told: unwritable.Standstill) -> Told:
     )
 
 
+def _soak(folder: Path, seed: int) -> Told:
+    with embedded_broker() as broker:
+        soaked = soak.Soak(folder, broker, seed, say).run()
+    console.print("\n".join(soak.table(soaked)), highlight=False)
+    return Told(soaked.outcome, soak.judge(soaked))
+
+
 def _by_broker(name: str, seconds: float) -> Callable[[Path, int], Told]:
     return lambda folder, seed: Told(broker_faults.suffer_broker(folder, name, seed, seconds, say))
 
@@ -117,6 +124,7 @@ TRIALS = (
     Trial("connections reset", "60 s", _by_network("resets", 60.0)),
     Trial("connections stall", "30 s and one until it is noticed", _by_network("stalls", 30.0)),
     Trial("connections half open", "all", _by_network("half open", 1.0)),
+    Trial("soak, nothing may grow", f"{soak.HOURS} h and {soak.AFTER} h", _soak),
 )
 console = Console(stderr=True)
 
@@ -168,6 +176,7 @@ Traffic is played into a broker while the worker suffers. Passed means: the aler
 gives, none missing, none different, each incident's in order; what was said again is the same bytes; no dead letter is missing;
 and meanwhile the metrics, /readyz and the log said what was so. The load is 900 messages a second under kills and stops, and
 540 a second under faults of fetching and of the network; where nothing can be written, the inputs lie there beforehand.
+The soak suffers nothing: it passes when nothing grows and the silent are forgotten, as `tests/soak.py` says.
 
 {table.markdown()}"""
 
