@@ -206,7 +206,9 @@ def pseudonym_key(settings: Settings) -> bytes:
         return settings.privacy.key.get_secret_value().encode()[:64]
     path = settings.privacy.key_file
     try:
-        return path.read_bytes()[:64]
+        if not (key := path.read_bytes()[:64]):
+            raise SettingsError(f"privacy.key_file {path} is empty; put back the key, or remove the file and a new one is made")
+        return key
     except FileNotFoundError:
         pass
     except OSError as error:

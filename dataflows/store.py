@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,11 @@ from dataflows.seal import Seal
 from dataflows.settings import Settings, pseudonym_key
 from dataflows.store_check import StoreError, check, parts
 
+LOCK = "roadwatch.lock"  # held by the worker, or by the first process of the cluster, that uses the store
 NOTE = "roadwatch.json"  # beside the engine's files: what they were made with
 VERSION = 3  # of what the snapshots hold: to be raised whenever a detector's state changes its layout
 WAIT = 10.0  # s for the cluster's first process to make the store
+LEAVES = 5.0  # s for whoever had it before to end: a cluster that was killed and started again
 TRIAL = 1 << 20  # bytes: more than a snapshot of one shard, with its journal
 AFRESH = "name an empty recovery.directory to start from nothing"
 
@@ -42,6 +46,38 @@ REMEDIES = {
 
 class RecoveryError(Exception):
     """The store cannot be used: one sentence, and never a start from nothing unasked."""
+
+
+@contextmanager
+def sole_use(settings: Settings, process_id: int = 0) -> Iterator[None]:
+    """Hold the store's lock, so that no second worker writes into it; the system lets go of it whatever becomes of us.
+
+    The first process holds it for its whole cluster. Raises RecoveryError.
+    """
+    directory = settings.recovery.directory
+    if process_id:
+        yield
+        return
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise unusable(directory, f"unable to open database file ({error.strerror})") from None
+    deadline = time.monotonic() + LEAVES
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise RecoveryError(
+                    f"another worker uses the recovery store in {directory}; end it, or name another recovery.directory"
+                ) from None
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def open_store(settings: Settings, process_id: int = 0) -> RecoveryConfig:

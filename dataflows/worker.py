@@ -8,11 +8,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError
+from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig
 from bytewax.run import cli_main
 
 from dataflows import health, kafka, logs
@@ -25,7 +26,7 @@ from dataflows.metrics import METRICS
 from dataflows.panics import Panics
 from dataflows.seal import SealError
 from dataflows.settings import Settings
-from dataflows.store import of_sqlite, open_store, trouble, unusable
+from dataflows.store import NOTE, of_sqlite, open_store, sole_use, trouble, unusable
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
@@ -50,11 +51,23 @@ def work(
         detectors=[*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY],
         steps=["windows", "incidents"],
     )
+    known = (settings.recovery.directory / NOTE).exists()
     recovery = open_store(settings, process_id or 0) if settings.recovery.enabled else None
+    with sole_use(settings, process_id or 0) if recovery else nullcontext():
+        _work(settings, recovery, "resumed" if known else "none was there: from nothing", process_id, addresses)
+    log.info("stopped; the next start resumes from here")
+    if kafka.STOP.why is not None:
+        raise kafka.STOP.why
+
+
+def _work(
+    settings: Settings, recovery: RecoveryConfig | None, state: str, process_id: int | None, addresses: list[str] | None
+) -> None:
     graph = flow(settings)
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)
-    log.info("running", topics=[each.topic for each in settings.inputs.topics], metrics=server.url if server else "off")
+    topics = [each.topic for each in settings.inputs.topics]
+    log.info("running", topics=topics, state=state if recovery else "not kept", metrics=server.url if server else "off")
     panics = Panics()
     try:
         with panics:
@@ -76,9 +89,6 @@ def work(
     finally:
         if server:
             server.stop()
-    log.info("stopped; the next start resumes from here")
-    if kafka.STOP.why is not None:
-        raise kafka.STOP.why
 
 
 def _leave() -> None:

@@ -17,8 +17,8 @@ import pytest
 
 from dataflows.merge import IncidentMerge
 from dataflows.seal import Seal
-from dataflows.settings import Settings, load
-from dataflows.store import NOTE, VERSION, RecoveryError, open_store
+from dataflows.settings import Settings, SettingsError, load
+from dataflows.store import NOTE, VERSION, RecoveryError, open_store, sole_use
 from dataflows.store_check import parts
 from tests import golden
 
@@ -321,3 +321,22 @@ def test_only_these_unpickle() -> None:
         or re.search(r"from pickle import|import (dill|joblib|marshal|shelve|cloudpickle)", path.read_text("utf-8"))
     }
     assert callers == {"dataflows/window.py", "dataflows/merge.py"}
+
+
+def test_two_workers_do_not_share_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflows.store.LEAVES", 0.1)
+    made = settings(tmp_path)
+    open_store(made)
+    with sole_use(made):
+        with pytest.raises(RecoveryError, match=r"another worker uses the recovery store in .*; end it, or"), sole_use(made):
+            raise AssertionError("both write into it")
+        with sole_use(made, process_id=1):
+            pass  # a cluster's others come under the first one's lock
+    with sole_use(made):
+        pass  # it ended
+
+
+def test_an_empty_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
+    with pytest.raises(SettingsError, match=r"key_file .* is empty"):
+        open_store(load(None, {"recovery": {"directory": str(tmp_path / "r")}, "privacy": {"key_file": str(tmp_path / "key")}}))
