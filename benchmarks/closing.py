@@ -35,16 +35,12 @@ class Course:
         if at <= now:
             return now, False
         number = bisect_right(self.acknowledged, now) - 1  # the newest message at `now`
-        while number + 1 < len(self.acknowledged):
-            silent = self.acknowledged[number] + self.idle_after if number >= 0 else now
-            if silent < self.acknowledged[number + 1]:
-                break
+        while 0 <= number < reached:
+            silent = self.acknowledged[number] + self.idle_after
+            if number + 1 == len(self.acknowledged) or silent < self.acknowledged[number + 1]:
+                return (now, False) if silent <= now else (silent, True)
             number += 1
-            if number >= reached:
-                return at, False
-        else:
-            silent = self.acknowledged[-1] + self.idle_after
-        return (now, False) if silent <= now else (silent, True)
+        return (now, False) if number < 0 else (at, False)  # before the first message it has been silent for ever
 
 
 def courses(notes: Iterable[Note], idle_after: Mapping[str, float]) -> dict[str, Course]:

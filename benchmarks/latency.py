@@ -3,9 +3,9 @@
     python -m benchmarks.latency [--loads 2000 10000 ...] [--minutes 2.5] [--begin 940] [--warm 8]
 
 From the broker's acknowledgement of the message that closes the pane (benchmarks/closing.py) to the moment at which a consumer
-has the alert. The bundled recording's road is copied until it makes the load; `warm` of the copies have been driven on since the
-recording's start, sent at once before the clock starts, so that their detectors know what is usual; electric cars, loops and
-weather come once. Every 0.7 s a vehicle says that its airbag is out or that it is disabled. Broker, player, worker and
+has the alert. The bundled recording's road is copied until it makes the load; `warm` of the copies have been driven on since
+the recording's start, sent at once before the clock starts, so that their detectors know what is usual; electric cars, loops
+and weather come once. Every 0.7 s a vehicle says that its airbag is out or that it is disabled. Broker, player, worker and
 consumer share the machine. Results go to benchmarks/results/latency.md.
 """
 

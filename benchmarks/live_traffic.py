@@ -61,9 +61,9 @@ class Traffic:
             for copy in range(copies):
                 delay = copy * 379 % SPREAD
                 first, last = (bisect_left(self.arrivals, at - delay) for at in (start, stop))
-                due += [(self.arrivals[n] + delay, delay, copy, n) for n in range(first, last)]
+                due += [(self.arrivals[n] + delay, copy, n) for n in range(first, last)]
             due.sort()
-            for arrival, delay, copy, n in due:
+            for arrival, copy, n in due:
                 line = self.lines[n]
                 told = arrival - line.behind + self.shift
                 message = b'{"id":"%s%03x","ts":%d,"rx":%d,"lat":%.6f%s' % (
