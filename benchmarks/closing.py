@@ -55,8 +55,8 @@ def courses(notes: Iterable[Note], idle_after: Mapping[str, float]) -> dict[str,
 
 def closing(made: Mapping[str, Course], time: int) -> Closing:
     """When all have passed `time`, the end of a pane and the lateness, in ms."""
-    now = min(course.acknowledged[0] for course in made.values())
-    last, silence = "", False
+    now, last = min((course.acknowledged[0], name) for name, course in made.items())
+    silence = False
     while True:
         before = now
         for name, course in made.items():

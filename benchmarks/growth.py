@@ -5,8 +5,8 @@
 From memory, each run in a process of its own (benchmarks/load.py). The number of messages and of rows a pane is the same in all
 runs of a table (`rate` a second of event time), and all 64 shards are in use in all of them; only over how many cells, vehicles
 or cars they are spread differs. CPU is that of the second half of the messages, when what is remembered has been built up;
-making the messages is in it (synthetic.py). Memory is the process's highest. The last table has 100,000 cells and a million cars
-at once, without and with snapshots every 10 s. Results go to benchmarks/results/growth.md.
+making the messages is in it (synthetic.py). Memory is the process's highest. The last table has 100,000 cells and a million
+cars at once, without and with snapshots every 10 s. Results go to benchmarks/results/growth.md.
 """
 
 from __future__ import annotations

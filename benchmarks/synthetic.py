@@ -68,7 +68,7 @@ class Vehicles:
             name = phase // self.stay * self.rate + slot
             cell = (name * 7919) % self.cells
             if self.round:
-                angle = (pace / RING * second + slot) % (2 * np.pi)
+                angle = np.asarray(pace / RING * second + slot, np.float64) % (2 * np.pi)
                 heading = np.degrees(angle) + 90.0
                 north, east = (RING + lane) * np.cos(angle), (RING + lane) * np.sin(angle)
             else:
