@@ -5,8 +5,8 @@
 Twice: a city of parallel motorways 1.2 km apart, which lies in a few shards, and the same motorways 28 km apart, which do not.
 Through the broker the clock runs from the first reading of the metrics pages that shows messages to the one that shows all of
 them, over the messages in between; broker and workers share the machine's cores, and how much of them each took is in the
-table. From files, as a replay reads them, nobody takes any: the clock runs from the first poll until both processes have ended. Rounds
-pair one run of each; alerts are compared byte for byte. Results go to benchmarks/results/processes.md.
+table. From files, as a replay reads them, nobody takes any: the clock runs from the first poll until both processes have ended.
+Rounds pair one run of each; alerts are compared byte for byte. Results go to benchmarks/results/processes.md.
 """
 
 from __future__ import annotations

@@ -68,9 +68,9 @@ class Vehicles:
             name = phase // self.stay * self.rate + slot
             cell = (name * 7919) % self.cells
             if self.round:
-                angle = np.asarray(pace / RING * second + slot, np.float64) % (2 * np.pi)
-                heading = np.degrees(angle) + 90.0
-                north, east = (RING + lane) * np.cos(angle), (RING + lane) * np.sin(angle)
+                turned = pace / RING * second + slot
+                heading = np.degrees(turned) + 90.0
+                north, east = (RING + lane) * np.cos(turned), (RING + lane) * np.sin(turned)
             else:
                 driven = pace * (phase % self.stay - self.stay / 2.0)
                 heading = cell * 37 % 360.0
