@@ -141,7 +141,7 @@ def main() -> None:
     sizes = (10_000, 100_000, 1_000_000)
     full: dict[str, Vehicles | Cars] = {"observation": Vehicles(rate, 100_000), "gbt32960": Cars(rate, sizes[-1])}
     tables = {
-        "cells": ("Road cells; each vehicle stays for 10 s", {
+        "cells": ("Road cells; each vehicle stays for 5 s", {
             f"{cells:,}": Run(seconds, {"observation": Vehicles(rate, cells)}) for cells in (1_000, 10_000, 100_000)
         }),
         "vehicles": ("Vehicles, in 10,000 road cells", {

@@ -54,7 +54,7 @@ class Vehicles:
 
     rate: int
     cells: int
-    stay: int = 10
+    stay: int = 5
     round: bool = False
 
     def seconds(self, count: int) -> Iterator[list[bytes]]:
