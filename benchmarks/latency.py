@@ -6,7 +6,8 @@ From the broker's acknowledgement of the message that closes the pane (benchmark
 has the alert. The bundled recording's road is copied until it makes the load; `warm` of the copies have been driven on since
 the recording's start, sent at once before the clock starts, so that their detectors know what is usual; electric cars, loops
 and weather come once. Every 0.7 s a vehicle says that its airbag is out or that it is disabled. Broker, player, worker and
-consumer share the machine. Results go to benchmarks/results/latency.md.
+consumer share the machine, and maybe with strangers: the cores that each took are in the table. Results go to
+benchmarks/results/latency.md.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rich.console import Console
 
 from benchmarks import live_traffic, player
 from benchmarks.closing import closing, courses
-from benchmarks.live import Stage, cpu, stage
+from benchmarks.live import Stage, cpu, everybody, stage
 from benchmarks.live_traffic import TOPICS
 from benchmarks.machine import commit, versions
 from benchmarks.table import Table
@@ -107,9 +108,11 @@ def measure(scene: Stage, load: float, asked: argparse.Namespace) -> tuple[list[
             raise SystemExit(f"the history took {1 - spare:.0f} s too long: give fewer --warm copies or an earlier --begin")
         time.sleep(spare)
         sides = {"worker": [worker.child.pid], "broker": [scene.broker_pid]}
-        before = {name: cpu(pids) for name, pids in sides.items()}
+        before, busy = {name: cpu(pids) for name, pids in sides.items()}, everybody()
         played: player.Played = hear.recv()
         shares = {name: (cpu(pids) - before[name]) / played.seconds for name, pids in sides.items()}
+        shares |= {"player": played.cpu / played.seconds}
+        shares["strangers"] = (everybody() - busy) / played.seconds - sum(shares.values())
         worker.page(lambda page: page.total("received_messages_total") >= poured + played.sent, "all is read")
         time.sleep(TAIL)
         ask.send(None)
@@ -123,7 +126,6 @@ def measure(scene: Stage, load: float, asked: argparse.Namespace) -> tuple[list[
             at = closing(made, alert.closes)
             found.append(Latency(alert.kind, alert.seen - at.at, alert.produced - at.at, at.silence, alert.closes))
     by_message = [each for each in found if not each.silence]
-    shares["player"] = played.cpu / played.seconds
     row = [
         f"{played.sent / played.seconds / 1000:.1f}",
         *(f"{value:.0f}" for value in _shares([each.whole for each in by_message])),

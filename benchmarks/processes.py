@@ -26,7 +26,7 @@ from bytewax.run import cli_main
 from confluent_kafka import Producer
 from rich.console import Console
 
-from benchmarks.live import Stage, children, cpu, stage
+from benchmarks.live import Stage, children, cpu, everybody, stage
 from benchmarks.live_traffic import VEHICLES
 from benchmarks.load import APART, city
 from benchmarks.machine import ROOT, commit, versions
@@ -54,6 +54,7 @@ class Run(NamedTuple):
     rate: float  # messages a second
     workers: float  # cores that the workers took
     broker: float
+    strangers: float  # whoever else ran on the machine
     alerts: list[bytes]
 
 
@@ -84,25 +85,26 @@ def through_the_broker(scene: Stage, config: Path, settings: Settings, count: in
     with one as worker:
         pids = [worker.child.pid] if processes == 1 else children(worker.child.pid)
 
-        def read() -> tuple[float, float, float, float]:
+        def read() -> tuple[float, float, float, float, float]:
             pages = [scrape(url) for url in worker.urls]
             messages = sum(page.total("received_messages_total") for page in pages if page)
-            return messages, time.perf_counter(), cpu(pids), cpu([scene.broker_pid])
+            return messages, time.perf_counter(), cpu(pids), cpu([scene.broker_pid]), everybody()
 
         seen = [read()]
         while seen[-1][0] < count:
             worker.check()
             time.sleep(LOOK)
             seen.append(read())
-        (first, began, worked, brokered), (last, ended, working, brokering) = next(each for each in seen if each[0]), seen[-1]
+        begun = next(each for each in seen if each[0])
+        messages, seconds, workers, broker, busy = (after - before for before, after in zip(begun, seen[-1], strict=True))
         wait_for(lambda: _all_idle(worker), "the worker has noticed that no more comes")
         worker.stop()
-    seconds = ended - began
     with Reader(settings, settings.outputs.alerts) as reader:
         alerts: list[bytes] = []
         while got := reader.read(1.0):
             alerts += [message.value or b"" for message in got]
-    return Run((last - first) / seconds, (working - worked) / seconds, (brokering - brokered) / seconds, sorted(alerts))
+    strangers = (busy - workers - broker) / seconds
+    return Run(messages / seconds, workers / seconds, broker / seconds, strangers, sorted(alerts))
 
 
 def _all_idle(worker: LivingWorker) -> bool:
@@ -116,6 +118,7 @@ def from_files(files: Sequence[Path], count: int, processes: int, out: Path) -> 
         {"files": [*map(str, files)], "out": str(out), "process_id": number if addresses else None, "addresses": addresses}
         for number in range(processes)
     ]
+    began, busy = time.time(), everybody()
     members = [
         subprocess.Popen(
             [sys.executable, "-m", "benchmarks.processes", "--member", json.dumps(order)], cwd=ROOT, stdout=subprocess.PIPE
@@ -125,7 +128,8 @@ def from_files(files: Sequence[Path], count: int, processes: int, out: Path) -> 
     said = [json.loads(member.communicate()[0].splitlines()[-1]) for member in members]  # before it the engine may speak
     seconds = max(each["ended"] for each in said) - min(each["began"] for each in said)
     workers = sum(each["cpu"] for each in said) / seconds
-    return Run(count / seconds, workers, 0.0, sorted(out.read_bytes().splitlines()))
+    strangers = max(0.0, (everybody() - busy - sum(each["all"] for each in said)) / (time.time() - began))
+    return Run(count / seconds, workers, 0.0, strangers, sorted(out.read_bytes().splitlines()))
 
 
 def member(order: dict[str, Any]) -> None:
@@ -141,17 +145,15 @@ def member(order: dict[str, Any]) -> None:
     graph = flow(settings, replay.ends(files, settings, Path(order["out"]), progressed=progressed))
     cli_main(graph, process_id=order["process_id"], addresses=order["addresses"])
     ended, (first, spent) = time.time(), began[0]
-    print(json.dumps({"began": first, "ended": ended, "cpu": time.process_time() - spent}))
+    print(json.dumps({"began": first, "ended": ended, "cpu": time.process_time() - spent, "all": time.process_time()}))
 
 
 def table(title: str, rounds: Sequence[Sequence[Run]]) -> Table:
     """Each round has a run of one and of two processes."""
-    made = Table(title, ("processes", "k messages/s", "cores of the workers", "cores of the broker", "alerts"))
+    made = Table(title, ("processes", "k messages/s", "cores of the workers", "of the broker", "of strangers", "alerts"))
     for number, runs in zip(PROCESSES, zip(*rounds, strict=True), strict=True):
-        rate, workers, broker = (
-            statistics.median(getattr(run, name) for run in runs) for name in ("rate", "workers", "broker")
-        )
-        made.rows.append((str(number), f"{rate / 1000:.1f}", f"{workers:.2f}", f"{broker:.2f}", str(len(runs[0].alerts))))
+        rate, *cores = (statistics.median(getattr(run, name) for run in runs) for name in Run._fields[:-1])
+        made.rows.append((str(number), f"{rate / 1000:.1f}", *(f"{each:.2f}" for each in cores), str(len(runs[0].alerts))))
     ratios = [two.rate / one.rate for one, two in rounds]
     same = all(run.alerts == rounds[0][0].alerts for runs in rounds for run in runs)
     made.note = (
