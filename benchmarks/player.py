@@ -87,10 +87,12 @@ def pour(player: Player, given: Iterable[Due], shift: int) -> int:
 
 def play(player: Player, given: Iterable[Due], shift: int) -> Played:
     """Send each when it is due."""
-    started, spent, behind, sent = time.time(), time.process_time(), [], 0
+    started, spent, behind, sent = 0.0, 0.0, list[float](), 0
     for sent, due in enumerate(given, 1):
         while (wait := (due.arrival + shift) / 1000 - time.time()) > 0:
             player.poll(min(wait, 0.002))
+        if not started:
+            started, spent = time.time(), time.process_time()
         if sent % ALIKE == 0:
             player.poll(0)
         if sent % 100 == 0:
