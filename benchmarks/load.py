@@ -20,8 +20,8 @@ Measure = dict[str, float]
 Run = Callable[[list[bytes], Settings], Measure]
 
 
-def city(minutes: float, copies: int) -> list[bytes]:
-    """The recording's first minutes, `copies` times side by side with other ids, in the order of arrival."""
+def city(minutes: float, copies: int, apart: float = APART) -> list[bytes]:
+    """The recording's first minutes, `copies` times side by side, `apart` degrees, with other ids, in the order of arrival."""
     first, made = None, []
     for line in messages(RECORDING, FORMATS["observation"]):
         row = json.loads(line)
@@ -30,7 +30,7 @@ def city(minutes: float, copies: int) -> list[bytes]:
             break
         made.append(line)
         for copy in range(1, copies):
-            row["lat"] = round(row["lat"] + APART, 6)
+            row["lat"] = round(row["lat"] + apart, 6)
             row["id"] = f"{copy:02x}{row['id'][2:]}"
             made.append(json.dumps(row, separators=(",", ":")).encode())
     return made

@@ -30,6 +30,7 @@ class Grid:
         self.reading_shards = window.reading_shards
         self._owners: dict[int, int] = {}
         self._watchers: dict[int, tuple[int, ...]] = {}
+        self._shards: dict[int, int] = {}  # of parents: one for some thousand cells
 
     def cells(self, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.uint64]:
         """The H3 cell of each point; 0 where the position is missing (NaN)."""
@@ -61,4 +62,9 @@ class Grid:
         return watchers
 
     def _of(self, parent: int) -> int:
-        return int(spread(np.array([parent >> 18], np.uint64), self.shards)[0])
+        shard = self._shards.get(parent)
+        if shard is None:
+            if len(self._shards) >= REMEMBERED:
+                self._shards.clear()
+            shard = self._shards[parent] = int(spread(np.array([parent >> 18], np.uint64), self.shards)[0])
+        return shard

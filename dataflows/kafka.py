@@ -276,7 +276,7 @@ def ends(settings: Settings) -> Ends:
     return Ends(
         grid=grid,
         source=KafkaSource(settings, grid, partitions),
-        alerts=KafkaSink(settings.kafka),
+        alerts=KafkaSink(settings.kafka, linger=0),
         cells=KafkaSink(settings.kafka),
         dead_letters=KafkaSink(settings.kafka),
     )

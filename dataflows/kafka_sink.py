@@ -18,20 +18,23 @@ from dataflows.settings import Kafka
 
 log = structlog.get_logger(__name__)
 
+LINGER = 5  # ms: cells come by the thousand once a minute; alerts wait for no company
 LAST_WAIT = 5  # s that a worker which is asked to end waits for the broker: half of what the end may take
 
 
 class KafkaSink(FixedPartitionedSink[Record, None]):
     """One producer, wherever the cluster places it; a snapshot waits until the broker has everything."""
 
-    def __init__(self, kafka: Kafka) -> None:
+    def __init__(self, kafka: Kafka, linger: int = LINGER) -> None:
+        """`linger`: ms that a record waits for others to go with it."""
         self._kafka = kafka
+        self._linger = linger
 
     def list_parts(self) -> list[str]:
         return ["producer"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> KafkaSinkPartition:
-        return KafkaSinkPartition(self._kafka)
+        return KafkaSinkPartition(self._kafka, self._linger)
 
 
 class DeliveryError(Exception):
@@ -49,7 +52,7 @@ FAILURE = Failure()
 
 
 class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
-    def __init__(self, kafka: Kafka) -> None:
+    def __init__(self, kafka: Kafka, linger: int = LINGER) -> None:
         self._refused: str | None = None
         self._producer = Producer(
             client(kafka)
@@ -59,7 +62,7 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 "message.timeout.ms": 0,  # an outage delays records, it never drops them
                 "request.timeout.ms": SILENT,
                 "socket.timeout.ms": SILENT,
-                "linger.ms": 5,
+                "linger.ms": linger,
                 "compression.type": "lz4",
             }
         )

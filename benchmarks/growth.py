@@ -1,0 +1,170 @@
+"""What an observation costs, and what memory is needed, as road cells, vehicles and electric cars become more and more.
+
+    python -m benchmarks.growth [--seconds 100] [--rate 10000] [--only cells vehicles cars whole]
+
+From memory, each run in a process of its own (benchmarks/load.py). The number of messages and of rows a pane is the same in all
+runs of a table (`rate` a second of event time), and all 64 shards are in use in all of them; only over how many cells, vehicles
+or cars they are spread differs. CPU is that of the second half of the messages, when what is remembered has been built up;
+making the messages is in it (synthetic.py). Memory is the process's highest. The last table has 100,000 cells and a million
+cars at once, without and with snapshots every 10 s. Results go to benchmarks/results/growth.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from bytewax.testing import run_main
+from rich.console import Console
+
+from benchmarks.load import Measure, measured
+from benchmarks.machine import commit, versions
+from benchmarks.synthetic import Cars, Vehicles
+from benchmarks.table import Table
+from dataflows.ends import Ends, PollSource
+from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
+from dataflows.grid import Grid
+from dataflows.incidents import flow
+from dataflows.intake import Intake
+from dataflows.metrics import METRICS
+from dataflows.pace import Pace
+from dataflows.replay import FilePartition, Nowhere
+from dataflows.seal import Seal
+from dataflows.settings import Settings
+from dataflows.store import open_store
+from dataflows.window import PLAUSIBILITY
+from detectors import CATALOGUE
+
+RESULTS = Path(__file__).parent / "results" / "growth.md"
+FLAT = 1.25  # of the smallest
+WANTED = 1.5  # GB
+KEY = b"bench"  # as in benchmarks/load.py
+STAGES = (*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY)
+
+console = Console()
+
+
+class Run:
+    """The graph over made-up traffic, called in the forked process."""
+
+    def __init__(self, seconds: int, traffic: Mapping[str, Vehicles | Cars], snapshots: bool = False) -> None:
+        """`traffic` by the name of its format."""
+        self._seconds, self._snapshots, self._traffic = seconds, snapshots, traffic
+
+    def __call__(self, given: list[bytes], settings: Settings) -> Measure:
+        count = sum(each.rate for each in self._traffic.values()) * self._seconds
+        half = _Half(count)
+        ends = _ends(settings, {name: each.seconds(self._seconds) for name, each in self._traffic.items()}, half)
+        if self._snapshots:
+            with tempfile.TemporaryDirectory() as folder:
+                kept = settings.recovery.model_copy(update={"directory": Path(folder) / "recovery"})
+                store = open_store(settings.model_copy(update={"recovery": kept}))
+                run_main(flow(settings, ends), epoch_interval=timedelta(seconds=10), recovery_config=store)
+        else:
+            run_main(flow(settings, ends))
+        cpu = time.process_time() - half.cpu
+        stages = {name: spent - half.stages[name] for name, spent in _stages().items()}
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        return {"us": cpu / half.left * 1e6, "GB": peak} | {name: spent / half.left * 1e6 for name, spent in stages.items()}
+
+
+class _Half:
+    """What had been spent when half of the messages were read."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._read = count, dict[str, int]()
+        self.left, self.cpu, self.stages = 0, 0.0, dict[str, float]()
+
+    def progressed(self, file: str, messages: int) -> None:
+        self._read[file] = messages
+        read = sum(self._read.values())
+        if not self.left and read >= self._count / 2:
+            self.left, self.cpu, self.stages = self._count - read, time.process_time(), _stages()
+
+
+def _stages() -> dict[str, float]:
+    return {name: METRICS.value("detector_seconds_total", detector=name) or 0.0 for name in STAGES} | {
+        "decoding": sum(METRICS.value("decode_seconds_sum", format=name) or 0.0 for name in ("observation", "gbt32960"))
+    }
+
+
+def _ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], half: _Half) -> Ends:
+    grid = Grid(settings.window)
+
+    class Memory(PollSource):
+        partitions = tuple(f"{name}/0" for name in traffic)
+        pace = Pace(partitions, settings.window)
+
+        def build_part(self, step_id: str, for_part: str, resume_state: Any) -> FilePartition:
+            name = for_part.removesuffix("/0")
+            context = Context(Pseudonym(KEY), settings.window.max_ahead)
+            intake = Intake(name, 0, FORMATS[name], context, grid, settings.window)
+            messages = chain.from_iterable(traffic[name])
+            batch = settings.kafka.poll_messages
+            return FilePartition(messages, intake, self.pace, Seal(KEY), batch, progressed=half.progressed)
+
+    return Ends(grid, Memory(), Nowhere(), Nowhere(), Nowhere())
+
+
+def compare(title: str, runs: dict[str, Run]) -> Table:
+    console.print(f"{title} ...", highlight=False)
+    made = Table(title, ("", "CPU us a message", "of the first", "peak GB", "of the first", "where it grows, us a message"))
+    first: Measure = {}
+    for name, run in runs.items():
+        found = measured(run, [])
+        first = first or found
+        more = sorted(((found[stage] - first[stage], stage) for stage in (*STAGES, "decoding")), reverse=True)
+        grown = ", ".join(f"{stage} +{us:.1f}" for us, stage in more if us >= 0.2)
+        ratios = [f"{found[key] / first[key]:.2f}" for key in ("us", "GB")]
+        made.rows.append((name, f"{found['us']:.1f}", ratios[0], f"{found['GB']:.2f}", ratios[1], grown or "-"))
+    console.print(made.rich())
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=100)
+    parser.add_argument("--rate", type=int, default=10_000)
+    parser.add_argument("--only", nargs="+", default=["cells", "vehicles", "cars", "whole"])
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    rate, seconds = asked.rate, asked.seconds
+    sizes = (10_000, 100_000, 1_000_000)
+    full: dict[str, Vehicles | Cars] = {"observation": Vehicles(rate, 100_000), "gbt32960": Cars(rate, sizes[-1])}
+    tables = {
+        "cells": ("Road cells; each vehicle stays for 5 s", {
+            f"{cells:,}": Run(seconds, {"observation": Vehicles(rate, cells)}) for cells in (1_000, 10_000, 100_000)
+        }),
+        "vehicles": ("Vehicles, in 10,000 road cells", {
+            f"{rate * seconds // stay:,}": Run(seconds, {"observation": Vehicles(rate, 10_000, stay, round=True)})
+            for stay in (seconds, 10, 1)
+        }),
+        "cars": ("Electric cars", {
+            f"{cars:,}": Run(2 * seconds, {"gbt32960": Cars(rate, cars)}) for cars in sizes
+        }),
+        "whole": ("All in one: 100,000 road cells and 1,000,000 electric cars", {
+            "without snapshots": Run(2 * seconds, full), "with snapshots": Run(2 * seconds, full, snapshots=True)
+        }),
+    }  # fmt: skip
+    note = f"Wanted: CPU and, for the cells and the cars, memory flat within {FLAT - 1:.0%}; all in one within {WANTED} GB."
+    head = (
+        f"# Growth\n\n`python -m benchmarks.growth {' '.join(sys.argv[1:])}` at commit {commit()}; {versions()}. "
+        f"{rate:,} messages a second of event time. {note}\n"
+    )
+    made = []
+    for name in asked.only:
+        made.append(compare(*tables[name]).markdown())
+        asked.out.write_text("\n".join([head, *made]))  # now, for the next takes minutes
+
+
+if __name__ == "__main__":
+    main()

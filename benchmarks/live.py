@@ -1,0 +1,72 @@
+"""A stage for benchmarks of the real worker: an embedded broker, topics, a settings file, and what CPU each side of it took."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dataflows.broker import embedded_broker
+from dataflows.kafka_admin import create_missing
+from dataflows.settings import Settings, load
+
+TICKS = os.sysconf("SC_CLK_TCK")  # of the kernel, a second
+
+
+@dataclass(frozen=True)
+class Stage:
+    folder: Path
+    broker: str  # host:port
+    broker_pid: int
+
+    def settings(self, name: str, topics: Mapping[str, str], partitions: int, outputs: str = "") -> tuple[Path, Settings]:
+        """A settings file called `name` with a store of its own, and its topics (topic -> format) made.
+
+        `outputs` goes in front of the names of the output topics, so that runs do not mix.
+        """
+        config = self.folder / f"{name}.toml"
+        names = ("alerts", "incidents", "cells", "dead_letters")
+        lines = [
+            f'kafka = {{bootstrap_servers = "{self.broker}"}}',
+            'privacy = {key = "the key of the benchmarks"}',
+            f'recovery = {{directory = "{self.folder / name}"}}',
+            'logs = {format = "json"}',
+            *(["[outputs]", *(f'{each} = "{outputs}{each}"' for each in names)] if outputs else []),
+            *(f'[[inputs.topics]]\ntopic = "{topic}"\nformat = "{form}"\n{_idle(form)}' for topic, form in topics.items()),
+        ]
+        config.write_text("\n".join(lines))
+        settings = load(config)
+        create_missing(settings, partitions, replication=1)
+        return config, settings
+
+
+def _idle(form: str) -> str:
+    """Its `idle_after` as it is by default."""
+    return next(f"idle_after = {each.idle_after}\n" for each in load().inputs.topics if each.format == form)
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    with TemporaryDirectory() as folder:
+        before = set(children(os.getpid()))
+        with embedded_broker() as broker:
+            (pid,) = set(children(os.getpid())) - before
+            yield Stage(Path(folder), broker, pid)
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for task in Path(f"/proc/{pid}/task").iterdir() for each in (task / "children").read_text().split()]
+
+
+def cpu(pids: Sequence[int]) -> float:
+    """Seconds of CPU that these processes have taken so far. Linux only."""
+    return sum(sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in pids) / TICKS
+
+
+def everybody() -> float:
+    """Seconds of CPU that all processes of the machine have taken so far, ours or not."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
+    return (user + nice + system) / TICKS
