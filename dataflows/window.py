@@ -202,7 +202,8 @@ class ShardWindow:
         cell = self.panes.grid.cell(finding.lat, finding.lon)
         if not FAMILIES[finding.kind].personal and self.panes.grid.owner(cell) != self.shard:
             return None
-        return finding if finding.cells or not cell else replace(finding, cells=frozenset({cell}))
+        cells = finding.cells or frozenset({cell} if cell else ())
+        return replace(finding, cells=cells, strangers=self.plausibility.strangers(finding.reporters))
 
     def _count(self, rows: Rows, doubts: list[Codes]) -> Rows:
         """The believable ones; the others are counted. Copies from over the border count where they belong, of either."""

@@ -63,6 +63,7 @@ class Incident:
     seen: int
     spots: list[tuple[int, float, float, float]]
     reporters: set[int]
+    known: set[int]  # those of them who were no strangers
     cells: set[int]
     score: float
     evidence: dict[str, float]
@@ -88,6 +89,7 @@ class Incident:
         self.onset = min(self.onset, finding.onset)
         self.seen = finding.time
         self.reporters |= finding.reporters
+        self.known |= finding.reporters - finding.strangers
         self.cells |= finding.cells
         self.score = max(self.score, finding.score)
         self.evidence.update(finding.evidence)
@@ -95,6 +97,11 @@ class Incident:
         recent = [s for s in self.spots if s[0] > finding.time - self.family.lasts]
         recent = [s for s in recent if not distance(finding.lat, finding.lon, s[1], s[2]) < APART]
         self.spots = [*recent, (finding.time, finding.lat, finding.lon, finding.radius)][-SPOTS:]
+
+    @property
+    def sources(self) -> int:
+        """Reporters that may be different senders: strangers count as one, for one sender may have many new names."""
+        return len(self.known) + bool(self.reporters - self.known)
 
     @property
     def radius(self) -> float:
@@ -146,6 +153,7 @@ class Incidents:
                 seen=finding.time,
                 spots=[(finding.time, finding.lat, finding.lon, finding.radius)],
                 reporters=set(finding.reporters),
+                known=set(finding.reporters - finding.strangers),
                 cells=set(finding.cells),
                 score=finding.score,
                 evidence=dict(finding.evidence),
@@ -190,10 +198,10 @@ class Incidents:
             radius=incident.radius,
             heading=lead.heading,
             cells=tuple(sorted(incident.cells)),
-            reporters=len(incident.reporters),
+            reporters=incident.sources,
             score=incident.score,
             severity=grave,
-            certainty=certainty(len(incident.reporters), incident.score),
+            certainty=certainty(incident.sources, incident.score),
             urgency="Past" if cleared else urgency(lead.kind),
             evidence=tuple(sorted(incident.evidence.items())),
         )

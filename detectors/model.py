@@ -177,6 +177,7 @@ class Finding:
     subcause: int = 0  # DENM sub-cause code
     cells: frozenset[int] = field(default=frozenset())  # H3 cells touched; the place's own cell if empty
     opens: bool = True  # False: it only carries on an incident that is open
+    strangers: frozenset[int] = frozenset()  # those of the reporters who were seen for the first time a moment ago
 
     @property
     def order(self) -> tuple[Any, ...]:

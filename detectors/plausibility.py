@@ -17,6 +17,7 @@ from detectors.newcomers import Newcomers
 
 FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
 SWEEP = 30_000  # ms
+MOMENT = 15_000  # ms: a vehicle at 120 km/h that comes over a shard's border has been seen for so long, from 500 m before it
 
 _SPEAKS = int(Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
 _CLAIMS = int(Sign.HARD_BRAKE | Sign.ABS | Sign.TRACTION | Sign.STABILITY)
@@ -66,6 +67,15 @@ class Plausibility:
         answer = np.empty_like(doubts)
         answer[order] = self._weigh(rows, tracks, whose, doubts, now)
         return answer
+
+    def strangers(self, reporters: frozenset[int]) -> frozenset[int]:
+        """Those who were seen for less than a MOMENT: one sender may speak under any number of new names."""
+        names, tracks = np.array(sorted(reporters), np.uint64), self._tracks
+        if not len(tracks):
+            return frozenset()
+        at = np.minimum(np.searchsorted(tracks["reporter"], names), len(tracks) - 1)
+        young = (tracks["reporter"][at] == names) & (tracks["time"][at] - tracks["since"][at] < MOMENT)
+        return frozenset(names[young].tolist())
 
     def _find(self, rows: Rows) -> tuple[NDArray[np.intp], Rows, Bools | None]:
         """Where each row's reporter is held, what was known of it, and who is new, if any. Makes room for the new ones."""
