@@ -48,6 +48,14 @@ class RecoveryError(Exception):
     """The store cannot be used: one sentence, and never a start from nothing unasked."""
 
 
+def is_there(settings: Settings) -> bool:
+    """Whether a store was made before; False, too, where that cannot be seen."""
+    try:
+        return (settings.recovery.directory / NOTE).exists()
+    except OSError:
+        return False
+
+
 @contextmanager
 def sole_use(settings: Settings, process_id: int = 0) -> Iterator[None]:
     """Hold the store's lock, so that no second worker writes into it; the system lets go of it whatever becomes of us.

@@ -26,7 +26,7 @@ from dataflows.metrics import METRICS
 from dataflows.panics import Panics
 from dataflows.seal import SealError
 from dataflows.settings import Settings
-from dataflows.store import NOTE, of_sqlite, open_store, sole_use, trouble, unusable
+from dataflows.store import is_there, of_sqlite, open_store, sole_use, trouble, unusable
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
@@ -51,7 +51,7 @@ def work(
         detectors=[*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY],
         steps=["windows", "incidents"],
     )
-    known = (settings.recovery.directory / NOTE).exists()
+    known = is_there(settings)
     recovery = open_store(settings, process_id or 0) if settings.recovery.enabled else None
     with sole_use(settings, process_id or 0) if recovery else nullcontext():
         _work(settings, recovery, "resumed" if known else "none was there: from nothing", process_id, addresses)

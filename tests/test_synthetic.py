@@ -20,7 +20,7 @@ GRID = Grid(load().window)
 @pytest.mark.parametrize(
     ("traffic", "vehicles"),
     [
-        (Vehicles(RATE, 1000), RATE * SECONDS // 10 + RATE),
+        (Vehicles(RATE, 1000), RATE * (SECONDS + 4) // 5),
         (Vehicles(RATE, 1000, 100, round=True), RATE + RATE // 10),
         (Vehicles(RATE, 1000, 1, round=True), RATE * SECONDS),
     ],
