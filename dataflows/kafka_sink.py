@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from dataflows.alerts import Record
 from dataflows.health import HEALTH
@@ -79,6 +79,10 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 except BufferError:  # full: wait for the broker, and so hold back the input
                     HEALTH.undelivered(len(self._producer))
                     self._producer.poll(0.1)
+                    self._check()
+                except KafkaException as error:  # the client knows by now that the broker will refuse it, and does not even try
+                    METRICS.delivery_failed(record.topic)
+                    self._refused = f"topic {record.topic} refused a record: {error.args[0].str()}"
                     self._check()
         HEALTH.undelivered(0)
         self._producer.poll(0)
