@@ -36,7 +36,7 @@ _ROAD = (
 _FAMILIES = (
     # A queue's tail moves upstream at about 15 km/h, 4 m/s: in two minutes some 500 m, seen every few seconds.
     # Two minutes are also what a hard-braking cluster needs to become a standing queue, at most lights one cycle.
-    # With the radii of both, what lies 400 m apart is one: less than those 500 m, and half of what it was opened two for.
+    # With the radii of both, what lies 400 m apart is one, less than those 500 m; with 250 m twice as many were opened twice.
     Family(frozenset(_ROAD), reach=300.0, lasts=120_000, valid=600_000, steady=30_000),
     Family(frozenset({"adhesion"}), reach=300.0, lasts=300_000, valid=1_800_000, steady=60_000),
     # 40 m/s towards each other: between two sightings some seconds apart a wrong-way vehicle makes 200 m and more.

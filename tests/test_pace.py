@@ -86,7 +86,9 @@ class Watched(replay.FilePartition):
 
 def _run(folder: Path, files: list[tuple[str, str]], lead: int) -> tuple[list[bytes], list[int]]:
     settings = load(None, {"kafka": {"poll_messages": 40}, "privacy": {"key": "the key"}, "window": {"lead": lead}})
-    out, leads, parts = folder / f"{lead}.jsonl", [], []  # type: ignore[var-annotated]
+    out = folder / f"{lead}.jsonl"
+    leads: list[int] = []
+    parts: list[Watched] = []
     ends = replay.ends([(Path(path), form) for path, form in files], settings, out)
 
     class Source(replay.FileSource):
