@@ -10,10 +10,10 @@ from dataflows.demo.page import Page
 from dataflows.kafka_admin import create_missing, output_names
 from dataflows.settings import Inputs, Settings, load
 from dataflows.tap import Reader
-from tests import traffic
+from tests import traffic, worker_settings
 from tests.faulty import Order, alerts, child
 from tests.living import PATIENCE
-from tests.test_broker_end_to_end import CONFIG, Sent, _messages, _partition, read_all
+from tests.test_broker_end_to_end import Sent, _messages, _partition, read_all
 
 
 class History:
@@ -24,10 +24,7 @@ class History:
         self.folder = folder
         self.files = traffic.files(folder, seconds)
         self.sent: Sent = {_partition(path): _messages(path, form) for path, form in self.files}
-        self.config = folder / "roadwatch.toml"
-        text = CONFIG.replace("idle_after = 5.0", f"idle_after = {idle}").replace("[inputs]", f"{more}\n[inputs]")
-        self.config.write_text(text.format(broker=address, folder=folder))
-        self.config.chmod(0o600)
+        self.config = worker_settings.write(folder / "roadwatch.toml", address, idle, f"connect_timeout = 2.0\n{more}")
         self.settings: Settings = load(self.config)
         self.log = folder / "log"
 

@@ -17,33 +17,17 @@ from confluent_kafka import Producer
 from dataflows.kafka_admin import create_missing, output_names
 from dataflows.settings import Inputs, load
 from dataflows.tap import Reader, Received
-from tests import traffic
+from tests import traffic, worker_settings
 from tests.living import PATIENCE, LivingCluster, LivingWorker, roadwatch, wait_for
+from tests.worker_settings import TOPICS
 
 ROOT = Path(__file__).parents[1]
-CONFIG = """
-[kafka]
-bootstrap_servers = "{broker}"
-connect_timeout = 10.0
-poll_messages = {sip}
-[inputs]
-topics = [
-    {{topic = "v2x", format = "observation", idle_after = {idle_after}}},
-    {{topic = "ev", format = "gbt32960", idle_after = {idle_after}}},
-    {{topic = "sensors", format = "sensor", idle_after = {idle_after}}},
-]
-[privacy]
-key = "the key of the tests"
-[recovery]
-directory = "{folder}/recovery"
-interval = 0.3
-"""
-TOPICS = {"v": "v2x", "e": "ev", "s": "sensors"}
 NEVER_IDLE = 1e6  # s: what the clock decides has no place in a comparison with a replay
 AT_ONCE = 0.3  # s: for the last worker, which starts when everything has been played
 CHAPTER = 120  # s of traffic, with ten crashes
 VEHICLES = 90  # at 1 Hz
 SIP = 500  # messages a poll: so that even on a busy machine a short life gets as far as a snapshot
+SIPPING = f"connect_timeout = 10.0\npoll_messages = {SIP}"
 SLOWEST = 1000.0  # messages a second that a worker reads at least; on two idle cores it is 9000
 STEP = 0.02  # s between two portions of the traffic
 
@@ -69,9 +53,7 @@ class History:
     def config(self, idle_after: float = NEVER_IDLE, broker: str = "") -> Path:
         """`broker`: another way to the same one."""
         path = self.folder / f"idle-after-{idle_after}.toml"
-        path.write_text(CONFIG.format(broker=broker or self.broker, folder=self.folder, idle_after=idle_after, sip=SIP))
-        path.chmod(0o600)  # it holds a key, and the worker would say that others can read it
-        return path
+        return worker_settings.write(path, broker or self.broker, idle_after, SIPPING)
 
     def partitions(self) -> dict[str, int]:
         """How many of each input topic."""

@@ -28,8 +28,8 @@ from dataflows.formats.base import Pseudonym
 from dataflows.kafka_admin import create_missing
 from dataflows.settings import load, pseudonym_key
 from dataflows.tap import Reader
-from tests import remembered, soak_traffic
-from tests.history import CONFIG, NEVER_IDLE, Outcome
+from tests import remembered, soak_traffic, worker_settings
+from tests.history import NEVER_IDLE, Outcome
 from tests.living import PATIENCE, LivingWorker, wait_for
 
 HOUR = 3600  # s
@@ -39,7 +39,6 @@ AHEAD = 30_000  # messages that wait in the broker: three and a half minutes of 
 EVERY = 600  # s of traffic between two looks
 LOOKS = 5  # at what Linux says: what is there for a moment only is not kept, as a connection and a thread for our own look
 APART = 0.02  # s
-SIP = 5000  # messages a poll, the default
 INTERVAL = 2.0  # s between snapshots: some minutes of traffic
 MIB = 1 << 20
 
@@ -88,10 +87,8 @@ class Soaked:
 class Soak:
     def __init__(self, folder: Path, broker: str, seed: int, say: Say) -> None:
         self.folder, self.say, self.log = folder, say, folder / "log"
-        path = folder / "settings.toml"
-        path.write_text(CONFIG.format(broker=broker, folder=folder, idle_after=NEVER_IDLE, sip=SIP))
-        path.chmod(0o600)
-        self.config, self.settings = path, load(path)
+        self.config = worker_settings.write(folder / "settings.toml", broker, NEVER_IDLE, "connect_timeout = 10.0")
+        self.settings = load(self.config)
         self.producer = Producer({"bootstrap.servers": broker, "enable.idempotence": True, "linger.ms": 20, "log_level": 0})
         self.heard: dict[str, int] = {}
         self.played = 0

@@ -17,29 +17,13 @@ from dataflows.demo.page import Page
 from dataflows.kafka_admin import create_missing, output_names
 from dataflows.settings import Inputs, Settings, load
 from dataflows.tap import Reader, Received, Writer
-from tests import traffic
+from tests import traffic, worker_settings
 from tests.faulty import Order, alerts, child
 from tests.living import PATIENCE, LivingWorker, broker_or_skip, roadwatch, wait_for
+from tests.worker_settings import TOPICS
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 420  # of traffic: long enough for an accident to be cleared
-CONFIG = """
-[kafka]
-bootstrap_servers = "{broker}"
-connect_timeout = 2.0
-[inputs]
-topics = [
-    {{topic = "v2x", format = "observation", idle_after = 5.0}},
-    {{topic = "ev", format = "gbt32960", idle_after = 5.0}},
-    {{topic = "sensors", format = "sensor", idle_after = 5.0}},
-]
-[privacy]
-key = "the key of the tests"
-[recovery]
-directory = "{folder}/recovery"
-interval = 0.3
-"""
-TOPICS = {"v": "v2x", "e": "ev", "s": "sensors"}
 LATER = traffic.T0 + 3_600_000  # ms: arrival of what has none in the recording
 Sent = dict[tuple[str, int], list[bytes]]  # messages by topic and partition
 
@@ -96,9 +80,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def configure(folder: Path, broker: str) -> tuple[Path, Settings]:
-    path = folder / "roadwatch.toml"
-    path.write_text(CONFIG.format(broker=broker, folder=folder))
-    path.chmod(0o600)  # it holds a key, and the worker would say that others can read it
+    path = worker_settings.write(folder / "roadwatch.toml", broker)
     return path, load(path)
 
 

@@ -22,9 +22,9 @@ import pytest
 from dataflows.kafka_admin import create_missing
 from dataflows.settings import load
 from dataflows.store import NOTE, VERSION
-from tests import traffic
+from tests import traffic, worker_settings
 from tests.living import PATIENCE, LivingWorker, broker_or_skip, roadwatch
-from tests.test_broker_end_to_end import CONFIG, ROOT, Sent, _messages, _partition, send
+from tests.test_broker_end_to_end import ROOT, Sent, _messages, _partition, send
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 SEEDS = range(1, 5)  # of damage
@@ -35,7 +35,7 @@ class Half:
     """A worker has read the first half of the messages, was stopped, and left this store; the second half waits."""
 
     store: Path
-    config: str  # with a {folder} to be filled in
+    broker: str
     second: int  # messages
 
 
@@ -44,9 +44,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Half]:
     folder = tmp_path_factory.mktemp("half")
     sent: Sent = {_partition(path): _messages(path, form) for path, form in traffic.files(folder, 100, seed=5, vehicles=27)}
     with broker_or_skip() as broker:
-        config = folder / "roadwatch.toml"
-        config.write_text(CONFIG.format(broker=broker, folder=folder))
-        config.chmod(0o600)  # it holds a key, and the worker would say that others can read it
+        config = worker_settings.write(folder / "roadwatch.toml", broker)
         settings = load(config)
         create_missing(settings, 3, 1)
         first = send(settings, {where: m[: len(m) // 2] for where, m in sent.items()})
@@ -54,7 +52,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Half]:
             worker.page(lambda page: page.total("received_messages_total") == first, "the first half is read")
             assert worker.stop(signal.SIGTERM) == 0, (folder / "log").read_text()
         second = send(settings, {where: m[len(m) // 2 :] for where, m in sent.items()})
-        yield Half(folder / "recovery", CONFIG.replace("{broker}", broker), second)
+        yield Half(folder / "recovery", broker, second)
 
 
 @pytest.fixture
@@ -69,9 +67,7 @@ class Trial:
         self.half, self.folder, self.store = half, folder, folder / "recovery"
         shutil.copytree(half.store, self.store)
         self.store.chmod(0o700)
-        self.config = folder / "roadwatch.toml"
-        self.config.write_text(half.config.format(folder=folder))
-        self.config.chmod(0o600)
+        self.config = worker_settings.write(folder / "roadwatch.toml", half.broker)
 
     def part(self, number: int) -> Path:
         return self.store / f"part-{number}.sqlite3"
