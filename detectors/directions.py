@@ -87,7 +87,7 @@ class Directions:
         row, column = _LATTICE.index(seen.lat, seen.lon)
         bins = (_bins(seen.heading) + _TURN[..., 0] + BINS // 2) % BINS
         at = self._sums.find(_LATTICE.key(row + _UP[..., 0], column + _RIGHT[..., 0], bins))  # (15, 3, samples)
-        contested: NDArray[np.bool_] = self._sums.read_one(2, at, now).sum((0, 1)) * MOST >= vehicles
+        contested: NDArray[np.bool_] = self._sums.read(at, now)[2].sum((0, 1)) * MOST >= vehicles
         return contested
 
     def share(self, seen: Seen, now: int) -> tuple[Floats, Floats]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from detectors.compiled import compiled
+from detectors.table import Slots, Table, claim, find
 
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -47,64 +52,47 @@ class FadingSums:
     def __init__(self, taus: tuple[float, ...], forget: float) -> None:
         self.taus = taus
         self.forget = forget
-        self.keys: Keys = np.empty(0, np.int64)  # sorted
-        self.sums: NDArray[np.float32] = np.empty((len(taus), 0), np.float32)
+        self._table = Table(np.dtype([("key", "i8"), ("sums", "f4", (len(taus),))]), "key")
         self._bases = [0] * len(taus)
         self._swept = 0
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self._table)
+
+    def arrays(self, now: int) -> tuple[Keys, Slots, NDArray[np.float32], Floats]:
+        """For compiled loops that look keys up themselves: keys, slots, sums of shape (keys, columns), and what each column
+        has faded to at `now` (ms), by which its sums are multiplied. Good until the next `add` or `sweep`."""
+        rows, keys, slots, _ = self._table.arrays
+        return keys, slots, rows["sums"], self._fades(now)
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """Where each key is held; -1 for those that are not."""
-        if not len(self.keys):
-            return np.full(keys.shape, -1, np.int64)
-        at = np.searchsorted(self.keys, keys)
-        at[at == len(self.keys)] = 0
-        at[self.keys[at] != keys] = -1
-        return at
+        _, held, slots, _ = self._table.arrays
+        at = np.empty(keys.size, np.int64)
+        _find(held, slots, keys.ravel(), at)
+        return at.reshape(keys.shape)
 
     def read(self, at: NDArray[np.int64], now: int) -> Floats:
         """The sums as they are at `now` (ms), columns first; zero where `at` is -1. Shape (columns, *at.shape)."""
-        if not len(self.keys):
-            return np.zeros((len(self.taus), *at.shape))
-        fade = np.array([np.exp((base - now) / tau) for base, tau in zip(self._bases, self.taus, strict=True)])
-        out: Floats = np.take(self.sums, at, axis=1, mode="clip") * fade.reshape(-1, *(1,) * at.ndim)
-        out[:, at < 0] = 0.0
-        return out
-
-    def read_one(self, column: int, at: NDArray[np.int64], now: int) -> Floats:
-        """One of the columns, as `read` gives it."""
-        if not len(self.keys):
-            return np.zeros(at.shape)
-        out: Floats = np.take(self.sums[column], at, mode="clip") * np.exp((self._bases[column] - now) / self.taus[column])
-        out[at < 0] = 0.0
-        return out
+        out = np.zeros((len(self.taus), at.size))
+        _read(self._table.arrays[0]["sums"], at.ravel(), self._fades(now), out)
+        return out.reshape(len(self.taus), *at.shape)
 
     def total(self, now: int) -> list[float]:
         """Each column's sum over all keys, as it is at `now` (ms)."""
-        fades = [np.exp((base - now) / tau) for base, tau in zip(self._bases, self.taus, strict=True)]
-        return [float(column.sum(dtype=np.float64) * fade) for column, fade in zip(self.sums, fades, strict=True)]
+        totals: list[float] = (self._table.held["sums"].sum(axis=0, dtype=np.float64) * self._fades(now)).tolist()
+        return totals
 
     def largest(self, now: int) -> float:
         """The largest value of the last column, as it is at `now` (ms); zero where nothing is held."""
-        return float(self.sums[-1].max(initial=0.0) * np.exp((self._bases[-1] - now) / self.taus[-1]))
+        return float(self._table.held["sums"][:, -1].max(initial=0.0) * self._fades(now)[-1])
 
     def add(self, keys: Keys, values: tuple[Floats, ...], now: int) -> None:
         """Add one row of values per key (a column per time constant, None of them NaN); a key may come several times."""
         self._keep_small(now)
-        names, which = np.unique(keys, return_inverse=True)
-        at = self.find(names)
-        new = at < 0
-        if new.any():
-            self.keys = np.concatenate([self.keys, names[new]])
-            self.sums = np.concatenate([self.sums, np.zeros((len(self.taus), int(new.sum())), np.float32)], axis=1)
-            order = np.argsort(self.keys, kind="stable")
-            self.keys, self.sums = self.keys[order], self.sums[:, order]
-            at = self.find(names)
-        for column, (tau, column_values) in enumerate(zip(self.taus, values, strict=True)):
-            grown = np.bincount(which, column_values, len(names)) * np.exp((now - self._bases[column]) / tau)
-            self.sums[column, at] += grown.astype(np.float32)
+        self._table.reserve(len(keys))
+        rows, held, slots, size = self._table.arrays
+        _add(held, slots, size, rows["sums"], keys, np.array(values, np.float64), 1.0 / self._fades(now))
 
     def sweep(self, now: int) -> None:
         """Forget what has faded; a no-op but once an hour."""
@@ -112,11 +100,37 @@ class FadingSums:
             return
         self._swept = now
         self._keep_small(now)
-        keep = self.sums[-1] * np.exp((self._bases[-1] - now) / self.taus[-1]) >= self.forget
-        self.keys, self.sums = self.keys[keep], self.sums[:, keep]
+        self._table.keep(self._table.held["sums"][:, -1] * self._fades(now)[-1] >= self.forget)
+
+    def _fades(self, now: int) -> Floats:
+        return np.array([math.exp((base - now) / tau) for base, tau in zip(self._bases, self.taus, strict=True)])
 
     def _keep_small(self, now: int) -> None:
         for column, tau in enumerate(self.taus):
             if now - self._bases[column] > REBASE * tau:
-                self.sums[column] *= np.float32(np.exp((self._bases[column] - now) / tau))
+                self._table.held["sums"][:, column] *= np.float32(math.exp((self._bases[column] - now) / tau))
                 self._bases[column] = now
+
+
+@compiled
+def _find(held: Keys, slots: Slots, keys: Keys, at: NDArray[np.int64]) -> None:
+    for i in range(len(keys)):
+        at[i] = find(slots, held, keys[i])
+
+
+@compiled
+def _read(sums: NDArray[np.float32], at: NDArray[np.int64], fades: Floats, out: Floats) -> None:
+    for i in range(len(at)):
+        if at[i] >= 0:
+            for column in range(len(fades)):
+                out[column, i] = sums[at[i], column] * fades[column]
+
+
+@compiled
+def _add(
+    held: Keys, slots: Slots, size: NDArray[np.int64], sums: NDArray[np.float32], keys: Keys, values: Floats, weights: Floats
+) -> None:
+    for i in range(len(keys)):
+        row = claim(slots, held, size, keys[i])
+        for column in range(len(weights)):
+            sums[row, column] += values[column, i] * weights[column]

@@ -1,0 +1,66 @@
+"""Loops over rows, compiled to machine code by numba when they are first run, and kept on disk for the next start.
+
+A pane of a shard has some hundred rows: in numpy each step over them costs more by the call than by the row, and every
+intermediate array is written and read again. One compiled loop that does all steps for one row after the other takes a tenth
+to a sixtieth of that time (docs/decisions.md), and reads like the plain Python that it is: the tests run the same loops
+uncompiled, and they must say the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Compile for the types of the arguments it is called with: arrays of numbers or of rows, and plain numbers.
+
+    Inside, division by zero gives infinity or NaN as in numpy. No order of additions is changed and none is fused, so that
+    every machine says the same. Where no directory can be written the machine code is made anew at every start.
+    """
+    if numba.config.DISABLE_JIT:  # NUMBA_DISABLE_JIT=1: as plain Python, for the tests and for a debugger
+        return function
+    made: Any = numba.njit(error_model="numpy")(function)
+    try:
+        made.enable_caching()
+    except RuntimeError as error:
+        if "no locator available" not in str(error):
+            raise
+    return cast(F, made)
+
+
+class _OfThePackage:
+    """numba looks at a function's own file only; what it calls and the constants in it come from other ones as well."""
+
+    def get_source_stamp(self) -> tuple[float, int]:
+        return _stamp()
+
+
+@lru_cache(maxsize=1)
+def _stamp() -> tuple[float, int]:
+    """When the newest module of this package was written, and the size of all."""
+    modules = [path.stat() for path in Path(__file__).parent.glob("*.py")]
+    return max(module.st_mtime for module in modules), sum(module.st_size for module in modules)
+
+
+class Provided(_OfThePackage, UserProvidedCacheLocator):
+    """In NUMBA_CACHE_DIR, if that is set."""
+
+
+class Beside(_OfThePackage, InTreeCacheLocator):
+    """In __pycache__, beside Python's own."""
+
+
+class AtHome(_OfThePackage, UserWideCacheLocator):
+    """In the user's cache directory, where the package itself is read-only."""
+
+
+_LOCATORS = (Provided, Beside, AtHome)
+numba.config.CACHE_LOCATOR_CLASSES = ",".join(f"{__name__}.{each.__name__}" for each in _LOCATORS)  # type: ignore[attr-defined]

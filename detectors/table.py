@@ -1,0 +1,131 @@
+"""Rows found by a number in one step, however many there are: a hash table over an array that grows.
+
+Rows lie in the order in which they came, so that what is summed over them does not depend on how they are found. Compiled loops
+take a table's arrays, look up with `find` and take in with `claim`:
+
+    table.reserve(len(rows))  # a loop cannot make the arrays larger
+    _step(rows, *table.arrays)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.compiled import compiled
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads numbers that end alike
+_HIGH = np.uint64(32)  # bits: the upper half is the well-mixed one
+SMALLEST = 64  # rows
+
+Slots = NDArray[np.int32]
+Names = NDArray[Any]  # u8 or i8
+
+
+@compiled
+def slot_of(slots: Slots, names: Names, name: int) -> int:
+    """The slot that holds a name, or the empty one where it belongs. `name` has the type of `names`."""
+    mask = len(slots) - 1
+    at = np.int64((np.uint64(name) * _MIX) >> _HIGH) & mask
+    while slots[at] >= 0 and names[slots[at]] != name:
+        at = (at + 1) & mask
+    return int(at)
+
+
+@compiled
+def find(slots: Slots, names: Names, name: int) -> int:
+    """The row of a name; -1 if it is not held."""
+    return int(slots[slot_of(slots, names, name)])
+
+
+@compiled
+def claim(slots: Slots, names: Names, size: NDArray[np.int64], name: int) -> int:
+    """The row of a name, the next free one if it is not held; the rest of a fresh row is as `Table` left it: zero."""
+    at = slot_of(slots, names, name)
+    row = slots[at]
+    if row < 0:
+        row = np.int32(size[0])
+        size[0] += 1
+        slots[at] = row
+        names[row] = name
+    return int(row)
+
+
+@compiled
+def _index(slots: Slots, names: Names, size: int) -> None:
+    for row in range(size):
+        slots[slot_of(slots, names, names[row])] = row
+
+
+class Table:
+    """A structured array whose field `name` finds its rows.
+
+    Parameters
+    ----------
+    dtype
+        Of the rows.
+    name
+        The field, of 64 bits, that no two rows share.
+
+    Examples
+    --------
+    >>> table = Table(np.dtype([("reporter", "u8"), ("speed", "f4")]), "reporter")
+    >>> table.reserve(1)
+    >>> rows, names, slots, size = table.arrays
+    >>> rows["speed"][claim(slots, names, size, np.uint64(7))] = 20.0
+    >>> len(table), table.held["speed"].tolist()
+    (1, [20.0])
+    """
+
+    def __init__(self, dtype: np.dtype[Any], name: str) -> None:
+        self._name = name
+        self._size = np.zeros(1, np.int64)
+        self._take(np.zeros(SMALLEST, dtype))
+
+    def __len__(self) -> int:
+        return int(self._size[0])
+
+    @property
+    def held(self) -> NDArray[Any]:
+        """The rows, in the order in which they came; a view, good until the next `reserve` or `keep`."""
+        return self._rows[: len(self)]
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], Names, Slots, NDArray[np.int64]]:
+        """Rows, their names, slots, and the number of rows, for compiled loops; good until the next `reserve` or `keep`."""
+        return self._rows, self._names, self._slots, self._size
+
+    def reserve(self, more: int) -> None:
+        """Make room for so many more rows."""
+        need = len(self) + more
+        if need > len(self._rows):
+            rows = np.zeros(max(need, len(self._rows) * 3 // 2), self._rows.dtype)
+            rows.view(f"V{rows.dtype.itemsize}")[: len(self)] = self.held.view(f"V{rows.dtype.itemsize}")
+            self._take(rows)
+
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        """Forget the rows that are not among these."""
+        if which.all():
+            return
+        kept = self.held.compress(which)
+        self._size[0] = len(kept)
+        rows = np.zeros(max(SMALLEST, len(kept) * 5 // 4), kept.dtype)
+        rows.view(f"V{rows.dtype.itemsize}")[: len(kept)] = kept.view(f"V{rows.dtype.itemsize}")
+        self._take(rows)
+
+    def _take(self, rows: NDArray[Any]) -> None:
+        """Hold these rows, of which the first `len(self)` are taken; at most half of the slots are ever in use."""
+        self._rows = rows
+        self._names = rows[self._name]
+        self._slots = np.full(1 << (2 * len(rows) - 1).bit_length(), -1, np.int32)
+        _index(self._slots, self._names, len(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self._name, "rows": self.held.copy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._name = state["name"]
+        self._size = np.array([len(state["rows"])])
+        self._take(np.concatenate([state["rows"], np.zeros(SMALLEST, state["rows"].dtype)]))

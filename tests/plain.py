@@ -1,0 +1,55 @@
+"""What every shard finds and remembers of the bundled recording's first minutes, as one digest: compiled, or as plain Python.
+
+    NUMBA_DISABLE_JIT=1 python -m tests.plain [MINUTES]
+
+prints the digest of the plain twin, in which each loop of the detectors runs as the Python that it is written in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import warnings
+from itertools import islice, takewhile
+from pathlib import Path
+
+import numpy as np
+
+from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
+from dataflows.grid import Grid
+from dataflows.intake import Intake
+from dataflows.recorded import messages
+from dataflows.settings import load
+from dataflows.window import Panes, ShardWindow
+from detectors import CATALOGUE
+
+RECORDING = Path(__file__).parents[1] / "dataflows" / "demo" / "recording" / "observations.jsonl.zst"
+POLL = 1000  # messages
+
+
+def digest(minutes: float) -> str:
+    settings = load(None, {"privacy": {"key": "twin"}})
+    grid = Grid(settings.window)
+    intake = Intake("twin", 0, FORMATS["observation"], Context(Pseudonym(b"twin"), 10_000), grid, settings.window)
+    panes = Panes(settings.window.pane, ("twin/0",), grid, CATALOGUE)
+    shards: dict[int, ShardWindow] = {}
+    said = hashlib.blake2b()
+    recorded = messages(RECORDING, FORMATS["observation"])
+    polls = iter(lambda: list(islice(recorded, POLL)), [])
+    began = 0
+    for poll in takewhile(lambda _: not began or intake.latest < began + minutes * 60_000, polls):
+        taken = intake.take(poll, np.full(len(poll), -1), range(len(poll)))
+        began = began or intake.latest
+        for number, chunk in taken.chunks.items():
+            shard = shards.setdefault(number, ShardWindow(number, panes))
+            shard.add(chunk)
+            said.update(repr(shard.close()).encode())
+    for _, shard in sorted(shards.items()):
+        said.update(shard.snapshot())
+    return said.hexdigest()
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", RuntimeWarning)  # whole numbers that wrap round are meant to
+    print(digest(float(sys.argv[1]) if len(sys.argv) > 1 else 2.0))
