@@ -56,7 +56,7 @@ class Shared:
 
 
 class KafkaSource(PollSource):
-    """All partitions of all input topics, as they are when the worker starts."""
+    """All partitions of all input topics, as they are when the worker starts, or those that the settings name."""
 
     def __init__(self, settings: Settings, grid: Grid, partitions: dict[str, int]) -> None:
         """`partitions`: number of partitions by topic."""
@@ -65,7 +65,7 @@ class KafkaSource(PollSource):
         self._inputs = {
             f"{each.topic}/{number}": (each, number)
             for each in settings.inputs.topics
-            for number in range(partitions[each.topic])
+            for number in each.partitions or range(partitions[each.topic])
         }
         self.partitions = tuple(self._inputs)
         self.pace = Pace(self.partitions, settings.window)
@@ -75,7 +75,8 @@ class KafkaSource(PollSource):
         starts = Starts(settings.recovery.directory if settings.recovery.enabled else None)
         for gone in starts.gone(partitions):
             log.error("a partition that was read before is not there; was the topic made anew?", partition=gone)
-        self._lookout = Lookout(partitions, counter(settings), settings.kafka.partitions_interval, _restart)
+        whole = {each.topic: partitions[each.topic] for each in settings.inputs.topics if not each.partitions}
+        self._lookout = Lookout(whole, counter(settings), settings.kafka.partitions_interval, _restart)
         self._shared = Shared(settings.kafka, self.pace, Seal(key), starts)
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> KafkaPartition:

@@ -53,7 +53,7 @@ def client(kafka: Kafka) -> dict[str, Any]:
 
 
 def connect(settings: Settings) -> dict[str, int]:
-    """Number of partitions of each input topic. Raises BrokerError if the broker or any topic is missing."""
+    """Number of partitions of each input topic. Raises BrokerError if the broker, a topic or a partition is missing."""
     there = topics(settings)
     wanted = [each.topic for each in settings.inputs.topics] + output_names(settings)
     missing = [name for name in wanted if name not in there]
@@ -61,6 +61,13 @@ def connect(settings: Settings) -> dict[str, int]:
         raise BrokerError(
             f"the broker at {settings.kafka.bootstrap_servers} has no topic {', '.join(missing)}; make it: roadwatch topics"
         )
+    for number, each in enumerate(settings.inputs.topics):
+        absent = [partition for partition in each.partitions if partition >= there[each.topic]]
+        if absent:
+            raise BrokerError(
+                f"{each.topic} has {there[each.topic]} partitions, counted from 0, so no {', '.join(map(str, absent))}: "
+                f"correct inputs.topics[{number}].partitions, or add partitions"
+            )
     return {each.topic: there[each.topic] for each in settings.inputs.topics}
 
 

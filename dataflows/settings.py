@@ -8,7 +8,7 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic_settings
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -33,6 +33,7 @@ class Input(Section):
     topic: str
     format: Literal["observation", "ode-json", "j2735", "gbt32960", "sensor"]
     idle_after: float = Field(5.0, ge=0)  # s of silence after which a partition stops holding the others back
+    partitions: tuple[Annotated[int, Field(ge=0)], ...] = ()  # only these, where other workers read the others; none: all
 
 
 class Kafka(Section):

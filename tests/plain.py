@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import warnings
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +36,11 @@ def digest(minutes: float) -> str:
     shards: dict[int, ShardWindow] = {}
     said = hashlib.blake2b()
     recorded = messages(RECORDING, FORMATS["observation"])
-    polls = iter(lambda: list(islice(recorded, POLL)), [])
-    began = 0
-    for poll in takewhile(lambda _: not began or intake.latest < began + minutes * 60_000, polls):
+    until = None
+    while until is None or intake.latest < until:
+        poll = list(islice(recorded, POLL))
         taken = intake.take(poll, np.full(len(poll), -1), range(len(poll)))
-        began = began or intake.latest
+        until = until or intake.latest + round(minutes * 60_000)
         for number, chunk in taken.chunks.items():
             shard = shards.setdefault(number, ShardWindow(number, panes))
             shard.add(chunk)
