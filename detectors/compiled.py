@@ -25,7 +25,7 @@ def compiled(function: F) -> F:
     Inside, division by zero gives infinity or NaN as in numpy. No order of additions is changed and none is fused, so that
     every machine says the same. Where no directory can be written the machine code is made anew at every start.
     """
-    if numba.config.DISABLE_JIT:  # NUMBA_DISABLE_JIT=1: as plain Python, for the tests and for a debugger
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # NUMBA_DISABLE_JIT=1: plain Python, for tests and debuggers
         return function
     made: Any = numba.njit(error_model="numpy")(function)
     try:

@@ -1,0 +1,106 @@
+"""The real graph over messages that lie in memory, and the least that anybody can do with them: decode, and find the cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from bytewax.inputs import StatefulSourcePartition
+from bytewax.testing import run_main
+from numpy.typing import NDArray
+
+from benchmarks.load import Measure
+from dataflows.ends import Ends, PollSource
+from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
+from dataflows.grid import Grid
+from dataflows.incidents import flow
+from dataflows.intake import Intake, Poll
+from dataflows.metrics import METRICS
+from dataflows.pace import Pace
+from dataflows.replay import Nowhere
+from dataflows.settings import Settings
+from dataflows.window import PLAUSIBILITY
+from detectors import CATALOGUE
+
+KEY = b"bench"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How messages are written, and when each arrived, ms; None where that says nothing more than they do."""
+
+    name: str = "observation"
+    arrivals: NDArray[np.int64] | None = None
+
+    def arrived(self, start: int, count: int) -> NDArray[np.int64]:
+        return np.full(count, -1, np.int64) if self.arrivals is None else self.arrivals[start : start + count]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Only decode, and give each its cell: nobody can do with less."""
+
+    form: Form = Form()
+
+    def __call__(self, messages: list[bytes], settings: Settings) -> Measure:
+        decode, grid = FORMATS[self.form.name].decode, Grid(settings.window)
+        context = Context(Pseudonym(KEY), settings.window.max_ahead)
+        for start in range(0, len(messages), settings.kafka.poll_messages):
+            batch = messages[start : start + settings.kafka.poll_messages]
+            decoded = decode(batch, self.form.arrived(start, len(batch)), context)
+            for rows in (decoded.observations, decoded.sensors, decoded.readings):
+                grid.cells(rows["lat"], rows["lon"])
+        return {}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The real graph, every detector on. Beside the time: microseconds a message by stage."""
+
+    form: Form = Form()
+
+    def __call__(self, messages: list[bytes], settings: Settings) -> Measure:
+        run_main(flow(settings, self._ends(messages, settings)))
+        stages = {
+            name: METRICS.value("detector_seconds_total", detector=name)
+            for name in chain((d.__name__ for d in CATALOGUE), (PLAUSIBILITY,))
+        }
+        stages["decoding, cells, sharding"] = METRICS.value("decode_seconds_sum", format=self.form.name)
+        accepted = METRICS.value("accepted_records_total", topic="memory")
+        assert accepted > 0.9 * len(messages), f"{accepted:.0f} of {len(messages)} messages were accepted"
+        return {f"us {name}": spent / len(messages) * 1e6 for name, spent in stages.items()}
+
+    def _ends(self, messages: list[bytes], settings: Settings) -> Ends:
+        grid, form = Grid(settings.window), self.form
+
+        class Memory(PollSource):
+            partitions = ("memory/0",)
+            pace = Pace(partitions, settings.window)
+
+            def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Partition:
+                context = Context(Pseudonym(KEY), settings.window.max_ahead)
+                intake = Intake("memory", 0, FORMATS[form.name], context, grid, settings.window)
+                return _Partition(messages, form, intake, settings.kafka.poll_messages)
+
+        return Ends(grid, Memory(), Nowhere(), Nowhere(), Nowhere())
+
+
+class _Partition(StatefulSourcePartition[Poll, None]):
+    def __init__(self, messages: list[bytes], form: Form, intake: Intake, batch: int) -> None:
+        self._messages, self._form, self._intake, self._batch = messages, form, intake, batch
+        self._offset = 0
+
+    def next_batch(self) -> list[Poll]:
+        start, batch = self._offset, self._messages[self._offset : self._offset + self._batch]
+        if start > len(self._messages):
+            raise StopIteration
+        self._offset += max(len(batch), 1)
+        if not batch:
+            return [self._intake.rest(ended=True)]
+        return [self._intake.take(batch, self._form.arrived(start, len(batch)), range(start, start + len(batch)))]
+
+    def snapshot(self) -> None:
+        return None
