@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dataflows.formats import FORMATS
 from dataflows.recorded import messages
+from dataflows.rehearsal import rehearse
 from dataflows.settings import Settings, load
 
 RECORDING = Path(__file__).parents[1] / "dataflows" / "demo" / "recording" / "observations.jsonl.zst"
@@ -50,6 +51,7 @@ def measured(run: Run, given: list[bytes], **flags: dict[str, object]) -> Measur
 
 def _alone(run: Run, given: list[bytes], flags: dict[str, object], say: Connection) -> None:
     settings = load(None, {"privacy": {"key": "bench"}} | flags)
+    rehearse(settings.window)  # as a worker does before its first message
     started, spent = time.perf_counter(), time.process_time()
     measure = run(given, settings)
     whole = {"messages": len(given), "seconds": time.perf_counter() - started, "cpu": time.process_time() - spent}

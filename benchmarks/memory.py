@@ -88,7 +88,7 @@ class Graph:
         return Ends(grid, Memory(), Nowhere(), Nowhere(), Nowhere())
 
 
-class _Partition(StatefulSourcePartition[Poll, None]):
+class _Partition(StatefulSourcePartition[Poll, bytes]):
     def __init__(self, messages: list[bytes], form: Form, intake: Intake, batch: int) -> None:
         self._messages, self._form, self._intake, self._batch = messages, form, intake, batch
         self._offset = 0
@@ -102,5 +102,5 @@ class _Partition(StatefulSourcePartition[Poll, None]):
             return [self._intake.rest(ended=True)]
         return [self._intake.take(batch, self._form.arrived(start, len(batch)), range(start, start + len(batch)))]
 
-    def snapshot(self) -> None:
-        return None
+    def snapshot(self) -> bytes:
+        return b""

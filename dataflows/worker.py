@@ -24,6 +24,7 @@ from dataflows.kafka_admin import output_names
 from dataflows.kafka_sink import FAILURE, DeliveryError
 from dataflows.metrics import METRICS
 from dataflows.panics import Panics
+from dataflows.rehearsal import rehearse
 from dataflows.seal import SealError
 from dataflows.settings import Settings
 from dataflows.store import is_there, of_sqlite, open_store, sole_use, trouble, unusable
@@ -63,6 +64,7 @@ def work(
 def _work(
     settings: Settings, recovery: RecoveryConfig | None, state: str, process_id: int | None, addresses: list[str] | None
 ) -> None:
+    rehearse(settings.window)
     graph = flow(settings)
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)
