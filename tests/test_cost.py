@@ -1,0 +1,68 @@
+"""What a pane costs, counted in Python's own instructions and not in seconds: they are the same on every machine, however busy.
+
+Per row nothing may be done in Python: that is what compiled loops are for. So a pane of 300 vehicles costs hardly more
+instructions than one of 30, and a quiet pane has a budget, some way above what it took when the budget was written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from detectors import CATALOGUE
+from detectors.model import Frame
+from detectors.plausibility import Plausibility
+from tests.road import drive, frames, together
+
+WARM, COUNTED = 360, 20  # panes of one second: everybody's warm-up is over, and those in which somebody has a turn
+BUDGET = 5000
+
+
+def instructions(work: Callable[[], object]) -> int:
+    """Bytecode instructions that are executed in it."""
+    count = 0
+
+    def trace(frame: FrameType, what: str, _: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += what == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def panes(vehicles: int) -> list[Frame]:
+    """Vehicles that drive one behind the other at 20 m/s, once a second, and nothing happens."""
+    road = together(
+        *(drive(1 + n, n * 0.9 / vehicles, WARM + COUNTED, 0.0, n * 40.0, 0.0, 20.0) for n in range(vehicles))
+    )
+    return list(frames(road))
+
+
+def cost(kind: type[Any], vehicles: int) -> float:
+    """Instructions a pane."""
+    detector, seen = kind(), panes(vehicles)
+    assert len(seen) == WARM + COUNTED
+
+    def ask(some: list[Frame]) -> None:
+        for frame in some:
+            detector.judge(frame.observations, frame.end) if kind is Plausibility else detector.update(frame)
+
+    ask(seen[:WARM])
+    return instructions(lambda: ask(seen[WARM:])) / COUNTED
+
+
+@pytest.mark.parametrize("kind", [Plausibility, *CATALOGUE], ids=lambda kind: kind.__name__)
+def test_a_quiet_pane(kind: type[Any]) -> None:
+    few, many = cost(kind, 30), cost(kind, 300)
+    print(kind.__name__, few, many)
