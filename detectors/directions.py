@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Steps
+from detectors.lattice import FadingSums, Floats, Keys
+from detectors.model import Rows, plain
+from detectors.table import Slots, Table, claim, find
 
 STEP = 0.00036  # degrees: 40 m, short enough that a road within it is nearly straight
 BINS = 24  # of 15 degrees
@@ -22,154 +25,201 @@ MOST = PASS / (FAR + NEAR)  # vehicles a pass, in full: one that drives by leave
 PRIOR = 1.0  # vehicles: the Beta(1/2, 1/2) of Jeffreys, before anything is known of a place
 SPARSE = 10.0  # passes: a road that 60 vehicles took has them in at most some ten squares and bins at any one point
 KNOWN = 200.0  # passes: from here on one reporter in SOME is learned, for so many; another hundred would say the same
-SOME = 4
+SOME = np.uint64(4)
 FORGET = 0.5  # passes
-LESSON = 512  # rows that are learned at once
+LESSON = 512  # rows that are learned at once: of a vehicle's rows in them it is known how long it drove from one to the next
 UNLEARNED = 60_000  # ms that fewer may wait
 
-_LATTICE = Steps(STEP, BINS)
-_UP = np.repeat((-1, 0, 1), 5).reshape(15, 1, 1, 1)  # squares
-_RIGHT = np.tile((-2, -1, 0, 1, 2), 3).reshape(15, 1, 1, 1)  # more of these, for they grow narrow towards the poles
-_TURN = np.array((-1, 0, 1)).reshape(1, 3, 1, 1)  # bins
-_BACK = np.array((0, BINS // 2)).reshape(1, 1, 2, 1)
+SEEN = np.dtype(
+    [
+        ("time", "i8"),
+        ("reporter", "u8"),
+        ("lat", "f8"),
+        ("lon", "f8"),
+        ("speed", "f4"),
+        ("heading", "f4"),
+        ("key", "i8"),  # its square and bin
+        ("across", "f4"),  # m: how far to the right of the square's middle it passes
+        ("counts", "f4"),  # for how many it stands where it is learned; 0: not learned
+        ("usual", "?"),  # many drove this way just here
+    ]
+)
+"""A vehicle on the move."""
 
+_LAST = np.dtype([("reporter", "u8"), ("time", "i8")])
 
-class Seen(NamedTuple):
-    """Vehicles on the move, in order of time; columns of equal length."""
-
-    time: NDArray[np.int64]
-    reporter: NDArray[np.uint64]
-    lat: Floats
-    lon: Floats
-    speed: Floats
-    heading: Floats
-
-    def only(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Seen:
-        time, reporter, lat, lon, speed, heading = self
-        return Seen(time[which], reporter[which], lat[which], lon[which], speed[which], heading[which])
-
-
-class Places(NamedTuple):
-    """Where samples lie in the memory: their slot, and how far to the right of their square's middle they pass."""
-
-    keys: Keys
-    across: Floats  # m
-    counts: Floats  # for how many a sample stands where it is learned; 0: not learned
-
-    def only(self, which: NDArray[np.bool_]) -> Places:
-        return Places(self.keys[which], self.across[which], self.counts[which])
+Known = tuple[Keys, Slots, NDArray[np.float32], Floats]
 
 
 class Directions:
     """Sums of passes, of their offsets across the road and of the squares of these, per 40 m square and bin of heading."""
 
     def __init__(self) -> None:
-        self._sums = FadingSums((TAU, TAU, TAU), FORGET)  # offsets, their squares, passes
-        self._lessons: list[tuple[Seen, Places]] = []
+        self._sums = FadingSums((TAU, TAU, TAU), FORGET)
+        self._lessons: list[Rows] = []  # of SEEN
         self._unlearned = 0  # rows
         self._busiest = 0.0  # passes of the busiest square and bin
-
-    def look(self, seen: Seen, now: int) -> tuple[Places, NDArray[np.bool_]]:
-        """The places of samples, and which of these samples are strange: too few drove this way just here."""
-        keys, across = _places(seen)
-        mean, variance, passes = self._moments(keys, now)
-        strange = (passes < SETTLED) | ((across - mean) ** 2 > ORDINARY**2 * variance)
-        counts = np.where(passes < KNOWN, 1.0, np.where(seen.reporter % SOME == 0, float(SOME), 0.0))
-        return Places(keys, across, counts), strange
 
     def ignorant(self) -> bool:
         """Is there no place yet with traffic to speak of? Then there is nothing to compare a sample with."""
         return self._busiest < SPARSE
 
-    def contested(self, seen: Seen, now: int, vehicles: float) -> NDArray[np.bool_]:
-        """Whether so many vehicles can have gone the other way around each sample: a bound of what `share` says, for a third
-        of its time. While a place is learned everything is strange there, and hardly anything contested."""
-        row, column = _LATTICE.index(seen.lat, seen.lon)
-        bins = (_bins(seen.heading) + _TURN[..., 0] + BINS // 2) % BINS
-        at = self._sums.find(_LATTICE.key(row + _UP[..., 0], column + _RIGHT[..., 0], bins))  # (15, 3, samples)
-        contested: NDArray[np.bool_] = self._sums.read(at, now)[2].sum((0, 1)) * MOST >= vehicles
-        return contested
+    def known(self, now: int) -> Known:
+        """What the questions below are asked of, as it is at `now` (ms); good until something is learned."""
+        return self._sums.arrays(now)
 
-    def share(self, seen: Seen, now: int) -> tuple[Floats, Floats]:
-        """Share of the vehicles just here that went this way, and how many went the other way.
-
-        Reads the squares around each sample, weighed by how far along the road they lie, and three bins each way: where the
-        lattice lies is not to matter. Across the road, what counts is how far its vehicles drove from this one's line.
-        """
-        angle = np.radians(seen.heading)
-        row, column = _LATTICE.index(seen.lat, seen.lon)
-        row, column = row + _UP, column + _RIGHT  # (15, 1, 1, samples)
-        across, along = _offsets(seen.lat, seen.lon, row, column, np.sin(angle), np.cos(angle))
-        weight = np.clip((FAR - np.abs(along)) / (FAR - NEAR), 0.0, 1.0) * MOST
-        bins = (_bins(seen.heading) + _TURN + _BACK) % BINS
-        mean, variance, passes = self._moments(_LATTICE.key(row, column, bins), now)  # (15, 3, 2, samples)
-        vehicles = weight * passes
-        off = (across - np.where(_BACK > 0, -mean, mean)) ** 2 / variance
-        near = vehicles * np.exp(-0.5 * off)
-        same, other = near[:, :, 0].sum((0, 1)), near[:, :, 1].sum((0, 1))
-        against = np.where(off <= ORDINARY**2, vehicles, 0.0)[:, :, 1].sum((0, 1))
-        return (same + PRIOR / 2) / (same + other + PRIOR), against
-
-    def learn(self, seen: Seen, places: Places, now: int) -> None:
+    def learn(self, seen: Rows, now: int) -> None:
         """Take samples in; they are counted a few hundred at a time."""
-        some = places.counts > 0.0
+        some = seen["counts"] > 0.0
         if not some.all():
-            seen, places = seen.only(some), places.only(some)
-        if len(seen.time):
-            self._lessons.append((seen, places))
-            self._unlearned += len(seen.time)
+            seen = plain(seen).compress(some).view(SEEN)
+        if len(seen):
+            self._lessons.append(seen)
+            self._unlearned += len(seen)
         if self._unlearned >= LESSON:
             self._count(now)
 
-    def learn_late(self, seen: Seen, now: int) -> None:
-        """Take in samples, a pass each, that were held back at first."""
-        keys, across = _places(seen)
-        self._sums.add(keys, (across, across**2, np.ones(len(seen.time))), now)
+    def learn_late(self, ways: list[tuple[float, float, float]], now: int) -> None:
+        """Take in samples (lat, lon, heading), a pass each, that were held back at first."""
+        keys, across = (np.array(column) for column in zip(*(place(*way) for way in ways), strict=True))
+        self._sums.add(keys, (across, across**2, np.ones(len(ways))), now)
 
     def sweep(self, now: int) -> None:
         """Count what has waited for long, and forget what is old."""
-        if self._lessons and int(self._lessons[0][0].time[0]) < now - UNLEARNED:
+        if self._lessons and int(self._lessons[0]["time"][0]) < now - UNLEARNED:
             self._count(now)
         self._sums.sweep(now)
 
     def _count(self, now: int) -> None:
-        seen = Seen(*(np.concatenate(columns) for columns in zip(*(s for s, _ in self._lessons), strict=True)))
-        places = Places(*(np.concatenate(columns) for columns in zip(*(p for _, p in self._lessons), strict=True)))
+        lesson = np.concatenate([plain(seen) for seen in self._lessons]).view(SEEN)
         self._lessons, self._unlearned = [], 0
-        order = np.argsort(seen.reporter, kind="stable")  # they came in order of time
-        time, reporter, across = seen.time[order], seen.reporter[order], places.across[order]
-        seconds = np.ones(len(order))  # as is usual, where the sample before is not known
-        again = reporter[1:] == reporter[:-1]
-        seconds[1:][again] = (time[1:] - time[:-1])[again] / 1000.0
-        passes = np.minimum(seen.speed[order] * seconds / PASS, 1.0) * places.counts[order]
-        self._sums.add(places.keys[order], (passes * across, passes * across**2, passes), now)
+        last, offsets, squares, passes = Table(_LAST, "reporter"), *np.empty((3, len(lesson)))
+        last.reserve(len(lesson))
+        _pass(lesson, *last.arrays, offsets, squares, passes)
+        self._sums.add(lesson["key"], (offsets, squares, passes), now)
         self._busiest = self._sums.largest(now)
 
-    def _moments(self, keys: Keys, now: int) -> tuple[Floats, Floats, Floats]:
-        """Mean and variance of the offsets, with a receiver's own error in it, and the passes; shapes as given."""
-        side, square, passes = self._sums.read(self._sums.find(keys), now)
-        n = np.maximum(passes, 1e-9)
-        mean = side / n
-        return mean, np.maximum(square / n - mean**2, 0.0) + ERROR**2, passes
+
+@compiled
+def learned(passes: float, reporter: int) -> float:
+    """For how many a sample stands where so many passes are known."""
+    if passes < KNOWN:
+        return 1.0
+    return float(SOME) if reporter % SOME == 0 else 0.0
 
 
-def _bins(heading: Floats) -> NDArray[np.int64]:
-    bins: NDArray[np.int64] = (heading * (BINS / 360.0)).astype(np.int64) % BINS
-    return bins
+@compiled
+def place(lat: float, lon: float, heading: float) -> tuple[int, float]:
+    """The square and bin that hold a sample, and how far to the right of the square's middle it passes."""
+    angle = math.radians(heading)
+    row, column = _square(lat, lon)
+    across, _ = _offsets(lat, lon, row, column, math.sin(angle), math.cos(angle))
+    return _key(row, column, _bin(heading)), across
 
 
-def _places(seen: Seen) -> tuple[Keys, Floats]:
-    """The square and bin of each sample, and how far to the right of the square's middle it passes."""
-    angle = np.radians(seen.heading)
-    row, column = _LATTICE.index(seen.lat, seen.lon)
-    across, _ = _offsets(seen.lat, seen.lon, row, column, np.sin(angle), np.cos(angle))
-    return _LATTICE.key(row, column, _bins(seen.heading)), across
+@compiled
+def moments(known: Known, key: int) -> tuple[float, float, float]:
+    """Mean and variance of the offsets, with a receiver's own error in it, and the passes of a square and bin."""
+    keys, slots, sums, fades = known
+    at = find(slots, keys, key)
+    if at < 0:
+        return 0.0, ERROR**2, 0.0
+    passes = sums[at, 2] * fades[2]
+    n = max(passes, 1e-9)
+    mean = sums[at, 0] * fades[0] / n
+    return mean, max(sums[at, 1] * fades[1] / n - mean * mean, 0.0) + ERROR**2, passes
 
 
-def _offsets(lat: Floats, lon: Floats, row: Keys, column: Keys, sin: Floats, cos: Floats) -> tuple[Floats, Floats]:
+@compiled
+def contested(known: Known, lat: float, lon: float, heading: float, vehicles: float) -> bool:
+    """Whether so many vehicles can have gone the other way around a sample: a bound of what `share` says, for a third of its
+    time. While a place is learned everything is strange there, and hardly anything contested."""
+    keys, slots, sums, fades = known
+    row, column = _square(lat, lon)
+    back = _bin(heading) + BINS // 2
+    passes = 0.0
+    for up in range(-1, 2):
+        for right in range(-2, 3):  # more of these, for they grow narrow towards the poles
+            for turn in range(-1, 2):
+                at = find(slots, keys, _key(row + up, column + right, (back + turn) % BINS))
+                if at >= 0:
+                    passes += sums[at, 2] * fades[2]
+                    if passes * MOST >= vehicles:
+                        return True
+    return False
+
+
+@compiled
+def share(known: Known, lat: float, lon: float, heading: float) -> tuple[float, float]:
+    """Share of the vehicles just here that went this way, and how many went the other way.
+
+    Reads the squares around a sample, weighed by how far along the road they lie, and three bins each way: where the
+    lattice lies is not to matter. Across the road, what counts is how far its vehicles drove from this one's line.
+    """
+    angle = math.radians(heading)
+    row, column = _square(lat, lon)
+    same = other = against = 0.0
+    for up in range(-1, 2):
+        for right in range(-2, 3):
+            across, along = _offsets(lat, lon, row + up, column + right, math.sin(angle), math.cos(angle))
+            weight = min(max((FAR - abs(along)) / (FAR - NEAR), 0.0), 1.0) * MOST
+            for turn in range(BINS - 1, BINS + 2):
+                way = (_bin(heading) + turn) % BINS
+                mean, variance, passes = moments(known, _key(row + up, column + right, way))
+                same += weight * passes * math.exp(-0.5 * (across - mean) * (across - mean) / variance)
+                mean, variance, passes = moments(known, _key(row + up, column + right, (way + BINS // 2) % BINS))
+                off = (across + mean) * (across + mean) / variance  # to their right is to this one's left
+                other += weight * passes * math.exp(-0.5 * off)
+                if off <= ORDINARY**2:
+                    against += weight * passes
+    return (same + PRIOR / 2) / (same + other + PRIOR), against
+
+
+@compiled
+def _pass(
+    lesson: Rows,
+    last: Rows,
+    names: NDArray[np.uint64],
+    slots: Slots,
+    size: NDArray[np.int64],
+    offsets: Floats,
+    squares: Floats,
+    passes: Floats,
+) -> None:
+    """How much of a pass each sample is: as far as its vehicle drove since the sample before, if that is in the lesson."""
+    for i in range(len(lesson)):
+        seen = lesson[i]
+        time = seen["time"]
+        row = claim(slots, names, size, seen["reporter"])
+        seconds = (time - last[row]["time"]) / 1000.0 if last[row]["time"] else 1.0  # as is usual
+        last[row]["time"] = time
+        across = np.float64(seen["across"])
+        passes[i] = min(np.float64(seen["speed"]) * seconds / PASS, 1.0) * np.float64(seen["counts"])
+        offsets[i] = passes[i] * across
+        squares[i] = passes[i] * across * across
+
+
+@compiled
+def _bin(heading: float) -> int:
+    return int(heading * (BINS / 360.0)) % BINS
+
+
+@compiled
+def _square(lat: float, lon: float) -> tuple[int, int]:
+    """Row and column: degrees, so that there are no seams."""
+    return math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
+
+
+@compiled
+def _key(row: int, column: int, way: int) -> int:
+    return ((row << 24) + column) * BINS + way
+
+
+@compiled
+def _offsets(lat: float, lon: float, row: int, column: int, sin: float, cos: float) -> tuple[float, float]:
     """Metres by which the vehicle's line passes to the right of a square's middle, the same all along a straight lane, and
     by which the vehicle is past it."""
-    clat, clon = _LATTICE.centre(row, column)
+    clat, clon = (row + 0.5) * STEP - 90.0, (column + 0.5) * STEP - 180.0
     north = (lat - clat) * M_PER_DEGREE
-    east = (lon - clon) * (M_PER_DEGREE * np.cos(np.radians(clat)))
+    east = (lon - clon) * (M_PER_DEGREE * math.cos(math.radians(clat)))
     return east * cos - north * sin, east * sin + north * cos

@@ -7,14 +7,16 @@ the error of a position, never is; nor is a place of which too little is known.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.directions import Directions, Seen
+from detectors import directions
+from detectors.compiled import compiled
+from detectors.directions import SEEN, Directions, Known
 from detectors.geometry import angle_between, distance, mean_heading, metres
-from detectors.model import Finding, Frame, Rows
+from detectors.model import OBSERVATION, Finding, Frame, Rows, plain
 
 DRIVING = 15.0 / 3.6  # m/s: slower is manoeuvring, and headings from a receiver that stands still are noise
 OPPOSED = 60.0  # vehicles the other way before a place has a direction at all: fewer may be a quiet two-way street
@@ -29,8 +31,11 @@ MISTRUST = 60_000  # ms: a receiver that jumped once may still be off
 SLACK = 15.0  # m: error of two positions
 SILENT = 60_000  # ms after which a suspect is gone; of some senders only one row a minute is not too late
 RADIUS = 25.0  # m driven in a second
-STRIDE = 4_000  # ms: few rows wait so long for company, for numpy's sake
+STRIDE = 4_000  # ms: few rows wait so long for company: looking at one pane costs a third of looking at a hundred rows
 COMPANY = 200  # rows that need not wait
+
+LOOKED = np.dtype([("row", "i8"), ("share", "f8"), ("opposed", "f8")])
+"""What `directions.share` says of one of those seen."""
 
 
 class Sample(NamedTuple):
@@ -55,7 +60,7 @@ class WrongWay:
         self._waiting: list[Rows] = []
         self._count = 0  # rows waiting
         self._looked = 0  # ms
-        self._lately: deque[Seen] = deque()
+        self._lately: deque[Rows] = deque()  # of SEEN
         self._suspects: dict[int, list[Sample]] = {}
         self._jumped: dict[int, int] = {}  # reporter -> when
 
@@ -69,41 +74,37 @@ class WrongWay:
         self._expire(frame.end)
         if not self._waiting:
             return []
-        seen = _driving(self._waiting)
+        rows = np.concatenate([plain(rows) for rows in self._waiting]).view(OBSERVATION)
         self._waiting, self._count = [], 0
-        return self._look(seen, frame.end) if len(seen.time) else []
+        return self._look(rows, frame.end)
 
-    def _look(self, seen: Seen, now: int) -> list[Finding]:
-        places, strange = self._directions.look(seen, now)
-        changed: set[int] = set()
-        if strange.any() and not self._directions.ignorant():
-            which = np.flatnonzero(strange)
-            looked = self._directions.contested(seen.only(which), now, OPPOSED)
-            if self._suspects:
-                looked |= np.isin(seen.reporter[which], np.fromiter(self._suspects, np.uint64))
-            which = which[looked]
-            share, opposed = self._directions.share(seen.only(which), now)
-            doubt = (share < SUSPECT) & (opposed >= OPPOSED)
-            for i, p, n in zip(which[doubt].tolist(), share[doubt].tolist(), opposed[doubt].tolist(), strict=True):
-                time, name, *where = (column[i].item() for column in seen)
-                lat, lon, speed, heading = where
-                sample = Sample(time, lat, lon, heading, speed, float(-np.log10(p)), n)
-                self._suspects.setdefault(name, []).append(sample)
-                changed.add(name)
-            strange[which] = share < ORDINARY_SHARE
-        found = []
-        if self._suspects:
-            suspected = np.isin(seen.reporter, np.fromiter(self._suspects, np.uint64))
-            for name in np.unique(seen.reporter[suspected & ~strange]).tolist():
-                del self._suspects[name]
-            self._lately.append(seen)
-            found = [f for name in sorted(changed & set(self._suspects)) if (f := self._claim(name, now)) is not None]
-            fine = ~suspected  # the others' passes would vouch for themselves
-            self._directions.learn(seen.only(fine), places.only(fine), now)
-        else:
-            self._lately.append(seen)
-            self._directions.learn(seen, places, now)
+    def _look(self, rows: Rows, now: int) -> list[Finding]:
+        suspects = np.fromiter(self._suspects, np.uint64, len(self._suspects))
+        seen, looked = np.empty(len(rows), SEEN), np.empty(len(rows), LOOKED)
+        counts = _look(rows, suspects, self._directions.ignorant(), self._directions.known(now), seen, looked)
+        seen, looked = seen[: counts[0]], looked[: counts[1]]
+        if not len(seen):
+            return []
+        self._lately.append(seen)
+        changed = self._suspect(seen, looked)
+        if not self._suspects:
+            self._directions.learn(seen, now)
+            return []
+        suspected = np.isin(seen["reporter"], np.fromiter(self._suspects, np.uint64))
+        for name in set(seen["reporter"][suspected & seen["usual"]].tolist()):
+            del self._suspects[name]
+        found = [f for name in sorted(changed & set(self._suspects)) if (f := self._claim(name, now)) is not None]
+        self._directions.learn(plain(seen).compress(~suspected).view(SEEN), now)  # theirs would vouch for themselves
         return found
+
+    def _suspect(self, seen: Rows, looked: Rows) -> set[int]:
+        """Take in who drives against the traffic; returns whom."""
+        changed = set()
+        for i, share, opposed in looked[(looked["share"] < SUSPECT) & (looked["opposed"] >= OPPOSED)].tolist():
+            time, name, *where = seen[["time", "reporter", "lat", "lon", "heading", "speed"]][i].item()
+            self._suspects.setdefault(name, []).append(Sample(time, *where, float(-np.log10(share)), opposed))
+            changed.add(name)
+        return changed
 
     def _claim(self, name: int, now: int) -> Finding | None:
         if self._implausible(name):
@@ -133,10 +134,10 @@ class WrongWay:
 
     def _implausible(self, name: int) -> bool:
         """Did it move otherwise than its speed allows, lately? Then its place is not to be believed."""
-        track = [seen.only(seen.reporter == name) for seen in self._lately]
-        time, lat, lon, speed = (np.concatenate([getattr(s, c) for s in track]) for c in ("time", "lat", "lon", "speed"))
-        if len(time) < 2:
+        track = np.concatenate([plain(seen).compress(seen["reporter"] == name) for seen in self._lately]).view(SEEN)
+        if len(track) < 2:
             return False
+        time, lat, lon, speed = track["time"], track["lat"], track["lon"], track["speed"].astype(np.float64)
         seconds = np.diff(time) / 1000.0
         east, north = metres(lat, lon, float(lat[0]), float(lon[0]))
         moved = np.hypot(np.diff(east), np.diff(north))
@@ -145,31 +146,47 @@ class WrongWay:
         return bool((np.abs(moved - drove) > 1.5 * seconds**2 + 0.1 * drove + SLACK).any())
 
     def _expire(self, now: int) -> None:
-        while self._lately and int(self._lately[0].time[-1]) < now - PAST:
+        while self._lately and int(self._lately[0]["time"][-1]) < now - PAST:
             self._lately.popleft()
         self._directions.sweep(now)
         self._jumped = {r: t for r, t in self._jumped.items() if now - t < MISTRUST}
         for name in [r for r, samples in self._suspects.items() if now - samples[-1].time > SILENT]:
             # its way counts after all: a road whose direction was changed is learned so
-            time, lat, lon, heading, speed = (
-                np.array(column) for column in list(zip(*self._suspects.pop(name), strict=True))[:5]
-            )
-            self._directions.learn_late(Seen(time, np.full(len(time), name, np.uint64), lat, lon, speed, heading), now)
+            self._directions.learn_late([(s.lat, s.lon, s.heading) for s in self._suspects.pop(name)], now)
 
 
-def _driving(waiting: list[Rows]) -> Seen:
-    """The columns of those on the move; NaN is neither fast enough nor a heading."""
+@compiled
+def _look(
+    rows: Rows, suspects: NDArray[np.uint64], ignorant: bool, known: Known, seen: Rows, looked: Rows
+) -> tuple[int, int]:
+    """Whom of an array of OBSERVATION everybody's way is compared with; returns how many were seen and looked at."""
+    n = m = 0
+    for i in range(len(rows)):
+        row = rows[i]
+        lat, lon, speed, heading = row["lat"], row["lon"], np.float64(row["speed"]), np.float64(row["heading"])
+        if not (speed > DRIVING and heading >= 0.0):  # NaN is neither fast enough nor a heading
+            continue
+        key, across = directions.place(lat, lon, heading)
+        mean, variance, passes = directions.moments(known, key)
+        off = across - mean
+        usual = passes >= directions.SETTLED and off * off <= directions.ORDINARY**2 * variance
+        if not (usual or ignorant):
+            if directions.contested(known, lat, lon, heading, OPPOSED) or _among(suspects, row["reporter"]):
+                share, opposed = directions.share(known, lat, lon, heading)
+                usual = share >= ORDINARY_SHARE
+                looked[m]["row"], looked[m]["share"], looked[m]["opposed"] = n, share, opposed
+                m += 1
+        one = seen[n]
+        one["time"], one["reporter"], one["lat"], one["lon"] = row["time"], row["reporter"], lat, lon
+        one["speed"], one["heading"], one["key"], one["across"] = speed, heading, key, across
+        one["counts"], one["usual"] = directions.learned(passes, row["reporter"]), usual
+        n += 1
+    return n, m
 
-    def column(name: str) -> NDArray[Any]:
-        return np.concatenate([rows[name] for rows in waiting])
 
-    speed, heading = column("speed"), column("heading")
-    keep = np.flatnonzero((speed > DRIVING) & (heading >= 0.0))
-    return Seen(
-        column("time")[keep],
-        column("reporter")[keep],
-        column("lat")[keep],
-        column("lon")[keep],
-        speed[keep].astype(np.float64),
-        heading[keep].astype(np.float64),
-    )
+@compiled
+def _among(names: NDArray[np.uint64], name: int) -> bool:
+    for each in names:
+        if each == name:
+            return True
+    return False
