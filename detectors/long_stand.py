@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from river import stats
 
+from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, angle_between, distance
-from detectors.lattice import FadingSums, Steps
+from detectors.lattice import FadingSums, Floats, Keys
 from detectors.model import Finding, Frame, Rows
-from detectors.tracks import newest
+from detectors.table import Slots, Table, claim, find
 
 STANDS = 0.5  # m/s: below it a receiver's speed is noise
 LEFT = 30.0  # m: whoever is seen so far from where it stood has driven on in between
@@ -36,19 +37,21 @@ SAME_WAY = 45.0  # degrees
 EVERY = 5_000  # ms between two looks at who stands
 DAY = 86_400_000.0  # ms
 
-_LATTICE = Steps(0.0009, 8)  # 100 m, eight directions
-_AROUND = np.array([(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
+STEP = 0.0009  # degrees: 100 m, as far as a place's stops are read
+DIRECTIONS = 8
 
 STAND = np.dtype(
     [
         ("reporter", "u8"),
-        ("since", "i8"),  # ms
+        ("since", "i8"),  # ms; 0: it does not stand, or not any more
         ("seen", "i8"),  # ms
         ("lat", "f8"),
         ("lon", "f8"),
         ("heading", "f8"),
         ("lives", "?"),  # its position trembles, as a receiver's does; one that is stuck repeats itself to the last digit
         ("said", "?"),
+        ("over", "?"),  # it drove off in this pane
+        ("newest", "i8"),  # 1 + where its newest row is in this pane; 0: none
     ]
 )
 
@@ -59,40 +62,46 @@ class LongStand:
     kinds: ClassVar[tuple[str, ...]] = ("stationary_vehicle",)
 
     def __init__(self) -> None:
-        self._standing: NDArray[np.void] = np.empty(0, STAND)  # by reporter
+        self._stands = Table(STAND, "reporter")
         self._threshold = stats.Quantile(1.0 - PASSED)
         self._tail = FIRST_TAIL * FIRST_WEIGHT, FIRST_WEIGHT  # sum of what stops lasted beyond the threshold, and their number
         self._stops = 0
         self._places = FadingSums((DAY, DAY), 0.05)
 
     def update(self, frame: Frame) -> list[Finding]:
-        self._note(frame.observations, frame.end)
+        self._stands.reserve(len(frame.observations))
+        if _note(frame.observations, *self._stands.arrays):
+            stands = self._stands.held
+            over = stands["over"].nonzero()[0]
+            self._learn(stands[over], frame.end)
+            stands["since"][over], stands["over"][over] = 0, False
         if frame.end // EVERY == frame.start // EVERY:
             return []
         self._places.sweep(frame.end)
-        self._standing = self._standing[self._standing["seen"] > frame.end - LOST]
-        lasted = frame.end - self._standing["since"]
-        long = np.flatnonzero((lasted > self.threshold) & self._standing["lives"])
-        return [finding for i in long.tolist() if (finding := self._judge(i, long, frame.end))]
+        if not len(self._stands):
+            return []
+        stands = self._stands.held
+        self._stands.keep((stands["seen"] > frame.end - LOST) & (stands["since"] > 0))
+        stands = self._stands.held
+        long = stands[(frame.end - stands["since"] > self.threshold) & stands["lives"]]
+        return [finding for stand in long if (finding := self._judge(stand, long, frame.end))]
 
     @property
     def threshold(self) -> float:
         """Milliseconds that one ordinary stop in ten lasts longer than."""
         return float(self._threshold.get() or 0.0) if self._stops >= ENOUGH else FIRST_THRESHOLD
 
-    def _judge(self, i: int, long: NDArray[np.intp], now: int) -> Finding | None:
-        stand = self._standing[i]
+    def _judge(self, stand: np.void, long: Rows, now: int) -> Finding | None:
         lat, lon, heading = float(stand["lat"]), float(stand["lon"]), float(stand["heading"])
         seconds = (now - int(stand["since"])) / 1000.0
         beyond = (now - int(stand["since"]) - self.threshold) / self._usual(lat, lon, heading, now)
         score = -math.log10(PASSED) + beyond / math.log(10.0)
         if score < SURPRISE:
             return None
-        others = self._standing[long]
-        beside = distance(others["lat"], others["lon"], lat, lon) <= TOGETHER
-        beside &= ~(angle_between(others["heading"], heading) > SAME_WAY)
-        company = others[beside]
-        self._standing["said"][i] = True
+        beside = distance(long["lat"], long["lon"], lat, lon) <= TOGETHER
+        beside &= ~(angle_between(long["heading"], heading) > SAME_WAY)
+        company = long[beside]
+        self._stands.held["said"][self._stands.held["reporter"] == stand["reporter"]] = True
         return Finding(
             kind="stationary_vehicle",
             time=now,
@@ -108,65 +117,88 @@ class LongStand:
 
     def _usual(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Milliseconds by which stops that pass the threshold usually pass it here: the place's, shrunk to the fleet's."""
-        row, column = _LATTICE.index(lat, lon)
-        rows, columns = row + _AROUND[:, 0], column + _AROUND[:, 1]
-        clat, clon = _LATTICE.centre(rows, columns)
-        weights = np.exp(-0.5 * (distance(clat, clon, lat, lon) / 100.0) ** 2)
-        keys = _LATTICE.key(rows, columns, _direction(heading))
-        beyond, count = self._places.read(self._places.find(keys), now) @ weights
+        beyond, count = _around(self._places.arrays(now), lat, lon, heading)
         fleet = self._tail[0] / self._tail[1]
-        return float((beyond + FLEET_WEIGHT * fleet) / (count + FLEET_WEIGHT))
-
-    def _note(self, rows: Rows, now: int) -> None:
-        """Who began to stand, who still does, and who drives again: the last teach how long stops are."""
-        rows = newest(rows)
-        rows = rows.compress(~np.isnan(rows["speed"]))
-        if not len(rows):
-            return
-        at = np.searchsorted(self._standing["reporter"], rows["reporter"])
-        at[at == len(self._standing)] = 0
-        known = np.zeros(len(rows), bool) if not len(self._standing) else self._standing["reporter"][at] == rows["reporter"]
-        stood = self._standing.take(at[known])
-        seen = rows.compress(known)
-        over = (seen["speed"] >= STANDS) | (_apart(seen, stood) > LEFT)
-        still = at[known][~over]
-        self._standing["seen"][still] = seen["time"][~over]
-        self._standing["lives"][still] |= (seen["lat"] != stood["lat"])[~over] | (seen["lon"] != stood["lon"])[~over]
-        self._learn(stood[over], now)
-        begins = rows.compress(~known & (rows["speed"] < STANDS))
-        keep = np.ones(len(self._standing), bool)
-        keep[at[known][over]] = False
-        if len(begins) or not keep.all():
-            fresh = np.zeros(len(begins), STAND)
-            for name in ("reporter", "lat", "lon", "heading"):
-                fresh[name] = begins[name]
-            fresh["since"] = fresh["seen"] = begins["time"]
-            standing = np.concatenate([self._standing.compress(keep), fresh])
-            self._standing = standing.take(np.argsort(standing["reporter"], kind="stable"))
+        return (beyond + FLEET_WEIGHT * fleet) / (count + FLEET_WEIGHT)
 
     def _learn(self, stood: NDArray[np.void], now: int) -> None:
         """Take the lengths of stops that are over. What was reported is no ordinary stop."""
         ordinary = stood[~stood["said"] & (stood["seen"] - stood["since"] >= SHORTEST)]
-        for stand in ordinary:
+        for stand in ordinary[np.argsort(ordinary["reporter"])]:  # the threshold depends on the order
             lasted = float(stand["seen"] - stand["since"])
             beyond = lasted - self.threshold
             self._threshold.update(lasted)
             self._stops += 1
             if beyond > 0.0:
                 self._tail = self._tail[0] + beyond, self._tail[1] + 1.0
-                row, column = _LATTICE.index(stand["lat"], stand["lon"])
-                key = _LATTICE.key(row, column, _direction(float(stand["heading"])))
+                key = _key(*_square(stand["lat"], stand["lon"]), stand["heading"])
                 self._places.add(np.array([key]), (np.array([beyond]), np.ones(1)), now)
 
 
-def _apart(some: NDArray[np.void], others: NDArray[np.void]) -> NDArray[np.float64]:
-    """Metres between each of some and its counterpart."""
-    north = (some["lat"] - others["lat"]) * M_PER_DEGREE
-    east = (some["lon"] - others["lon"]) * M_PER_DEGREE * np.cos(np.radians(others["lat"]))
-    far: NDArray[np.float64] = np.hypot(north, east)
-    return far
+@compiled
+def _note(rows: Rows, stands: Rows, names: NDArray[np.uint64], slots: Slots, size: NDArray[np.int64]) -> int:
+    """Who began to stand, who still does, and how many stands are over; the newest row of each vehicle says it."""
+    for i in range(len(rows)):
+        speed, reporter = np.float64(rows[i]["speed"]), rows[i]["reporter"]
+        if np.isnan(speed) or np.isnan(rows[i]["heading"]):
+            continue
+        at = claim(slots, names, size, reporter) if speed < STANDS else find(slots, names, reporter)
+        if at >= 0:
+            stands[at]["newest"] = i + 1
+    over = 0
+    for at in range(size[0]):
+        stand = stands[at]
+        if not stand["newest"]:
+            continue
+        row = rows[stand["newest"] - 1]
+        stand["newest"] = 0
+        moved = row["lat"] != stand["lat"] or row["lon"] != stand["lon"]
+        drives = np.float64(row["speed"]) >= STANDS
+        if not stand["since"]:
+            if not drives:
+                stand["since"] = stand["seen"] = row["time"]
+                stand["lat"], stand["lon"], stand["heading"] = row["lat"], row["lon"], row["heading"]
+                stand["lives"] = stand["said"] = False
+        elif drives or (moved and _apart(row["lat"], row["lon"], stand["lat"], stand["lon"]) > LEFT):
+            stand["over"] = True
+            over += 1
+        else:
+            stand["seen"] = row["time"]
+            stand["lives"] |= moved
+    return over
 
 
-def _direction(heading: float) -> int:
-    """Which of eight directions; a vehicle without a heading counts as northbound, for it stands."""
-    return 0 if math.isnan(heading) else int(heading / 45.0 + 0.5) % 8
+@compiled
+def _apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
+    """Metres between two places nearby."""
+    return math.hypot((lat - lat0) * M_PER_DEGREE, (lon - lon0) * M_PER_DEGREE * math.cos(math.radians(lat0)))
+
+
+@compiled
+def _around(known: tuple[Keys, Slots, NDArray[np.float32], Floats], lat: float, lon: float, heading: float) -> tuple[float, float]:
+    """By how many ms stops around a place have lately passed the threshold, and how many did; the nearest weigh most."""
+    keys, slots, sums, fades = known
+    row, column = _square(lat, lon)
+    beyond = count = 0.0
+    for up in range(-1, 2):
+        for right in range(-1, 2):
+            at = find(slots, keys, _key(row + up, column + right, heading))
+            if at >= 0:
+                middle = (row + up + 0.5) * STEP - 90.0, (column + right + 0.5) * STEP - 180.0
+                far = _apart(middle[0], middle[1], lat, lon) / 100.0
+                weight = math.exp(-0.5 * far * far)
+                beyond += weight * sums[at, 0] * fades[0]
+                count += weight * sums[at, 1] * fades[1]
+    return beyond, count
+
+
+@compiled
+def _square(lat: float, lon: float) -> tuple[int, int]:
+    return math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
+
+
+@compiled
+def _key(row: int, column: int, heading: float) -> int:
+    """Of a square and a direction; a vehicle without a heading counts as northbound, for it stands."""
+    direction = 0 if math.isnan(heading) else int(heading / 45.0 + 0.5) % DIRECTIONS
+    return ((row << 24) + column) * DIRECTIONS + direction
