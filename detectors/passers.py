@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
+from detectors.compiled import compiled
 from detectors.geometry import angle_between, distance
-from detectors.lattice import FadingSums, Steps
+from detectors.lattice import FadingSums, Floats, Keys, Steps
 from detectors.model import Rows
+from detectors.table import Slots, Table, claim
 
 REACH = 200.0  # m: a shard sees its neighbours' rows within about this, so evidence at a border is seen whole
 SAME_WAY = 60.0  # degrees
@@ -20,10 +23,13 @@ SLEPT = 60_000  # ms, the longest pane: what is more between two ticks was sleep
 PASS = 2 * REACH  # m driven that make one passer-by
 FORGET = 0.1  # passers-by, a day's memory
 
-_LATTICE = Steps(0.0009, 12)  # 100 m, directions of 30 degrees
+STEP = 0.0009  # degrees: 100 m
+DIRECTIONS = 12  # of 30 degrees
+_LATTICE = Steps(STEP, DIRECTIONS)
 _SOFT = 70.0  # m: half the diagonal of a square; weights fall off over so much, so that the lattice's place does not show
 _NEAR = np.arange(-3, 4)
 _MIDDLE = np.arange(12) * 30.0 + 15.0  # degrees
+_ONCE = np.dtype([("reporter", "u8")])
 
 
 class Passers:
@@ -45,19 +51,11 @@ class Passers:
         self._ticked = now
         self._driven.sweep(end)
         if len(rows):
-            self._count(rows, passed, end)
+            once, keys, passes = Table(_ONCE, "reporter"), np.empty(len(rows), np.int64), np.empty(len(rows))
+            once.reserve(len(rows))
+            n = _count(rows, passed / 1000.0 / PASS, *once.arrays[1:], keys, passes)
+            self._driven.add(keys[:n], (passes[:n], passes[:n]), end)
         return True
-
-    def _count(self, rows: Rows, passed: int, end: int) -> None:
-        rows = rows.compress((rows["speed"] > 0.0) & (rows["heading"] >= 0.0))
-        if not len(rows):
-            return
-        _, last = np.unique(rows["reporter"][::-1], return_index=True)
-        rows = rows.take(len(rows) - 1 - last)
-        row, column = _LATTICE.index(rows["lat"], rows["lon"])
-        keys = _LATTICE.key(row, column, (rows["heading"] / 30.0).astype(np.int64) % 12)
-        passes = rows["speed"] * (passed / 1000.0 / PASS)
-        self._driven.add(keys, (passes, passes), end)
 
     def near(self, lat: float, lon: float, heading: float, now: int) -> tuple[float, float]:
         """Passers-by per ms lately, and all that are remembered, within REACH and going this way."""
@@ -74,3 +72,38 @@ class Passers:
     def total(self, now: int) -> float:
         """All passers-by that are remembered."""
         return self._driven.total(now)[1]
+
+
+@compiled
+def _count(
+    rows: Rows,
+    metre: float,
+    names: NDArray[np.uint64],
+    slots: Slots,
+    size: NDArray[np.int64],
+    keys: Keys,
+    passes: Floats,
+) -> int:
+    """Where each vehicle on the move was last, and how much of a passer-by it is; returns how many there are.
+
+    `metre`: passers-by in 1 m/s.
+    """
+    n = 0
+    for i in range(len(rows) - 1, -1, -1):  # the newest first
+        row = rows[i]
+        speed, heading = np.float64(row["speed"]), np.float64(row["heading"])
+        if not (speed > 0.0 and heading >= 0.0):
+            continue
+        at = claim(slots, names, size, row["reporter"])
+        if at == n:  # not counted yet
+            keys[n] = _key(row["lat"], row["lon"], heading)
+            passes[n] = speed * metre
+            n += 1
+    return n
+
+
+@compiled
+def _key(lat: float, lon: float, heading: float) -> int:
+    """Of a place and a direction, as `_LATTICE` numbers them."""
+    row, column = math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
+    return ((row << 24) + column) * DIRECTIONS + int(heading / 30.0) % DIRECTIONS

@@ -6,9 +6,11 @@ from typing import ClassVar
 
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.passers import Passers
+from detectors.signs import says
 from detectors.surprise import Surprise, Witnesses, witnesses
 
 SLIP = int(Sign.ABS | Sign.TRACTION | Sign.STABILITY)
+HARD = int(Sign.HARD_BRAKE)
 GRIP = 3.92  # m/s2: who brakes with 0.4 g has 0.4 of friction under him; a clean wet road begins about there
 SAME_TROUBLE = 5_000  # ms: an emergency braking and the ABS in it are one thing
 MOVING = 2.0  # m/s: below, wheels lock for a moment on any road
@@ -33,11 +35,7 @@ class SlipperyRoad:
 
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.observations
-        new = False
-        if len(rows):
-            signs = rows["signs"]
-            if (signs & (SLIP | Sign.HARD_BRAKE)).any():
-                new = self._hear(rows)
+        new = says(rows, SLIP | HARD) and self._hear(rows)
         ticked = self._passers.tick(rows, frame.start, frame.end)
         if ticked:
             self._surprise.age(frame.end)
@@ -48,7 +46,7 @@ class SlipperyRoad:
         return self._findings(frame.end)
 
     def _hear(self, rows: Rows) -> bool:
-        hard = rows[((rows["signs"] & Sign.HARD_BRAKE) != 0) | (rows["accel"] < -GRIP)]
+        hard = rows[((rows["signs"] & HARD) != 0) | (rows["accel"] < -GRIP)]
         if len(hard):
             self._gripped.update(zip(hard["reporter"].tolist(), hard["time"].tolist(), strict=True))
             self._surprise.withdraw(hard["reporter"], int(hard["time"][0]) - SAME_TROUBLE)

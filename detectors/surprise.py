@@ -170,8 +170,7 @@ class Surprise:
 
     def age(self, now: int) -> None:
         """What was said before the window becomes what is usual; what is days old is forgotten."""
-        old = self.lately["time"] < now - WINDOW
-        if old.any():
+        if len(self.lately) and (old := self.lately["time"] < now - WINDOW).any():
             self._usual = np.concatenate([self._usual, self.lately[old]])[-KEPT:]
             self.lately = self.lately[~old]
         if len(self._usual) and self._usual["time"][0] < now - 3 * DAY:

@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.model import Finding, Frame, Sign, Surface
 from detectors.passers import Passers
+from detectors.signs import says
 from detectors.surprise import Cluster, Surprise, witnesses
 
 FOG = 200.0  # m: China's road traffic rules (art. 81) ask for 60 km/h and 100 m of distance below it
@@ -111,11 +112,10 @@ class Weather:
         rows = frame.observations
         if not self._passers.tick(rows, frame.start, frame.end):
             return
-        for surprise, sign in ((self._lights, Sign.FOG_LIGHTS), (self._wipers, Sign.WIPERS)):
+        for surprise, sign in ((self._lights, int(Sign.FOG_LIGHTS)), (self._wipers, int(Sign.WIPERS))):
             surprise.age(frame.end)
-            shown = rows[((rows["signs"] & sign) != 0) & (rows["heading"] >= 0.0)]
-            if len(shown):
-                surprise.hear(witnesses(shown), AGAIN)
+            if says(rows, sign):
+                surprise.hear(witnesses(rows[((rows["signs"] & sign) != 0) & (rows["heading"] >= 0.0)]), AGAIN)
         for c in self._lights.clusters(DRIVERS, frame.end):
             if c.score >= SURPRISE:
                 yield _drivers(c, frame.end, "fog_lights", FOG_BANK)
