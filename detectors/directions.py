@@ -11,7 +11,7 @@ from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
 from detectors.lattice import FadingSums, Floats, Keys
 from detectors.model import Rows, plain
-from detectors.table import Slots, Table, claim, find
+from detectors.table import Slots, find
 
 STEP = 0.00036  # degrees: 40 m, short enough that a road within it is nearly straight
 BINS = 24  # of 15 degrees
@@ -46,8 +46,6 @@ SEEN = np.dtype(
 )
 """A vehicle on the move."""
 
-_LAST = np.dtype([("reporter", "u8"), ("time", "i8")])
-
 Known = tuple[Keys, Slots, NDArray[np.float32], Floats]
 
 
@@ -59,6 +57,7 @@ class Directions:
         self._lessons: list[Rows] = []  # of SEEN
         self._unlearned = 0  # rows
         self._busiest = 0.0  # passes of the busiest square and bin
+        self._counted = 0  # ms: when that was
 
     def ignorant(self) -> bool:
         """Is there no place yet with traffic to speak of? Then there is nothing to compare a sample with."""
@@ -93,11 +92,12 @@ class Directions:
     def _count(self, now: int) -> None:
         lesson = np.concatenate([plain(seen) for seen in self._lessons]).view(SEEN)
         self._lessons, self._unlearned = [], 0
-        last, offsets, squares, passes = Table(_LAST, "reporter"), *np.empty((3, len(lesson)))
-        last.reserve(len(lesson))
-        _pass(lesson, *last.arrays, offsets, squares, passes)
+        offsets, squares, passes = np.empty((3, len(lesson)))
+        _pass(lesson, np.argsort(lesson["reporter"], kind="stable"), offsets, squares, passes)
         self._sums.add(lesson["key"], (offsets, squares, passes), now)
-        self._busiest = self._sums.largest(now)
+        grown = self._sums.read(self._sums.find(lesson["key"]), now)[2].max()
+        self._busiest = max(float(grown), self._busiest * math.exp((self._counted - now) / TAU))
+        self._counted = now
 
 
 @compiled
@@ -176,27 +176,21 @@ def share(known: Known, lat: float, lon: float, heading: float) -> tuple[float, 
 
 
 @compiled
-def _pass(
-    lesson: Rows,
-    last: Rows,
-    names: NDArray[np.uint64],
-    slots: Slots,
-    size: NDArray[np.int64],
-    offsets: Floats,
-    squares: Floats,
-    passes: Floats,
-) -> None:
-    """How much of a pass each sample is: as far as its vehicle drove since the sample before, if that is in the lesson."""
-    for i in range(len(lesson)):
-        seen = lesson[i]
-        time = seen["time"]
-        row = claim(slots, names, size, seen["reporter"])
-        seconds = (time - last[row]["time"]) / 1000.0 if last[row]["time"] else 1.0  # as is usual
-        last[row]["time"] = time
+def _pass(lesson: Rows, order: NDArray[np.int64], offsets: Floats, squares: Floats, passes: Floats) -> None:
+    """How much of a pass each sample is: as far as its vehicle drove since the sample before, if that is in the lesson.
+
+    `order`: by reporter, then time.
+    """
+    for k in range(len(order)):
+        seen, before = lesson[order[k]], lesson[order[k - 1]]
+        seconds = 1.0  # as is usual
+        if k > 0 and seen["reporter"] == before["reporter"]:
+            seconds = (seen["time"] - before["time"]) / 1000.0
+        some = min(np.float64(seen["speed"]) * seconds / PASS, 1.0) * np.float64(seen["counts"])
         across = np.float64(seen["across"])
-        passes[i] = min(np.float64(seen["speed"]) * seconds / PASS, 1.0) * np.float64(seen["counts"])
-        offsets[i] = passes[i] * across
-        squares[i] = passes[i] * across * across
+        passes[order[k]] = some
+        offsets[order[k]] = some * across
+        squares[order[k]] = some * across * across
 
 
 @compiled

@@ -135,6 +135,9 @@ class LongStand:
                 self._places.add(np.array([key]), (np.array([beyond]), np.ones(1)), now)
 
 
+Known = tuple[Keys, Slots, NDArray[np.float32], Floats]
+
+
 @compiled
 def _note(rows: Rows, stands: Rows, names: NDArray[np.uint64], slots: Slots, size: NDArray[np.int64]) -> int:
     """Who began to stand, who still does, and how many stands are over; the newest row of each vehicle says it."""
@@ -175,7 +178,7 @@ def _apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
 
 
 @compiled
-def _around(known: tuple[Keys, Slots, NDArray[np.float32], Floats], lat: float, lon: float, heading: float) -> tuple[float, float]:
+def _around(known: Known, lat: float, lon: float, heading: float) -> tuple[float, float]:
     """By how many ms stops around a place have lately passed the threshold, and how many did; the nearest weigh most."""
     keys, slots, sums, fades = known
     row, column = _square(lat, lon)

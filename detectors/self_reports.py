@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.model import Finding, Frame, Sign
-from detectors.signs import says
+from detectors.signs import said
 
 ROLLING = 10.0  # m/s: who drives faster than this is neither disabled nor just crashed
 BRAKING = 3.92  # m/s2: 0.4 g; a crash is faster than that, but it is also slowing down hard
@@ -31,7 +31,7 @@ class SelfReports:
 
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.observations
-        if not says(rows, _ANY):
+        if not said(rows) & _ANY:
             return []
         speaking = (rows["signs"] & _ANY) != 0
         rows = rows[speaking & ~((rows["speed"] > ROLLING) & ~(rows["accel"] < -BRAKING))]

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.passers import Passers
-from detectors.signs import says
+from detectors.signs import said
 from detectors.surprise import Surprise, Witnesses, witnesses
 
 SLIP = int(Sign.ABS | Sign.TRACTION | Sign.STABILITY)
@@ -35,7 +35,7 @@ class SlipperyRoad:
 
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.observations
-        new = says(rows, SLIP | HARD) and self._hear(rows)
+        new = said(rows) & (SLIP | HARD) != 0 and self._hear(rows)
         ticked = self._passers.tick(rows, frame.start, frame.end)
         if ticked:
             self._surprise.age(frame.end)

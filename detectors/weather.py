@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.model import Finding, Frame, Sign, Surface
 from detectors.passers import Passers
-from detectors.signs import says
+from detectors.signs import said
 from detectors.surprise import Cluster, Surprise, witnesses
 
 FOG = 200.0  # m: China's road traffic rules (art. 81) ask for 60 km/h and 100 m of distance below it
@@ -114,7 +114,7 @@ class Weather:
             return
         for surprise, sign in ((self._lights, int(Sign.FOG_LIGHTS)), (self._wipers, int(Sign.WIPERS))):
             surprise.age(frame.end)
-            if says(rows, sign):
+            if said(rows) & sign:
                 surprise.hear(witnesses(rows[((rows["signs"] & sign) != 0) & (rows["heading"] >= 0.0)]), AGAIN)
         for c in self._lights.clusters(DRIVERS, frame.end):
             if c.score >= SURPRISE:

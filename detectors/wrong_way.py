@@ -86,7 +86,7 @@ class WrongWay:
         if not len(seen):
             return []
         self._lately.append(seen)
-        changed = self._suspect(seen, looked)
+        changed = self._suspect(seen, looked) if len(looked) else set()
         if not self._suspects:
             self._directions.learn(seen, now)
             return []
@@ -101,8 +101,9 @@ class WrongWay:
         """Take in who drives against the traffic; returns whom."""
         changed = set()
         for i, share, opposed in looked[(looked["share"] < SUSPECT) & (looked["opposed"] >= OPPOSED)].tolist():
-            time, name, *where = seen[["time", "reporter", "lat", "lon", "heading", "speed"]][i].item()
-            self._suspects.setdefault(name, []).append(Sample(time, *where, float(-np.log10(share)), opposed))
+            time, name, lat, lon, speed, heading, *_ = seen[i].item()
+            sample = Sample(time, lat, lon, heading, speed, float(-np.log10(share)), opposed)
+            self._suspects.setdefault(name, []).append(sample)
             changed.add(name)
         return changed
 
@@ -156,9 +157,7 @@ class WrongWay:
 
 
 @compiled
-def _look(
-    rows: Rows, suspects: NDArray[np.uint64], ignorant: bool, known: Known, seen: Rows, looked: Rows
-) -> tuple[int, int]:
+def _look(rows: Rows, suspects: NDArray[np.uint64], ignorant: bool, known: Known, seen: Rows, looked: Rows) -> tuple[int, int]:
     """Whom of an array of OBSERVATION everybody's way is compared with; returns how many were seen and looked at."""
     n = m = 0
     for i in range(len(rows)):
@@ -170,23 +169,15 @@ def _look(
         mean, variance, passes = directions.moments(known, key)
         off = across - mean
         usual = passes >= directions.SETTLED and off * off <= directions.ORDINARY**2 * variance
-        if not (usual or ignorant):
-            if directions.contested(known, lat, lon, heading, OPPOSED) or _among(suspects, row["reporter"]):
-                share, opposed = directions.share(known, lat, lon, heading)
-                usual = share >= ORDINARY_SHARE
-                looked[m]["row"], looked[m]["share"], looked[m]["opposed"] = n, share, opposed
-                m += 1
+        doubtful = not (usual or ignorant)
+        if doubtful and (row["reporter"] in suspects or directions.contested(known, lat, lon, heading, OPPOSED)):
+            share, opposed = directions.share(known, lat, lon, heading)
+            usual = share >= ORDINARY_SHARE
+            looked[m]["row"], looked[m]["share"], looked[m]["opposed"] = n, share, opposed
+            m += 1
         one = seen[n]
         one["time"], one["reporter"], one["lat"], one["lon"] = row["time"], row["reporter"], lat, lon
         one["speed"], one["heading"], one["key"], one["across"] = speed, heading, key, across
         one["counts"], one["usual"] = directions.learned(passes, row["reporter"]), usual
         n += 1
     return n, m
-
-
-@compiled
-def _among(names: NDArray[np.uint64], name: int) -> bool:
-    for each in names:
-        if each == name:
-            return True
-    return False

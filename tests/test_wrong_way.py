@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from river import stats
 
-from detectors.directions import ERROR, Directions, Seen
+from detectors.directions import ERROR, SEEN, Directions, contested, moments, place, share
 from detectors.geometry import distance
 from detectors.model import Finding, Rows
 from detectors.wrong_way import WrongWay
@@ -16,7 +16,6 @@ from tests import road
 
 HISTORY = 700.0  # s
 SPEED = 25.0  # m/s
-HOW = ("speed", "heading")
 
 
 def vehicle(
@@ -40,6 +39,17 @@ def history(apart: float, every: float = 5.0) -> tuple[Rows, ...]:
         some.append(vehicle(1000 + k, k * every, 0.0, 0.0))
         some.append(vehicle(5000 + k, k * every, -apart, 180.0))
     return tuple(some)
+
+
+def seen(rows: Rows) -> Rows:
+    """Vehicles on the move as they are learned from."""
+    out = np.zeros(len(rows), SEEN)
+    for name in ("time", "reporter", "lat", "lon", "speed", "heading"):
+        out[name] = rows[name]
+    for one in out:
+        one["key"], one["across"] = place(float(one["lat"]), float(one["lon"]), float(one["heading"]))
+    out["counts"] = 1.0
+    return out
 
 
 def findings(*some: Rows, apart: float = 18.0) -> list[Finding]:
@@ -140,28 +150,21 @@ def test_the_sums_are_rivers_mean_and_variance() -> None:
     dice = np.random.default_rng(2)
     n = 200
     across = dice.normal(0, 3.0, n)
-    seen = Seen(
-        np.full(n, road.T0),
-        np.arange(n, dtype=np.uint64),
-        np.full(n, road.LAT),
-        road.LON + across * road.METRE_EAST,
-        dice.uniform(10, 40, n),
-        np.full(n, 3.0),
-    )
+    speeds, headings = np.full(n, 3.0), dice.uniform(10, 40, n)
+    some = seen(road.rows(n, across, reporter=np.arange(n), speed=speeds, heading=headings))
     directions = Directions()
-    places, _ = directions.look(seen, road.T0)
-    directions.learn(seen, places, road.T0)
+    directions.learn(some, road.T0)
     directions.sweep(road.T0 + 61_000)
-    for key in np.unique(places.keys):
-        here = places.keys == key
+    for key in np.unique(some["key"]):
+        here = some[some["key"] == key]
         mean, variance = stats.Mean(), stats.Var(ddof=0)
-        for offset, speed in zip(places.across[here].tolist(), seen.speed[here].tolist(), strict=True):
+        for offset, speed in zip(here["across"].tolist(), here["speed"].tolist(), strict=True):
             weight = min(1.0, speed / 25.0)
             mean.update(offset, weight)
             variance.update(offset, weight)
-        ours, spread, _ = directions._moments(np.array([key]), road.T0 + 61_000)
-        assert ours[0] == pytest.approx(mean.get(), abs=1e-3)
-        assert spread[0] - ERROR**2 == pytest.approx(variance.get(), abs=1e-2)
+        ours, spread, _ = moments(directions.known(road.T0 + 61_000), key)
+        assert ours == pytest.approx(mean.get(), abs=1e-3)
+        assert spread - ERROR**2 == pytest.approx(variance.get(), abs=1e-2)
 
 
 @pytest.mark.parametrize("vehicles", [1.0, 20.0, 60.0])
@@ -170,20 +173,13 @@ def test_whoever_is_not_contested_has_nobody_against_him(vehicles: float) -> Non
     directions, dice, now = Directions(), np.random.default_rng(7), road.T0
     for part in np.array_split(road.together(*history(10.0)), 40):
         now = int(part["time"][-1])
-        seen = Seen(*(part[name] for name in ("time", "reporter", "lat", "lon")), *(part[n].astype(float) for n in HOW))
-        places, _ = directions.look(seen, now)
-        directions.learn(seen, places, now)
-    n = 3_000
-    anywhere = Seen(
-        np.full(n, now),
-        np.arange(n, dtype=np.uint64),
-        road.LAT + dice.uniform(-200, 1700, n) * road.METRE,
-        road.LON + dice.normal(0, 15.0, n) * road.METRE_EAST,
-        np.full(n, 20.0),
-        dice.uniform(0, 360, n),
-    )
-    against = directions.share(anywhere, now)[1] >= vehicles
-    contested = directions.contested(anywhere, now, vehicles)
+        directions.learn(seen(part), now)
+    n, known = 3_000, directions.known(now)
+    lat = road.LAT + dice.uniform(-200, 1700, n) * road.METRE
+    lon = road.LON + dice.normal(0, 15.0, n) * road.METRE_EAST
+    anywhere = list(zip(lat.tolist(), lon.tolist(), dice.uniform(0, 360, n).tolist(), strict=True))
+    against = np.array([share(known, *where)[1] for where in anywhere]) >= vehicles
+    spared = ~np.array([contested(known, *where, vehicles) for where in anywhere])
     assert against.any()
-    assert not contested.all()
-    assert not (against & ~contested).any()
+    assert spared.any()
+    assert not (against & spared).any()
