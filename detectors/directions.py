@@ -11,7 +11,7 @@ from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
 from detectors.lattice import FadingSums, Floats, Keys
 from detectors.model import Rows, plain
-from detectors.table import Slots, find
+from detectors.table import Slots, find, slot_of
 
 STEP = 0.00036  # degrees: 40 m, short enough that a road within it is nearly straight
 BINS = 24  # of 15 degrees
@@ -93,7 +93,8 @@ class Directions:
         lesson = np.concatenate([plain(seen) for seen in self._lessons]).view(SEEN)
         self._lessons, self._unlearned = [], 0
         offsets, squares, passes = np.empty((3, len(lesson)))
-        _pass(lesson, np.argsort(lesson["reporter"], kind="stable"), offsets, squares, passes)
+        slots = np.full(1 << (2 * len(lesson)).bit_length(), -1, np.int32)
+        _pass(lesson, lesson["reporter"], slots, offsets, squares, passes)
         self._sums.add(lesson["key"], (offsets, squares, passes), now)
         grown = self._sums.read(self._sums.find(lesson["key"]), now)[2].max()
         self._busiest = max(float(grown), self._busiest * math.exp((self._counted - now) / TAU))
@@ -176,21 +177,22 @@ def share(known: Known, lat: float, lon: float, heading: float) -> tuple[float, 
 
 
 @compiled
-def _pass(lesson: Rows, order: NDArray[np.int64], offsets: Floats, squares: Floats, passes: Floats) -> None:
+def _pass(lesson: Rows, names: NDArray[np.uint64], slots: Slots, offsets: Floats, squares: Floats, passes: Floats) -> None:
     """How much of a pass each sample is: as far as its vehicle drove since the sample before, if that is in the lesson.
 
-    `order`: by reporter, then time.
+    `slots` are empty; each will hold a vehicle's newest sample.
     """
-    for k in range(len(order)):
-        seen, before = lesson[order[k]], lesson[order[k - 1]]
+    for i in range(len(lesson)):
+        seen = lesson[i]
+        slot = slot_of(slots, names, names[i])
         seconds = 1.0  # as is usual
-        if k > 0 and seen["reporter"] == before["reporter"]:
-            seconds = (seen["time"] - before["time"]) / 1000.0
-        some = min(np.float64(seen["speed"]) * seconds / PASS, 1.0) * np.float64(seen["counts"])
+        if slots[slot] >= 0:
+            seconds = (seen["time"] - lesson[slots[slot]]["time"]) / 1000.0
+        slots[slot] = i
         across = np.float64(seen["across"])
-        passes[order[k]] = some
-        offsets[order[k]] = some * across
-        squares[order[k]] = some * across * across
+        passes[i] = min(np.float64(seen["speed"]) * seconds / PASS, 1.0) * np.float64(seen["counts"])
+        offsets[i] = passes[i] * across
+        squares[i] = passes[i] * across * across
 
 
 @compiled

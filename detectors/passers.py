@@ -11,7 +11,7 @@ from detectors.compiled import compiled
 from detectors.geometry import angle_between, distance
 from detectors.lattice import FadingSums, Floats, Keys, Steps
 from detectors.model import Rows
-from detectors.table import Slots, Table, claim
+from detectors.table import Slots, slot_of
 
 REACH = 200.0  # m: a shard sees its neighbours' rows within about this, so evidence at a border is seen whole
 SAME_WAY = 60.0  # degrees
@@ -29,7 +29,6 @@ _LATTICE = Steps(STEP, DIRECTIONS)
 _SOFT = 70.0  # m: half the diagonal of a square; weights fall off over so much, so that the lattice's place does not show
 _NEAR = np.arange(-3, 4)
 _MIDDLE = np.arange(12) * 30.0 + 15.0  # degrees
-_ONCE = np.dtype([("reporter", "u8")])
 
 
 class Passers:
@@ -51,9 +50,9 @@ class Passers:
         self._ticked = now
         self._driven.sweep(end)
         if len(rows):
-            once, keys, passes = Table(_ONCE, "reporter"), np.empty(len(rows), np.int64), np.empty(len(rows))
-            once.reserve(len(rows))
-            n = _count(rows, passed / 1000.0 / PASS, *once.arrays[1:], keys, passes)
+            slots = np.full(1 << (2 * len(rows)).bit_length(), -1, np.int32)
+            keys, passes = np.empty(len(rows), np.int64), np.empty(len(rows))
+            n = _count(rows, passed / 1000.0 / PASS, rows["reporter"], slots, keys, passes)
             self._driven.add(keys[:n], (passes[:n], passes[:n]), end)
         return True
 
@@ -75,27 +74,18 @@ class Passers:
 
 
 @compiled
-def _count(
-    rows: Rows,
-    metre: float,
-    names: NDArray[np.uint64],
-    slots: Slots,
-    size: NDArray[np.int64],
-    keys: Keys,
-    passes: Floats,
-) -> int:
+def _count(rows: Rows, metre: float, names: NDArray[np.uint64], slots: Slots, keys: Keys, passes: Floats) -> int:
     """Where each vehicle on the move was last, and how much of a passer-by it is; returns how many there are.
 
-    `metre`: passers-by in 1 m/s.
+    `metre`: passers-by in 1 m/s. `slots` are empty; each will hold a vehicle's newest row.
     """
     n = 0
-    for i in range(len(rows) - 1, -1, -1):  # the newest first
+    for i in range(len(rows) - 1, -1, -1):
         row = rows[i]
         speed, heading = np.float64(row["speed"]), np.float64(row["heading"])
-        if not (speed > 0.0 and heading >= 0.0):
-            continue
-        at = claim(slots, names, size, row["reporter"])
-        if at == n:  # not counted yet
+        slot = slot_of(slots, names, names[i])
+        if slots[slot] < 0 and speed > 0.0 and heading >= 0.0:
+            slots[slot] = i
             keys[n] = _key(row["lat"], row["lon"], heading)
             passes[n] = speed * metre
             n += 1

@@ -31,7 +31,7 @@ MISTRUST = 60_000  # ms: a receiver that jumped once may still be off
 SLACK = 15.0  # m: error of two positions
 SILENT = 60_000  # ms after which a suspect is gone; of some senders only one row a minute is not too late
 RADIUS = 25.0  # m driven in a second
-STRIDE = 4_000  # ms: few rows wait so long for company: looking at one pane costs a third of looking at a hundred rows
+STRIDE = 4_000  # ms: few rows wait so long for company: looked at in every pane, each of them costs twice as much
 COMPANY = 200  # rows that need not wait
 
 LOOKED = np.dtype([("row", "i8"), ("share", "f8"), ("opposed", "f8")])

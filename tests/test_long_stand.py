@@ -31,7 +31,9 @@ def lights(seconds: int, vehicles: int = 4, seed: int = 3) -> Rows:
 def stand(reporter: int, start: float, seconds: int, north: float = 0.0, trembles: float = 0.5, **columns: float) -> Rows:
     """A vehicle that stands; its receiver's position trembles by half a metre."""
     dice = np.random.default_rng(reporter)
-    seen = road.drive(reporter, start, seconds, 0.0, north, 0.0, 0.0, **columns)
+    seen = road.drive(reporter, start, seconds, 0.0, north, 0.0, 0.0)
+    for name, value in columns.items():
+        seen[name] = value
     seen["lat"] += dice.normal(0, trembles, len(seen)) * road.METRE
     seen["lon"] += dice.normal(0, trembles, len(seen)) * road.METRE_EAST
     return seen
@@ -51,6 +53,18 @@ def test_a_vehicle_that_does_not_drive_on_is_found() -> None:
     assert RED * 1000 < first.time - first.onset < 250_000
     assert findings[-1].time == road.T0 + (LEARNING + 300) * 1000  # for as long as it stands
     assert findings[-1].score > first.score
+
+
+def test_who_drives_on_for_a_moment_begins_to_stand_anew() -> None:
+    creeps = road.drive(7, LEARNING + 100, 2, 0.0, 50.0, 0.0, 3.0)
+    findings = found(lights(LEARNING), stand(7, LEARNING, 100, north=50.0), creeps, stand(7, LEARNING + 102, 300, north=56.0))
+    assert {f.onset for f in findings} == {road.T0 + (LEARNING + 102) * 1000}
+
+
+@pytest.mark.parametrize(("first", "then", "stands"), [(1.0, 0.0, True), (0.0, 1.0, False)])
+def test_the_newest_of_several_rows_a_second_counts(first: float, then: float, stands: bool) -> None:
+    both = stand(7, LEARNING, 300, speed=first), stand(7, LEARNING + 0.5, 300, speed=then)
+    assert bool(found(lights(LEARNING), *both)) == stands
 
 
 def test_reds_are_usual() -> None:

@@ -13,6 +13,7 @@ from river import proba
 
 from detectors.geometry import distance
 from detectors.model import Finding, Rows, Sign
+from detectors.passers import Passers
 from detectors.slippery_road import SlipperyRoad
 from detectors.surprise import ReporterShare
 from tests import road
@@ -152,3 +153,14 @@ def test_shares_are_clonable() -> None:
     clone = ReporterShare(0.5, 9.5).clone()
     assert isinstance(clone, ReporterShare)
     assert np.isclose(clone.beta, 9.5)
+
+
+def test_a_vehicle_seen_ten_times_a_second_passes_once() -> None:
+    """Where and as fast as it was last: 400 m make one passer-by, and the next count is 10 s away."""
+    seconds = np.arange(0.0, 1.0, 0.1)
+    fast = road.rows(10, 0.0, 20.0 * seconds, seconds, reporter=1, speed=np.linspace(10.0, 20.0, 10))
+    slow = road.rows(10, 0.0, 0.0, seconds, reporter=2, speed=5.0)
+    stands = road.rows(10, 0.0, 0.0, seconds, reporter=3, speed=0.0)
+    passers, end = Passers(), road.T0 + 1000
+    assert passers.tick(road.together(fast, slow, stands), road.T0, end)
+    assert passers.total(end) == pytest.approx((20.0 + 5.0) * 10.0 / 400.0)

@@ -167,6 +167,18 @@ def test_the_sums_are_rivers_mean_and_variance() -> None:
         assert spread - ERROR**2 == pytest.approx(variance.get(), abs=1e-2)
 
 
+@pytest.mark.parametrize("every", [0.1, 1.0])
+def test_a_vehicle_leaves_a_pass_each_25_m_however_often_it_is_seen(every: float) -> None:
+    seconds = np.arange(0.0, 50.0, every)
+    way = road.rows(len(seconds), 0.0, 20.0 * seconds, seconds, reporter=9, speed=20.0)
+    other = road.rows(len(seconds), 0.0, 0.0, seconds, reporter=8, speed=0.0)
+    directions, now = Directions(), road.T0 + 120_000
+    directions.learn(seen(road.together(way, other)), road.T0)
+    directions.sweep(now)
+    first = 1.0  # s: as is usual
+    assert directions._sums.total(now)[2] == pytest.approx((50.0 - every + first) * 20.0 / 25.0, rel=1e-3)
+
+
 @pytest.mark.parametrize("vehicles", [1.0, 20.0, 60.0])
 def test_whoever_is_not_contested_has_nobody_against_him(vehicles: float) -> None:
     """The cheap question never spares a sample that the full one would have held against somebody."""
