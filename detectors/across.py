@@ -8,36 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.compiled import compiled
+from detectors.driven import OCTANT, STEP, Singles, key_of, square_of
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Steps
+from detectors.lattice import FadingSums, Floats, Keys
+from detectors.model import Rows
+from detectors.table import Slots, claim, find
 
 TAU = 4 * 3_600_000.0  # ms: lanes and ramps keep their habits for hours
 NEAR = 25.0  # m: reach of the kernel; what happens so near happens here
 WIDER = 40.0  # m: the same for where across the road they drive, which changes slowly along it
-STEP = 0.0003  # degrees: 33 m, about the kernel
-OCTANT = 45.0  # degrees
 SPREAD = 1.5  # m: what a receiver errs by alone; driving is never narrower
-BATCH = 30_000  # ms of driving learned at once, for numpy's sake
 FORGET = 20.0  # m driven
 KERB = 1.0  # m towards the slower side, off the middle of the driving: a lane is 3.5 m wide, a receiver errs by 1.5
 FARTHEST = 5.0  # m: the auxiliary lane of a ramp, beside three others
 SIDE = 1.0  # surprise per metre between these: queues of ramps stand there every day; measured on labelled clusters
 KNOWN = 500.0  # m driven, some fifteen vehicles: from then on it is known where and how fast the others drive
 
-LATTICE = Steps(STEP, 8)
-_AROUND = np.arange(-2, 3)
-_UP = np.repeat(_AROUND, 5).reshape(25, 1, 1)
-_RIGHT = np.tile(_AROUND, 5).reshape(25, 1, 1)
-_TURNS = np.array((-1, 0, 1)).reshape(1, 3, 1)
-
-
-@dataclass(slots=True)
-class Squares:
-    """The lattice around some positions. Shapes: (25, 1, positions), keys (25, 3, positions) with the three nearest octants."""
-
-    keys: Keys
-    centre: Floats  # m of each square's middle to the right of the position
-    far2: Floats  # m2 from the position
+SQUARES = 2, 2  # of the lattice that are read on each side, rows and columns
 
 
 @dataclass(slots=True)
@@ -49,17 +37,6 @@ class Driving:
     speed: float  # m/s, weighed by the metre so that queues do not outweigh their vehicles
 
 
-def squares(lat: Floats, lon: Floats, heading: Floats) -> Squares:
-    row, column = LATTICE.index(lat, lon)
-    rows, columns = row + _UP, column + _RIGHT
-    centre_lat, centre_lon = LATTICE.centre(rows, columns)
-    east = (centre_lon - lon) * (M_PER_DEGREE * np.cos(np.radians(lat)))
-    north = (centre_lat - lat) * M_PER_DEGREE
-    turn = np.radians(heading)
-    octant = (heading // OCTANT).astype(np.int64) + _TURNS
-    return Squares(LATTICE.key(rows, columns, octant % 8), east * np.cos(turn) - north * np.sin(turn), east**2 + north**2)
-
-
 class Across:
     """Driving and its offset across the road, summed on a lattice and read with a Gaussian kernel."""
 
@@ -67,60 +44,89 @@ class Across:
         self._sums = FadingSums((TAU,) * 4, FORGET)  # metres times: speed, offset, offset2, 1
         # How offset to the right goes with speed, over all that was driven: negative where the slow keep right.
         self._lean = 0.0
-        self._waiting: list[tuple[int, Floats, Floats, NDArray[np.float32]]] = []  # time, lat, lon, the rest
 
-    def learn(self, now: int, lat: Floats, lon: Floats, heading: Floats, speed: Floats, metres: Floats) -> None:
-        """Take in what was driven in the pane that ended at `now`: degrees, m/s and m, no NaN. Call it in every pane."""
-        if len(lat):
-            self._waiting.append((now, lat, lon, np.array((heading, speed, metres), np.float32)))
-        if self._waiting and now - self._waiting[0][0] >= BATCH:
-            self._digest()
+    def learn(self, driven: Rows, now: int) -> None:
+        """Take in a batch of what was driven, the last of it in the pane that ended at `now`."""
+        self._lean += _learn(*self._sums.room(len(driven), now), driven)
+
+    def tick(self, now: int) -> None:
+        """A pane ended."""
         self._sums.sweep(now)
-
-    def _digest(self) -> None:
-        then = self._waiting[-1][0]
-        lat, lon = (np.concatenate([w[i] for w in self._waiting]) for i in (1, 2))
-        heading, speed, driven = np.concatenate([w[3] for w in self._waiting], axis=1).astype(np.float64)
-        self._waiting = []
-        row, column = LATTICE.index(lat, lon)
-        centre_lat, centre_lon = LATTICE.centre(row, column)
-        east = (lon - centre_lon) * (M_PER_DEGREE * np.cos(np.radians(centre_lat)))
-        turn = np.radians(heading)
-        offset = east * np.cos(turn) - (lat - centre_lat) * M_PER_DEGREE * np.sin(turn)  # to the right of the centre
-        keys = LATTICE.key(row, column, (heading // OCTANT).astype(np.int64) % 8)
-        self._learn_side(keys, offset, speed, driven, then)
-        self._sums.add(keys, (driven * speed, driven * offset, driven * offset**2, driven), then)
-
-    def _learn_side(self, keys: Keys, offset: Floats, speed: Floats, driven: Floats, now: int) -> None:
-        """Do those who drive to the right of the others drive slower, or faster?"""
-        hurry, aside, _, metres = self._sums.read(self._sums.find(keys), now)
-        known = metres >= KNOWN
-        n = np.maximum(metres, 1e-9)
-        self._lean += float((driven * (offset - aside / n) * (speed - hurry / n))[known].sum())
 
     def aside(self, lat: Floats, lon: Floats, heading: Floats, now: int) -> Floats:
         """Metres by which each position lies off the middle of the driving there, towards the slower side; 0 where unknown."""
-        around = squares(lat, lon, heading)
-        _, offset, _, driven = self._sums.read(self._sums.find(around.keys), now)
-        weight = np.exp(-0.5 * around.far2 / WIDER**2)
-        total = (driven * weight).sum((0, 1))
-        middle = ((offset + around.centre * driven) * weight).sum((0, 1)) / np.maximum(total, 1.0)
-        return np.where(total >= 1.0, -middle, 0.0) * (1.0 if self._lean <= 0.0 else -1.0)
+        slower = 1.0 if self._lean <= 0.0 else -1.0
+        off = np.zeros(len(lat))
+        for i in range(len(lat)):
+            total, middle, *_ = _around(lat[i], lon[i], heading[i], WIDER, *self._sums.arrays(now))
+            if total >= 1.0:
+                off[i] = -middle / total * slower
+        return off
 
-    def driving(self, around: Squares, now: int) -> Driving | None:
-        """How the others drive past the one position that these squares lie around; None where nobody does."""
-        sums = self._sums.read(self._sums.find(around.keys), now) * np.exp(-0.5 * around.far2 / NEAR**2)
-        hurry, offset, squared, driven = sums
-        total = float(driven.sum())
+    def driving(self, lat: float, lon: float, heading: float, now: int) -> Driving | None:
+        """How the others drive past a position; None where nobody does."""
+        total, offset, squared, hurry = _around(lat, lon, heading, NEAR, *self._sums.arrays(now))
         if total < 1.0:
             return None
-        middle = float((offset + around.centre * driven).sum()) / total
-        variance = float((squared + 2.0 * around.centre * offset + around.centre**2 * driven).sum()) / total - middle**2
+        middle = offset / total
+        variance = squared / total - middle**2
         return Driving(
             passes=total / (math.sqrt(2.0 * math.pi) * NEAR),
             beside=abs(middle) / max(SPREAD, math.sqrt(max(variance, 0.0))),
-            speed=float(hurry.sum()) / total,
+            speed=hurry / total,
         )
+
+
+@compiled
+def _learn(keys: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, weights: Floats, driven: Rows) -> float:
+    """Add the driving. Returns how much slower, or faster, those drive who drive to the right of the others."""
+    lean = 0.0
+    held = np.empty(len(driven), np.int64)
+    for i in range(len(driven)):
+        one = driven[i]
+        at = held[i] = claim(slots, keys, size, one["key"])
+        metres = sums[at, 3] / weights[3]
+        if metres >= KNOWN:
+            speed, driven_metres = np.float64(one["speed"]), np.float64(one["speed"]) * np.float64(one["seconds"])
+            hurry, offset = sums[at, 0] / weights[0] / metres, sums[at, 1] / weights[1] / metres
+            lean += driven_metres * (one["offset"] - offset) * (speed - hurry)
+    for i in range(len(driven)):
+        one = driven[i]
+        at, offset = held[i], one["offset"]
+        speed, metres = np.float64(one["speed"]), np.float64(one["speed"]) * np.float64(one["seconds"])
+        sums[at, 0] += metres * speed * weights[0]
+        sums[at, 1] += metres * offset * weights[1]
+        sums[at, 2] += metres * (offset * offset) * weights[2]
+        sums[at, 3] += metres * weights[3]
+    return lean
+
+
+@compiled
+def _around(
+    lat: float, lon: float, heading: float, sigma: float, keys: Keys, slots: Slots, sums: Singles, fades: Floats
+) -> tuple[float, float, float, float]:
+    """Metres driven around a position in about this direction, and of these the sums of how far to the right of it they
+    were, of that squared, and of their speed, weighed by a Gaussian kernel of `sigma` m."""
+    total = right = squared = hurry = 0.0
+    row, column = square_of(lat, lon)
+    narrow = math.cos(math.radians(lat))
+    turn = math.radians(heading)
+    octant = math.floor(heading / OCTANT)
+    for r in range(row - SQUARES[0], row + SQUARES[0] + 1):
+        north = ((r + 0.5) * STEP - 90.0 - lat) * M_PER_DEGREE
+        for c in range(column - SQUARES[1], column + SQUARES[1] + 1):
+            east = ((c + 0.5) * STEP - 180.0 - lon) * M_PER_DEGREE * narrow
+            middle = east * math.cos(turn) - north * math.sin(turn)
+            weight = math.exp((north * north + east * east) * (-0.5 / (sigma * sigma)))
+            for o in range(octant - 1, octant + 2):
+                at = find(slots, keys, key_of(r, c, o))
+                if at >= 0:
+                    metres, offset = sums[at, 3] * fades[3], sums[at, 1] * fades[1]
+                    total += metres * weight
+                    right += (offset + middle * metres) * weight
+                    squared += (sums[at, 2] * fades[2] + 2.0 * middle * offset + middle * middle * metres) * weight
+                    hurry += sums[at, 0] * fades[0] * weight
+    return total, right, squared, hurry
 
 
 def at_the_side(metres: float) -> float:

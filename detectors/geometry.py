@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from detectors.compiled import compiled
+
 M_PER_DEGREE = 111_195.0  # length of one degree of a great circle, mean Earth radius 6371.0 km (IUGG)
 
 Floats = NDArray[np.float64]
@@ -42,6 +44,13 @@ def angle_between(a: ArrayLike, b: ArrayLike) -> Floats:
     """
     turn = np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)) % 360.0
     return np.minimum(turn, 360.0 - turn)
+
+
+@compiled
+def turn_between(a: float, b: float) -> float:
+    """`angle_between` for compiled loops."""
+    turn = abs(a - b) % 360.0
+    return min(turn, 360.0 - turn)
 
 
 def mean_heading(headings: ArrayLike) -> float:

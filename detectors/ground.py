@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.across import LATTICE, NEAR, OCTANT, TAU, Across, squares
+from detectors.across import NEAR, SQUARES, TAU, Across
+from detectors.driven import around, place_key
 from detectors.lattice import FadingSums
-from detectors.tracks import HALT, Seen
+from detectors.model import Rows
+from detectors.tracks import HALT
 
 PRIOR = 0.3  # stands that are assumed before anything is known of a place
 USUAL = 20.0  # s: mean stand before anything is known, as at lights
@@ -44,22 +46,17 @@ class Ground:
         self.across = Across()
         self._sums = FadingSums((TAU, TAU), FORGET)  # seconds stood, stands
 
-    def learn(self, seen: Seen, now: int) -> None:
-        """A stand counts when it is over, so that it does not excuse itself."""
-        self.across.learn(now, seen.lat, seen.lon, seen.heading, seen.speed, seen.metres)
-        over = np.flatnonzero(seen.rested >= HALT / 1000.0)
+    def learn(self, acting: Rows, now: int) -> None:
+        """Take in those that drove off: a stand counts when it is over, so that it does not excuse itself."""
+        over = acting.compress(acting["rested"] >= HALT / 1000.0)
         if len(over):
-            keys = LATTICE.key(
-                *LATTICE.index(seen.lat[over], seen.lon[over]), (seen.heading[over] // OCTANT).astype(np.int64) % 8
-            )
-            self._sums.add(keys, (seen.rested[over].astype(np.float64), np.ones(len(over))), now)
+            keys = np.array([place_key(*one) for one in over[["lat", "lon", "heading"]].tolist()], np.int64)
+            self._sums.add(keys, (over["rested"], np.ones(len(over))), now)
         self._sums.sweep(now)
 
     def spot(self, lat: float, lon: float, heading: float, now: int) -> Spot:
-        around = squares(np.array([lat]), np.array([lon]), np.array([heading]))
-        driving = self.across.driving(around, now)
+        driving = self.across.driving(lat, lon, heading, now)
         if driving is None:
             return Spot(0.0, 0.0, 0.0, 0.0, 0.0)
-        sums = self._sums.read(self._sums.find(around.keys), now) * np.exp(-0.5 * around.far2 / NEAR**2)
-        stood, stands = sums.sum((1, 2, 3)).tolist()
+        stood, stands = around(lat, lon, heading, SQUARES, NEAR, *self._sums.arrays(now)).tolist()
         return Spot(driving.passes, stands, stood, driving.beside, driving.speed)

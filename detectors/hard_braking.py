@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.across import Across, at_the_side
+from detectors.compiled import compiled
+from detectors.driven import Driven, drove
 from detectors.geometry import angle_between, distance, mean_heading
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.place_rates import GENTLE, PlaceRates
+from detectors.table import claim
 
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
@@ -27,6 +29,8 @@ RADIUS = 60.0  # m: the way to a stand from 80 km/h at that deceleration, and a 
 SAME_WAY = 45.0  # degrees
 COMPANY = 2  # reporters at least: one vehicle that brakes hard is everyday
 SURPRISE = 5.0  # -log10 of the chance: some 1e4 places and half minutes to be wrong in on a day
+
+_BRAKES_HARD = int(Sign.HARD_BRAKE)
 
 
 @dataclass(slots=True)
@@ -47,30 +51,26 @@ class HardBraking:
     kinds: ClassVar[tuple[str, ...]] = ("dangerous_situation",)
 
     def __init__(self) -> None:
+        self._driven = Driven()
         self._places = PlaceRates()
         self._across = Across()
         self._brakings: list[_Braking] = []
 
     def update(self, frame: Frame) -> list[Finding]:
-        now = frame.end
+        now, rows = frame.end, frame.observations
         self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
-        rows = frame.observations
-        decel = np.fmax(-rows["accel"].astype(np.float64), 0.0)
-        hard = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (decel > HARD_BRAKE)
-        fresh = self._fresh(rows, np.flatnonzero(hard), decel, now)
-        for braking in fresh:
-            self._places.occur(now, braking.lat, braking.lon, braking.heading)
-        driving = rows.compress(~(np.isnan(rows["speed"]) | np.isnan(rows["heading"])))
-        lat, lon, heading, speed = (driving[name].astype(np.float64) for name in ("lat", "lon", "heading", "speed"))
-        rows_each = len(driving) / max(1, len(np.unique(driving["reporter"])))  # they may speak ten times a second
-        seconds = np.full(len(driving), (frame.end - frame.start) / 1000.0 / max(1.0, rows_each))
-        gently = np.where(driving["accel"] < -GENTLE, seconds, 0.0)
-        self._places.drive(now, lat, lon, heading, speed * seconds, seconds, gently)
-        self._across.learn(now, lat, lon, heading, speed, speed * seconds)
-        return [finding for braking in fresh if (finding := self._cluster(braking, now))]
+        driving, braking = _drive(rows, (frame.end - frame.start) / 1000.0, self._driven.room(len(rows)))
+        fresh = self._fresh(rows, now) if braking else []
+        for one in fresh:
+            self._places.occur(now, one.lat, one.lon, one.heading)
+        self._driven.wrote(driving, now)
+        self._driven.teach(now, self._places, self._across)
+        return [finding for one in fresh if (finding := self._cluster(one, now))]
 
-    def _fresh(self, rows: Rows, hard: NDArray[np.intp], decel: NDArray[np.float64], now: int) -> list[_Braking]:
+    def _fresh(self, rows: Rows, now: int) -> list[_Braking]:
         """Brakings that were not yet going on; of those that were, the hardest moment is noted."""
+        decel = np.fmax(-rows["accel"].astype(np.float64), 0.0)
+        hard = np.flatnonzero(((rows["signs"] & _BRAKES_HARD) != 0) | (decel > HARD_BRAKE))
         known = {b.reporter: b for b in self._brakings}
         fresh: dict[int, _Braking] = {}
         for i in hard.tolist():
@@ -115,3 +115,39 @@ class HardBraking:
                 ("hardest_deceleration", max(b.decel for b in cluster)),
             ),
         )
+
+
+@compiled
+def _drive(rows: Rows, seconds: float, driven: Rows) -> tuple[int, int]:
+    """Write what was driven in a pane of so many seconds. Returns how many rows say how they drive, and how many brake hard."""
+    driving = braking = 0
+    for i in range(len(rows)):
+        driving += int(_drives(rows[i]))
+        braking += int((rows[i]["signs"] & _BRAKES_HARD) != 0 or -np.float64(rows[i]["accel"]) > HARD_BRAKE)
+    each = seconds / max(1.0, driving / max(1, _reporters(rows)))  # they may speak ten times a second
+    at = 0
+    for i in range(len(rows)):
+        row = rows[i]
+        if _drives(row):
+            gently = each if row["accel"] < -GENTLE else 0.0
+            drove(driven, at, row["lat"], row["lon"], np.float64(row["heading"]), np.float64(row["speed"]), each, gently)
+            at += 1
+    return driving, braking
+
+
+@compiled
+def _drives(row: Any) -> bool:
+    return not (math.isnan(row["speed"]) or math.isnan(row["heading"]))
+
+
+@compiled
+def _reporters(rows: Rows) -> int:
+    """How many say how they drive."""
+    slots = 64
+    while slots < 2 * len(rows):
+        slots *= 2
+    held, names, size = np.full(slots, -1, np.int32), np.empty(len(rows), np.uint64), np.zeros(1, np.int64)
+    for i in range(len(rows)):
+        if _drives(rows[i]):
+            claim(held, names, size, rows[i]["reporter"])
+    return int(size[0])

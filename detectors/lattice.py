@@ -89,10 +89,15 @@ class FadingSums:
 
     def add(self, keys: Keys, values: tuple[Floats, ...], now: int) -> None:
         """Add one row of values per key (a column per time constant, None of them NaN); a key may come several times."""
+        _add(*self.room(len(keys), now), keys, np.array(values, np.float64))
+
+    def room(self, more: int, now: int) -> tuple[Keys, Slots, NDArray[np.int64], NDArray[np.float32], Floats]:
+        """For compiled loops that add themselves, to so many new keys at most: keys, slots and their number, as `table.claim`
+        takes them, sums, and what each column's values of `now` (ms) weigh. Good until the next `room`, `add` or `sweep`."""
         self._keep_small(now)
-        self._table.reserve(len(keys))
+        self._table.reserve(more)
         rows, held, slots, size = self._table.arrays
-        _add(held, slots, size, rows["sums"], keys, np.array(values, np.float64), 1.0 / self._fades(now))
+        return held, slots, size, rows["sums"], 1.0 / self._fades(now)
 
     def sweep(self, now: int) -> None:
         """Forget what has faded; a no-op but once an hour."""
@@ -128,7 +133,7 @@ def _read(sums: NDArray[np.float32], at: NDArray[np.int64], fades: Floats, out: 
 
 @compiled
 def _add(
-    held: Keys, slots: Slots, size: NDArray[np.int64], sums: NDArray[np.float32], keys: Keys, values: Floats, weights: Floats
+    held: Keys, slots: Slots, size: NDArray[np.int64], sums: NDArray[np.float32], weights: Floats, keys: Keys, values: Floats
 ) -> None:
     for i in range(len(keys)):
         row = claim(slots, held, size, keys[i])

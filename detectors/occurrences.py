@@ -8,16 +8,15 @@ rates say so.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.across import Across
 from detectors.geometry import M_PER_DEGREE, angle_between, distance
 from detectors.lattice import Floats
 from detectors.model import Rows
 from detectors.rarity import surprise
-from detectors.tracks import Seen
 
 LATELY = 600.0  # s that are remembered
 OLD = 120.0  # s: what is older is not part of a cluster but what is going on here anyway
@@ -31,9 +30,9 @@ _OCCURRENCE = np.dtype(
 )
 
 
-def kinds_of(seen: Seen) -> NDArray[np.int64]:
-    """For each vehicle the kind that its fall is, if it fell."""
-    return np.searchsorted(FALLS, seen.decel)
+def kind_of(one: Any) -> int:
+    """The kind that the fall of a vehicle (`tracks.SEEN`) is, if it fell."""
+    return sum(edge < one["decel"] for edge in FALLS)
 
 
 class Occurrences:
@@ -42,20 +41,23 @@ class Occurrences:
     def __init__(self) -> None:
         self._rows: Rows = np.empty(0, _OCCURRENCE)
 
-    def note(self, seen: Seen, across: Across, now: int) -> set[int]:
-        """Take in what was done in the pane that ended at `now` (ms); forget the old. Returns whose it was."""
+    def note(self, acting: Rows, across: Across, now: int) -> set[int]:
+        """Take in what was done (`tracks.SEEN`) in the pane that ended at `now` (ms); forget the old. Returns whose it was."""
         if len(self._rows) and self._rows["time"][0] <= now - LATELY * 1000.0:
             self._rows = self._rows.compress(self._rows["time"] > now - LATELY * 1000.0)
-        fell, halted, braked = (np.flatnonzero(who) for who in (seen.fell, seen.halted, seen.braked))
-        which = np.concatenate([fell, halted, braked])
-        if not len(which):
+        if not len(acting):
             return set()
-        new = np.empty(len(which), _OCCURRENCE)
-        new["time"] = now
-        new["kind"] = np.concatenate([kinds_of(seen)[fell], np.full(len(halted), HALTED), np.full(len(braked), BRAKED)])
-        new["reporter"] = seen.rows["reporter"][which]
-        new["lat"], new["lon"], new["heading"] = seen.lat[which], seen.lon[which], seen.heading[which]
-        new["aside"] = across.aside(seen.lat[which], seen.lon[which], seen.heading[which], now)
+        did = [(one, kind_of(one)) for one in acting if one["fell"]]
+        did += [(one, HALTED) for one in acting if one["halted"]]
+        did += [(one, BRAKED) for one in acting if one["braked"]]
+        new = np.empty(len(did), _OCCURRENCE)
+        for row, (one, kind) in zip(new, did, strict=True):
+            row["time"], row["kind"] = now, kind
+            for name in ("reporter", "lat", "lon", "heading"):
+                row[name] = one[name]
+        if not did:
+            return set()
+        new["aside"] = across.aside(new["lat"], new["lon"], new["heading"], now)
         self._rows = np.concatenate([self._rows, new])
         return set(new["reporter"].tolist())
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.compiled import compiled
+from detectors.driven import BATCH, STEP, Singles, around, place_key
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Steps
+from detectors.lattice import FadingSums, Floats, Keys
+from detectors.model import Rows
 from detectors.rarity import TAU, surprise
+from detectors.table import Slots, claim
 
 SIGMA = 75.0  # m: reach of the kernel that reads a place
 REACH = 150.0  # m: two sigma, beyond which nothing is read
-STEP = 0.0003  # degrees: 33 m, well under the kernel, so that where the lattice lies does not matter
-OCTANT = 45.0  # degrees
 SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
-BATCH = 30_000  # ms of rows learned at once, for numpy's sake
 WARM_UP = 300_000  # ms: nothing surprises who knows nothing; some cycles of lights
 FORGET = 1.0  # m driven
 FIRST = (1.0, 300.0)  # the first guess of a fleet, occurrences in m driven: as in town, so that a start is quiet
@@ -32,9 +32,7 @@ FIRST_BRAKING = 0.01  # s of gentle braking a metre driven, as in town: two seco
 NERVOUS = 10.0  # s of gentle braking that are assumed at the fleet's rate before a place has shown its own
 POWER = 2.0  # of the share of gentle braking: stops need two who get in each other's way. 1 was a little worse
 
-Singles = NDArray[np.float32]
-
-_LATTICE = Steps(STEP, 8)
+_HIGH = math.ceil(REACH / (STEP * M_PER_DEGREE))  # rows of the lattice
 
 
 class PlaceRates:
@@ -50,50 +48,35 @@ class PlaceRates:
         self._kinds = kinds
         self._sums = FadingSums((TAU,) * (3 + kinds), FORGET)  # occurrences of each kind, seconds braked, seconds, metres
         self._fleet = Fading((*FIRST[:1] * kinds, FIRST_BRAKING * FIRST[1], FIRST[1]))
-        self._driven: list[tuple[int, Floats, Floats, Floats, Singles, Singles, Singles]] = []  # as given to drive()
         self._braked: tuple[Keys, Floats] = (np.empty(0, np.int64), np.empty(0))  # of the last batch, not yet settled
         self._occurred: list[tuple[int, int, float, float, float]] = []  # time, kind, lat, lon, heading
         self._first = -1  # ms: end of the first pane
 
-    def drive(
-        self, now: int, lat: Floats, lon: Floats, heading: Floats, metres: Floats, seconds: Floats, braked: Floats
-    ) -> None:
-        """Take in what was driven in the pane that ended at `now`, and for how many seconds of it with GENTLE braking or more.
+    def learn(self, driven: Rows, now: int) -> None:
+        """Take in a batch of what was driven, and of what occurred what has settled by the end of it, `now`."""
+        settled = [o for o in self._occurred if o[0] <= now - SETTLE]
+        self._occurred = self._occurred[len(settled) :]
+        keys, gently = self._braked
+        counts = np.zeros((self._kinds + 3, len(keys) + len(settled)))
+        for i, occurred in enumerate(settled):
+            counts[occurred[1], i] = 1.0
+        counts[-3, len(settled) :] = gently
+        metres = _drive(*self._sums.room(len(driven), now), driven)
+        where = np.array([place_key(*o[2:]) for o in settled], np.int64)
+        self._sums.add(np.concatenate([where, keys]), tuple(counts), now)
+        self._fleet.add((*counts[:-2].sum(axis=1).tolist(), metres), now)
+        braked = driven.compress(driven["braking"] > 0.0)
+        self._braked = braked["key"].copy(), braked["braking"].astype(np.float64)
 
-        Call it in every pane; no NaN anywhere.
-        """
+    def tick(self, now: int) -> None:
+        """A pane ended."""
         if self._first < 0:
             self._first = now
-        if len(lat):
-            columns = (metres.astype(np.float32), seconds.astype(np.float32), braked.astype(np.float32))
-            self._driven.append((now, lat, lon, heading, *columns))
-        if self._driven and now - self._driven[0][0] >= BATCH:
-            self._digest()
         self._sums.sweep(now)
 
     def occur(self, now: int, lat: float, lon: float, heading: float, kind: int = 0) -> None:
         """Something occurred. It counts when it has settled, so that a cluster does not excuse itself."""
         self._occurred.append((now, kind, lat, lon, heading))
-
-    def _digest(self) -> None:
-        then = self._driven[-1][0]
-        lat, lon, heading, metres, seconds, braked = (np.concatenate(c) for c in list(zip(*self._driven, strict=True))[1:])
-        settled = [o for o in self._occurred if o[0] <= then - SETTLE]
-        self._occurred = self._occurred[len(settled) :]
-        kinds = np.array([o[1] for o in settled], np.int64)
-        where = np.array([o[2:] for o in settled]).reshape(-1, 3)
-        earlier, gently = self._braked
-        counts = np.zeros((self._kinds + 3, len(lat) + len(settled) + len(earlier)))
-        counts[kinds, len(lat) + np.arange(len(settled))] = 1.0
-        counts[-3, len(lat) + len(settled) :] = gently
-        counts[-2, : len(lat)] = seconds
-        counts[-1, : len(lat)] = metres
-        here = _key(lat, lon, heading)
-        self._sums.add(np.concatenate([here, _key(*where.T), earlier]), tuple(counts), then)
-        self._fleet.add((*counts[:-2].sum(axis=1).tolist(), float(metres.sum())), then)
-        self._driven = []
-        some = braked > 0.0
-        self._braked = here[some], braked[some].astype(np.float64)
 
     def usual_speed(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Metres driven per second spent, m/s; 0 where nothing is known."""
@@ -123,28 +106,25 @@ class PlaceRates:
 
     def _around(self, lat: float, lon: float, heading: float, now: int) -> list[float]:
         """Occurrences, seconds and metres around a place in about this direction, weighed by a Gaussian kernel."""
-        row, column = math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
-        narrow = math.cos(math.radians(lat))
-        rows, columns = _square(math.ceil(REACH / (STEP * M_PER_DEGREE * narrow)))
-        north = (rows + (row + 0.5 - (lat + 90.0) / STEP)) * (STEP * M_PER_DEGREE)
-        east = (columns + (column + 0.5 - (lon + 180.0) / STEP)) * (STEP * M_PER_DEGREE * narrow)
-        weight = np.exp((north**2 + east**2) * (-0.5 / SIGMA**2))
-        octants = np.arange(-1, 2)[:, None] + int(heading // OCTANT)
-        at = self._sums.find(_LATTICE.key(rows + row, columns + column, octants % 8))
-        total: list[float] = (self._sums.read(at, now) * weight).sum(axis=(1, 2)).tolist()
+        reach = _HIGH, math.ceil(REACH / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
+        total: list[float] = around(lat, lon, heading, reach, SIGMA, *self._sums.arrays(now)).tolist()
         return total
 
 
-def _key(lat: Floats, lon: Floats, heading: Floats) -> Keys:
-    return _LATTICE.key(*_LATTICE.index(lat, lon), (heading // OCTANT).astype(np.int64) % 8)
-
-
-@lru_cache(maxsize=16)
-def _square(wide: int) -> tuple[Keys, Keys]:
-    """Rows and columns of the lattice within REACH, relative to the middle one."""
-    high = math.ceil(REACH / (STEP * M_PER_DEGREE))
-    rows, columns = np.meshgrid(np.arange(-high, high + 1), np.arange(-wide, wide + 1), indexing="ij")
-    return rows.ravel(), columns.ravel()
+@compiled
+def _drive(keys: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, weights: Floats, driven: Rows) -> float:
+    """Add the seconds and the metres to the last two columns; returns the metres of all."""
+    total = 0.0
+    last = len(weights) - 1
+    for i in range(len(driven)):
+        one = driven[i]
+        seconds = np.float64(one["seconds"])
+        metres = seconds * np.float64(one["speed"])
+        at = claim(slots, keys, size, one["key"])
+        sums[at, last - 1] += seconds * weights[last - 1]
+        sums[at, last] += metres * weights[last]
+        total += metres
+    return total
 
 
 class Fading:

@@ -7,11 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
+from detectors.compiled import compiled
+from detectors.geometry import M_PER_DEGREE, turn_between
 from detectors.lattice import Floats
-from detectors.model import Finding, Frame
+from detectors.model import Finding, Frame, Rows
 from detectors.place_rates import PlaceRates
-from detectors.tracks import Seen
 
 SAME_WAY = 45.0  # degrees
 REACH = 150.0  # m: what is slow this near to a queue belongs to it
@@ -40,77 +40,113 @@ class Queues:
 
     def holds(self, lat: float, lon: float, heading: float) -> bool:
         """Whether this place is in a known queue."""
-        far, _ = self._from(np.array([lat]), np.array([lon]), np.array([heading]))
-        return bool((far <= REACH).any())
-
-    def held(self, seen: Seen, which: list[int]) -> list[bool]:
-        """The same for these vehicles."""
-        far, _ = self._from(seen.lat[which], seen.lon[which], seen.heading[which])
-        return [bool(nearest <= REACH) for nearest in far.min(axis=1)]
+        return _nearest(self._places, lat, lon, heading)[0] <= REACH
 
     def note(self, now: int, lat: float, lon: float, heading: float) -> None:
         """There is a queue at this place."""
-        places = self._places
-        east, north = metres(places[:, 1], places[:, 2], lat, lon)
-        same = (np.hypot(east, north) <= APART) & (angle_between(places[:, 3], heading) <= SAME_WAY)
-        if same.any():
-            places[same, 0] = now
-        else:
+        if not _refresh(self._places, lat, lon, heading, now):
             place = (now, lat, lon, heading, self._usual.usual_speed(lat, lon, heading, now))
-            self._places = np.vstack([places, place])
+            self._places = np.vstack([self._places, place])
 
     def say(self, now: int, lat: float, lon: float, heading: float) -> None:
         """A queue was reported here; its ends will be followed."""
         self.note(now, lat, lon, heading)
         self._said = np.vstack([self._said, (now, lat, lon, heading)])
 
-    def ends(self, seen: Seen, frame: Frame) -> list[Finding]:
+    def ends(self, seen: Rows, frame: Frame) -> list[Finding]:
         """Take note of who crawls in a queue, and report the ends of queues where somebody does; every few seconds."""
         now = frame.end
         if not len(self._places) or now % EVERY >= now - frame.start:
             return []
-        slow = np.flatnonzero(seen.speed < CRAWL * self._places[:, 4].max())
-        far, nearest = self._from(seen.lat[slow], seen.lon[slow], seen.heading[slow])
-        crawls = (far.min(axis=1) <= REACH) & (seen.speed[slow] < CRAWL * self._places[nearest, 4])
-        self._places[(far[crawls] <= APART).any(axis=0), 0] = now
-        for i in slow[crawls & (far.min(axis=1) > APART)].tolist():
-            self.note(now, float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i]))
-        return self._report(seen, slow[crawls], now) if crawls.any() else []
+        apart = np.full(len(seen), -1.0)
+        _crawl(seen, self._places, now, apart)
+        crawling = seen.compress(apart >= 0.0)
+        beyond = seen.compress(apart > APART)
+        for one in beyond[np.argsort(beyond["reporter"])]:
+            self.note(now, float(one["lat"]), float(one["lon"]), float(one["heading"]))
+        return self._report(crawling, now) if len(crawling) else []
 
-    def _report(self, seen: Seen, crawling: NDArray[np.intp], now: int) -> list[Finding]:
-        places = self._places
-        lat, lon, heading = places[:, 1], places[:, 2], places[:, 3]
-        north = (lat - lat[:, None]) * M_PER_DEGREE
-        east = (lon - lon[:, None]) * (M_PER_DEGREE * np.cos(np.radians(lat[0])))
-        ahead = east * np.sin(np.radians(heading))[:, None] + north * np.cos(np.radians(heading))[:, None]
-        linked = (np.hypot(east, north) <= LINKED) & (angle_between(heading, heading[:, None]) <= SAME_WAY)
-        head = ~(linked & (ahead > APART / 2)).any(axis=1)
-        tail = ~(linked & (ahead < -APART / 2)).any(axis=1)
+    def _report(self, crawling: Rows, now: int) -> list[Finding]:
+        ends = np.zeros((len(self._places), 2), bool)
+        _ends(self._places, ends)
         found = []
-        for i in np.flatnonzero((head | tail) & (places[:, 0] > now - EVERY)).tolist():
-            off_east, off_north = metres(seen.lat[crawling], seen.lon[crawling], float(lat[i]), float(lon[i]))
-            near = np.hypot(off_east, off_north) <= APART
-            who = frozenset(seen.rows["reporter"][crawling][near].tolist())
-            if who and self._followed(float(lat[i]), float(lon[i]), float(heading[i])):
-                self._said = np.vstack([self._said, (now, lat[i], lon[i], heading[i])])
-                kind = "stationary_vehicle" if head[i] else "dangerous_end_of_queue"
-                where = float(lat[i]), float(lon[i]), float(heading[i])
-                found.append(Finding(kind, now, now, *where, EXTENT, 0.0, who, opens=False))
+        for i in np.flatnonzero(ends.any(axis=1) & (self._places[:, 0] > now - EVERY)).tolist():
+            lat, lon, heading = self._places[i, 1:4].tolist()
+            who = frozenset(crawling["reporter"][_near(crawling, lat, lon)].tolist())
+            if who and _nearest(self._said, lat, lon, heading)[0] <= FOLLOW:  # it belongs to what was lately reported
+                self._said = np.vstack([self._said, (now, lat, lon, heading)])
+                kind = "stationary_vehicle" if ends[i, 0] else "dangerous_end_of_queue"
+                found.append(Finding(kind, now, now, lat, lon, heading, EXTENT, 0.0, who, opens=False))
         return found
 
-    def _followed(self, lat: float, lon: float, heading: float) -> bool:
-        """Whether this end belongs to what was lately reported."""
-        said = self._said
-        near = distance(said[:, 1], said[:, 2], lat, lon) <= FOLLOW
-        return bool((near & (angle_between(said[:, 3], heading) <= SAME_WAY)).any())
 
-    def _from(self, lat: Floats, lon: Floats, heading: Floats) -> tuple[Floats, NDArray[np.intp]]:
-        """Metres from each point to each place of a queue that goes the same way, infinite if it does not; the nearest."""
-        places = self._places
-        if not len(places):
-            return np.full((len(lat), 1), np.inf), np.zeros(len(lat), np.intp)
-        north = (lat[:, None] - places[:, 1]) * M_PER_DEGREE
-        east = (lon[:, None] - places[:, 2]) * (M_PER_DEGREE * math.cos(math.radians(places[0, 1])))
-        far = np.hypot(north, east)
-        far[angle_between(heading[:, None], places[:, 3]) > SAME_WAY] = np.inf
-        return far, np.argmin(far, axis=1)
+@compiled
+def _apart(place: Floats, lat: float, lon: float, narrow: float) -> float:
+    """Metres between a place of a queue and a point; degrees of longitude are so much narrower than those of latitude."""
+    north = (lat - place[1]) * M_PER_DEGREE
+    east = (lon - place[2]) * M_PER_DEGREE * narrow
+    return math.sqrt(north * north + east * east)
+
+
+@compiled
+def _nearest(places: Floats, lat: float, lon: float, heading: float) -> tuple[float, int]:
+    """Metres from a point to the nearest place that goes the same way, infinite if none does; and which it is."""
+    least, nearest, narrow = math.inf, 0, math.cos(math.radians(lat))
+    for k in range(len(places)):
+        far = _apart(places[k], lat, lon, narrow)
+        if far < least and turn_between(heading, places[k, 3]) <= SAME_WAY:
+            least, nearest = far, k
+    return least, nearest
+
+
+@compiled
+def _refresh(places: Floats, lat: float, lon: float, heading: float, now: int) -> bool:
+    """Note that there is still a queue at the places so near; returns whether there are any."""
+    some, narrow = False, math.cos(math.radians(lat))
+    for k in range(len(places)):
+        if _apart(places[k], lat, lon, narrow) <= APART and turn_between(heading, places[k, 3]) <= SAME_WAY:
+            places[k, 0] = now
+            some = True
+    return some
+
+
+@compiled
+def _crawl(seen: Rows, places: Floats, now: int, apart: Floats) -> None:
+    """For each that crawls in a queue, the metres to the nearest place of it; the places that are near it are refreshed."""
+    slow = CRAWL * places[:, 4].max()
+    for i in range(len(seen)):
+        one = seen[i]
+        if one["speed"] >= slow:
+            continue
+        far, nearest = _nearest(places, one["lat"], one["lon"], one["heading"])
+        if far <= REACH and one["speed"] < CRAWL * places[nearest, 4]:
+            apart[i] = far
+            _refresh(places, one["lat"], one["lon"], one["heading"], now)
+
+
+@compiled
+def _ends(places: Floats, ends: NDArray[np.bool_]) -> None:
+    """Which places are the head of a queue, for nothing of it lies ahead of them, and which the tail."""
+    for i in range(len(places)):
+        turn = math.radians(places[i, 3])
+        ends[i] = True
+        for j in range(len(places)):
+            north = (places[j, 1] - places[i, 1]) * M_PER_DEGREE
+            east = (places[j, 2] - places[i, 2]) * M_PER_DEGREE * math.cos(math.radians(places[0, 1]))
+            ahead = east * math.sin(turn) + north * math.cos(turn)
+            linked = north * north + east * east <= LINKED * LINKED
+            if linked and turn_between(places[i, 3], places[j, 3]) <= SAME_WAY:
+                ends[i, 0] &= ahead <= APART / 2
+                ends[i, 1] &= ahead >= -APART / 2
+
+
+@compiled
+def _near(seen: Rows, lat: float, lon: float) -> NDArray[np.bool_]:
+    """Who is so near to a point."""
+    near = np.zeros(len(seen), np.bool_)
+    narrow = math.cos(math.radians(lat))
+    for i in range(len(seen)):
+        north = (seen[i]["lat"] - lat) * M_PER_DEGREE
+        east = (seen[i]["lon"] - lon) * M_PER_DEGREE * narrow
+        near[i] = north * north + east * east <= APART * APART
+    return near

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.across import at_the_side
-from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
+from detectors.compiled import compiled
+from detectors.geometry import M_PER_DEGREE, angle_between, distance, turn_between
 from detectors.ground import Ground
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.queues import Queues
@@ -36,6 +39,7 @@ LATELY = 600_000  # ms
 PASSES = 20.0  # passes before a place is judged at all
 BESIDE = 1.5  # standard deviations off the middle of the driving: the outermost lane lies at 1.1, the shoulder at 1.9
 SAME_WAY = 45.0  # degrees
+PASSING = 256  # of those that stand and those that drive past them: room for as many pairs as an ordinary pane has
 
 _HALT = np.dtype([("time", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8")])
 
@@ -61,70 +65,75 @@ class Standing:
 
     def update(self, seen: Seen, frame: Frame, queues: Queues) -> list[Finding]:
         """Take in a pane; every few seconds, report. Who stands in a known queue is none of its business."""
-        now = frame.end
-        self._remember(seen, now)
-        standing = np.flatnonzero((seen.stood > 0) & (now - seen.stood >= WATCH)).tolist()
-        if standing:
-            self._watch(seen, standing, now)
+        now, rows = frame.end, seen.rows
+        self._remember(seen.acting, now)
+        if seen.since and now - seen.since >= WATCH:
+            self._watch(rows, now)
         if now % EVERY >= now - frame.start:
             return []
-        gone = set(seen.rows["reporter"][seen.stood == 0].tolist())
-        self._standers = {r: s for r, s in self._standers.items() if r not in gone and s.seen > now - LEAST}
-        held = queues.held(seen, standing)
-        long = [i for i, in_queue in zip(standing, held, strict=True) if now - seen.stood[i] >= LEAST and not in_queue]
-        return [finding for i in long if (finding := self._judge(seen, i, now))]
+        if self._standers:
+            gone = set(rows["reporter"].compress(rows["stood"] == 0).tolist())
+            self._standers = {r: s for r, s in self._standers.items() if r not in gone and s.seen > now - LEAST}
+        if not seen.since or now - seen.since < LEAST:
+            return []
+        long = rows.compress((rows["stood"] > 0) & (now - rows["stood"] >= LEAST))
+        places = long[["lat", "lon", "heading"]].tolist()
+        found = [self._judge(one, rows, now) for one, place in zip(long, places, strict=True) if not queues.holds(*place)]
+        return [finding for finding in found if finding]
 
-    def _remember(self, seen: Seen, now: int) -> None:
+    def _remember(self, acting: Rows, now: int) -> None:
         if len(self._halts) and self._halts["time"][0] <= now - LATELY:
             self._halts = self._halts[self._halts["time"] > now - LATELY]
-        if seen.halted.any():
-            halts = np.empty(int(seen.halted.sum()), _HALT)
-            halts["time"], halts["reporter"] = now, seen.rows["reporter"][seen.halted]
-            halts["lat"], halts["lon"], halts["heading"] = (x[seen.halted] for x in (seen.lat, seen.lon, seen.heading))
+        if len(acting) and acting["halted"].any():
+            halted = acting.compress(acting["halted"])
+            halts = np.empty(len(halted), _HALT)
+            halts["time"] = now
+            for name in ("reporter", "lat", "lon", "heading"):
+                halts[name] = halted[name]
             self._halts = np.concatenate([self._halts, halts])
 
-    def _watch(self, seen: Seen, standing: list[int], now: int) -> None:
-        """Note who drives past."""
-        driving = np.flatnonzero(seen.speed > CREEP)
-        north = (seen.lat[driving] - seen.lat[standing][:, None]) * M_PER_DEGREE
-        east = (seen.lon[driving] - seen.lon[standing][:, None]) * (M_PER_DEGREE * math.cos(math.radians(seen.lat[0])))
-        past = np.hypot(north, east) <= NEAR
-        past &= angle_between(seen.heading[driving], seen.heading[standing][:, None]) <= SAME_WAY
-        for i, others in zip(standing, past, strict=True):
-            stander = self._standers.setdefault(int(seen.rows["reporter"][i]), _Stander(now))
-            stander.seen = now
-            for j in driving[others].tolist():
-                other = int(seen.rows["reporter"][j])
-                stander.passed[other] = max(stander.passed.get(other, 0.0), float(seen.speed[j]))
+    def _watch(self, seen: Rows, now: int) -> None:
+        """Note who stands, and who drives past."""
+        standing = np.flatnonzero((seen["stood"] > 0) & (now - seen["stood"] >= WATCH))
+        passing = np.empty((PASSING, 2), np.int64)
+        count = _pass(seen, standing, passing)
+        if count > len(passing):
+            passing = np.empty((count, 2), np.int64)
+            _pass(seen, standing, passing)
+        for reporter in seen["reporter"].take(standing).tolist():
+            self._standers.setdefault(reporter, _Stander(now)).seen = now
+        for i, j in passing[:count].tolist():
+            passed, other = self._standers[int(seen["reporter"][i])].passed, int(seen["reporter"][j])
+            passed[other] = max(passed.get(other, 0.0), float(seen["speed"][j]))
 
-    def _judge(self, seen: Seen, i: int, now: int) -> Finding | None:
-        lat, lon, heading = float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i])
-        reporter, seconds = int(seen.rows["reporter"][i]), (now - int(seen.stood[i])) / 1000.0
+    def _judge(self, one: Any, seen: Rows, now: int) -> Finding | None:
+        """A finding, if this one of the seen has no reason to stand."""
+        lat, lon, heading = float(one["lat"]), float(one["lon"]), float(one["heading"])
+        reporter, stood = int(one["reporter"]), int(one["stood"])
+        seconds = (now - stood) / 1000.0
         stander = self._standers[reporter]
-        if not stander.reported and _waits(seen, i):
+        if not stander.reported and _waits(seen, lat, lon, heading):
             return None
         spot = self._ground.spot(lat, lon, heading, now)
         stander.looks += 1
         stander.beside += spot.beside
-        blinking = bool(seen.rows["signs"][i] & int(Sign.HAZARD_LIGHTS))
+        blinking = bool(one["signs"] & int(Sign.HAZARD_LIGHTS))
         score = spot.surprise(seconds) + (HAZARD if blinking else 0.0)
-        score -= at_the_side(
-            float(self._ground.across.aside(seen.lat[i : i + 1], seen.lon[i : i + 1], seen.heading[i : i + 1], now)[0])
-        )
+        score -= at_the_side(float(self._ground.across.aside(np.array([lat]), np.array([lon]), np.array([heading]), now)[0]))
         if not stander.reported:
             passed = sum(speed >= FREE * spot.speed for speed in stander.passed.values())
             if (
                 score < (SURPRISE if passed >= PASSED else ALONE)
                 or spot.passes < PASSES
                 or stander.beside > BESIDE * stander.looks
-                or self._customary(lat, lon, heading, int(seen.stood[i]))
+                or self._customary(lat, lon, heading, stood)
             ):
                 return None
             stander.reported = True
         return Finding(
             kind="breakdown" if blinking else "stationary_vehicle",
             time=now,
-            onset=int(seen.stood[i]),
+            onset=stood,
             lat=lat,
             lon=lon,
             heading=heading,
@@ -142,11 +151,35 @@ class Standing:
         return len(np.unique(before["reporter"][near])) >= CUSTOM
 
 
-def _waits(seen: Seen, i: int) -> bool:
-    """Whether somebody creeps or stands in front of it: then that one is the reason, or a reason farther ahead."""
-    east, north = metres(seen.lat, seen.lon, float(seen.lat[i]), float(seen.lon[i]))
-    turn = math.radians(float(seen.heading[i]))
-    ahead = east * math.sin(turn) + north * math.cos(turn)
-    across = np.abs(east * math.cos(turn) - north * math.sin(turn))
-    same = angle_between(seen.heading, float(seen.heading[i])) <= SAME_WAY
-    return bool((same & (ahead > 2.0) & (ahead <= AHEAD) & (across <= ACROSS) & (seen.speed <= CREEP)).any())
+@compiled
+def _pass(seen: Rows, standing: NDArray[np.int64], passing: NDArray[np.int64]) -> int:
+    """Pairs of one that stands and one that drives past it; as many as there is room for, and how many there are."""
+    count = 0
+    for i in standing:
+        narrow = math.cos(math.radians(seen[i]["lat"]))
+        for j in range(len(seen)):
+            north = (seen[j]["lat"] - seen[i]["lat"]) * M_PER_DEGREE
+            east = (seen[j]["lon"] - seen[i]["lon"]) * M_PER_DEGREE * narrow
+            near = north * north + east * east <= NEAR * NEAR and seen[j]["speed"] > CREEP
+            if near and turn_between(seen[j]["heading"], seen[i]["heading"]) <= SAME_WAY:
+                if count < len(passing):
+                    passing[count, 0], passing[count, 1] = i, j
+                count += 1
+    return count
+
+
+@compiled
+def _waits(seen: Rows, lat: float, lon: float, heading: float) -> bool:
+    """Whether somebody creeps or stands in front of this place: then that one is the reason, or a reason farther ahead."""
+    turn = math.radians(heading)
+    narrow = math.cos(math.radians(lat))
+    for i in range(len(seen)):
+        one = seen[i]
+        north = (one["lat"] - lat) * M_PER_DEGREE
+        east = (one["lon"] - lon) * M_PER_DEGREE * narrow
+        ahead = east * math.sin(turn) + north * math.cos(turn)
+        across = abs(east * math.cos(turn) - north * math.sin(turn))
+        in_front = 2.0 < ahead <= AHEAD and across <= ACROSS
+        if in_front and one["speed"] <= CREEP and turn_between(one["heading"], heading) <= SAME_WAY:
+            return True
+    return False

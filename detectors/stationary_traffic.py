@@ -8,14 +8,15 @@ or crawls near a known queue belongs to it, and its two ends are reported for as
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from detectors.across import at_the_side
+from detectors.driven import Driven
 from detectors.ground import Ground
 from detectors.model import Finding, Frame
-from detectors.occurrences import BRAKED, HALTED, KINDS, Nearby, Occurrences, counts_of, kinds_of
+from detectors.occurrences import BRAKED, HALTED, KINDS, Nearby, Occurrences, counts_of, kind_of
 from detectors.place_rates import PlaceRates
 from detectors.queues import Queues
 from detectors.standing import Standing
@@ -34,6 +35,7 @@ class StationaryTraffic:
 
     def __init__(self) -> None:
         self._tracks = Tracks()
+        self._driven = Driven()
         self._places = PlaceRates(KINDS)
         self._ground = Ground()
         self._lately = Occurrences()
@@ -42,27 +44,30 @@ class StationaryTraffic:
 
     def update(self, frame: Frame) -> list[Finding]:
         now = frame.end
-        seen = self._tracks.update(frame.observations, now)
+        seen = self._tracks.update(frame)
         self._queues.forget(now)
-        fresh = self._lately.note(seen, self._ground.across, now)
-        fall = kinds_of(seen)
-        findings = []
-        for i in np.flatnonzero(seen.eased | seen.fell | seen.halted | seen.braked).tolist():
-            lat, lon, heading = float(seen.lat[i]), float(seen.lon[i]), float(seen.heading[i])
-            if self._queues.holds(lat, lon, heading):  # a queue must not teach that queues are usual
-                if seen.fell[i]:
-                    self._queues.note(now, lat, lon, heading)
-                continue
-            for kind, who in ((int(fall[i]), seen.eased), (HALTED, seen.halted), (BRAKED, seen.braked)):
-                if who[i]:
-                    self._places.occur(now, lat, lon, heading, kind)
-            if int(seen.rows["reporter"][i]) in fresh and (finding := self._judge(lat, lon, heading, now)):
-                findings.append(finding)
-                self._queues.say(now, lat, lon, heading)
-        self._places.drive(now, seen.lat, seen.lon, seen.heading, seen.metres, seen.seconds, seen.braking)
-        self._ground.learn(seen, now)
-        findings += self._queues.ends(seen, frame)
+        fresh = self._lately.note(seen.acting, self._ground.across, now)
+        findings = [finding for one in seen.acting if (finding := self._look(one, fresh, now))]
+        self._driven.take(seen.rows, now)
+        self._driven.teach(now, self._places, self._ground.across)
+        self._ground.learn(seen.acting, now)
+        findings += self._queues.ends(seen.rows, frame)
         return findings + self._standing.update(seen, frame, self._queues)
+
+    def _look(self, one: Any, fresh: set[int], now: int) -> Finding | None:
+        """Remember what one of the acting (`tracks.SEEN`) did; a finding, if too many did the like."""
+        where = float(one["lat"]), float(one["lon"]), float(one["heading"])
+        if self._queues.holds(*where):  # a queue must not teach that queues are usual
+            if one["fell"]:
+                self._queues.note(now, *where)
+            return None
+        for kind, did in ((kind_of(one), one["eased"]), (HALTED, one["halted"]), (BRAKED, one["braked"])):
+            if did:
+                self._places.occur(now, *where, kind)
+        finding = self._judge(*where, now) if int(one["reporter"]) in fresh else None
+        if finding:
+            self._queues.say(now, *where)
+        return finding
 
     def _judge(self, lat: float, lon: float, heading: float, now: int) -> Finding | None:
         """A finding, if too many vehicles lately fell, halted or braked hard around this place."""

@@ -1,18 +1,17 @@
-"""What is remembered of each vehicle from pane to pane: how fast it lately was, how far it fell, whether to believe it.
-
-Vectorised: one row per reporter, sorted, and one step per pane for all that were seen in it.
-"""
+"""What is remembered of each vehicle from pane to pane: how fast it lately was, how far it fell, how long it has stood."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.lattice import Floats
-from detectors.model import Rows, Sign, plain
+from detectors.compiled import compiled
+from detectors.model import Frame, Rows, Sign
 from detectors.place_rates import GENTLE
+from detectors.table import Names, Slots, Table, claim
 
 FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
 SWEEP = 30_000  # ms
@@ -27,8 +26,7 @@ GAP = 5.0  # s between two rows that are still compared
 HALT = 8_000  # ms of standing that are more than a hesitation
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 
-Bools = NDArray[np.bool_]
-
+_BRAKES_HARD = int(Sign.HARD_BRAKE)
 _TRACK = np.dtype(
     [
         ("reporter", "u8"),
@@ -43,93 +41,117 @@ _TRACK = np.dtype(
         ("stood", "i8"),  # ms: standing since; 0 if it moves
     ]
 )
+SEEN = np.dtype(
+    [
+        ("reporter", "u8"),
+        ("lat", "f8"),
+        ("lon", "f8"),
+        ("speed", "f8"),
+        ("heading", "f8"),
+        ("seconds", "f8"),  # since it was last seen, two at most
+        ("braking", "f8"),  # of these, how many at GENTLE or more
+        ("decel", "f8"),  # m/s2: hardest braking of the last seconds
+        ("stood", "i8"),  # ms: standing since; 0 if it moves
+        ("rested", "f8"),  # s for which it stood, if it drove off in this pane; else 0
+        ("signs", "u4"),
+        ("eased", "?"),  # fell below EASED in this pane
+        ("fell", "?"),  # fell below FELL in this pane
+        ("braked", "?"),  # began to brake hard in this pane
+        ("halted", "?"),  # has now been standing for HALT
+        ("acts", "?"),  # one of these four, or drove off
+    ]
+)
+"""A believable vehicle in one pane, with its newest row there; nothing NaN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The believable vehicles of one pane, each with its newest row; arrays of one length, nothing NaN."""
+class Seen(NamedTuple):
+    """The vehicles of one pane."""
 
-    rows: Rows  # of OBSERVATION
-    lat: Floats
-    lon: Floats
-    speed: Floats
-    heading: Floats
-    metres: Floats  # driven since it was last seen
-    seconds: Floats  # since it was last seen, two at most
-    braking: Floats  # of these, how many at GENTLE or more
-    peak: Floats  # m/s
-    decel: Floats  # m/s2: hardest braking of the last seconds
-    eased: Bools  # fell below EASED in this pane
-    fell: Bools  # fell below FELL in this pane
-    braked: Bools  # began to brake hard in this pane
-    halted: Bools  # has now been standing for HALT
-    stood: NDArray[np.int64]  # ms: standing since; 0 if it moves
-    rested: Floats  # s for which it stood, if it drove off in this pane; else 0
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    rows: Rows  # of SEEN
+    acting: Rows  # of SEEN: those of them with which something happened, by reporter
+    since: int  # ms: from when on the first of those that stand has stood; 0 if none stands
 
 
 class Tracks:
     """Feed it every pane's observations; it answers with who was seen, and what became of them since."""
 
     def __init__(self) -> None:
-        self._tracks: Rows = np.empty(0, _TRACK)
+        self._tracks = Table(_TRACK, "reporter")
         self._swept = 0
 
-    def update(self, rows: Rows, now: int) -> Seen:
-        """`rows` of one pane that ended at `now` (ms), sorted by time."""
-        if now - self._swept >= SWEEP:
-            self._tracks = self._tracks.compress(self._tracks["time"] > now - FORGET)
-            self._swept = now
-        rows = newest(rows)
-        at, before, new = self._find(rows)
-        lat, lon, time, speed = rows["lat"], rows["lon"], rows["time"], rows["speed"].astype(np.float64)
-        gap = np.maximum((time - before["time"]) / 1000.0, 0.0)
+    def update(self, frame: Frame) -> Seen:
+        """Of the rows with a speed and a heading the newest of each reporter counts."""
+        if frame.end - self._swept >= SWEEP:
+            self._tracks.keep(self._tracks.held["time"] > frame.end - FORGET)
+            self._swept = frame.end
+        observations = frame.observations
+        self._tracks.reserve(len(observations))
+        out = np.empty(len(observations), SEEN)
+        count, acting, since = _step(observations, *self._tracks.arrays, frame.start, out)
+        rows = out[:count]
+        return Seen(rows, _by_reporter(rows.compress(rows["acts"])) if acting else rows[:0], since)
 
-        after = before.copy()
-        peak = np.maximum(speed, before["peak"] * np.exp(-gap / MEMORY))
-        low = (peak > DRIVING) & (speed < EASED * peak)
-        deep = low & (speed < FELL * peak)
+
+def _by_reporter(rows: Rows) -> Rows:
+    return rows.take(np.argsort(rows["reporter"]))
+
+
+@compiled
+def _step(
+    rows: Rows, tracks: Rows, names: Names, slots: Slots, size: NDArray[np.int64], start: int, seen: Rows
+) -> tuple[int, int, int]:
+    """How many were seen, with how many of them something happened, and from when on the first of them has stood."""
+    count = acting = since = 0
+    for i in range(len(rows) - 1, -1, -1):  # the newest first
+        row = rows[i]
+        time, speed = row["time"], np.float64(row["speed"])
+        if math.isnan(speed) or math.isnan(row["heading"]):
+            continue
+        known = size[0]
+        track = tracks[claim(slots, names, size, row["reporter"])]
+        if size[0] > known:
+            track["time"], track["speed"], track["peak"] = time, speed, speed
+        elif track["time"] >= start:
+            continue
+        gap = max((time - track["time"]) / 1000.0, 0.0)
+        peak = max(speed, np.float64(track["peak"]) * math.exp(-gap / MEMORY))
+        low = peak > DRIVING and speed < EASED * peak
+        deep = low and speed < FELL * peak
         down = speed < RECOVERED * peak
-        after["eased"] = low | (before["eased"] & down)
-        after["fell"] = deep | (before["fell"] & down)
-        after["peak"] = peak
-        comparable = (gap > 0.0) & (gap < GAP)
-        slower = np.where(comparable, (before["speed"] - speed) / np.maximum(gap, 0.1), 0.0)
-        decel = np.maximum(slower, np.fmax(-rows["accel"].astype(np.float64), 0.0))
-        after["decel"] = np.maximum(decel, before["decel"] * np.exp(-gap / BRAKED))
-        after["stood"] = np.where(speed < STANDING, np.where(before["stood"] > 0, before["stood"], time), 0)
-        after["halted"] = (after["stood"] > 0) & (time - after["stood"] >= HALT)
-        after["braked"] = ((rows["signs"] & int(Sign.HARD_BRAKE)) != 0) | (rows["accel"] < -HARD_BRAKE)
-        for name in ("time", "speed"):
-            after[name] = rows[name]
-        plain(self._tracks)[at] = plain(after)
+        slower = (np.float64(track["speed"]) - speed) / max(gap, 0.1) if 0.0 < gap < GAP else 0.0
+        accel = np.float64(row["accel"])
+        decel = max(slower, np.float64(track["decel"]) * math.exp(-gap / BRAKED))
+        if -accel > decel:  # not if it is missing
+            decel = -accel
+        hard = (row["signs"] & _BRAKES_HARD) != 0 or accel < -HARD_BRAKE
+        stood = track["stood"]
+        since_when = stood if stood > 0 else time
+        stands = since_when if speed < STANDING else 0
+        halted = stands > 0 and time - stands >= HALT
 
-        seconds = np.minimum(gap, 2.0)
-        return Seen(
-            rows, lat, lon, speed, rows["heading"].astype(np.float64), speed * seconds, seconds,
-            np.where(slower >= GENTLE, seconds, 0.0), peak, after["decel"].astype(np.float64),
-            low & ~before["eased"] & ~new, deep & ~before["fell"] & ~new,
-            after["braked"] & ~before["braked"], after["halted"] & ~before["halted"], after["stood"],
-            np.where((before["stood"] > 0) & (after["stood"] == 0), (time - before["stood"]) / 1000.0, 0.0),
-        )  # fmt: skip
+        one = seen[count]
+        count += 1
+        one["reporter"], one["signs"] = row["reporter"], row["signs"]
+        one["lat"], one["lon"], one["heading"], one["speed"] = row["lat"], row["lon"], row["heading"], speed
+        one["seconds"] = min(gap, 2.0)
+        one["braking"] = one["seconds"] if slower >= GENTLE else 0.0
+        one["stood"] = stands
+        one["rested"] = (time - stood) / 1000.0 if stood > 0 and stands == 0 else 0.0
+        one["eased"] = low and not track["eased"]
+        one["fell"] = deep and not track["fell"]
+        one["braked"] = hard and not track["braked"]
+        one["halted"] = halted and not track["halted"]
+        one["acts"] = one["eased"] or one["fell"] or one["braked"] or one["halted"] or one["rested"] > 0.0
+        acting += one["acts"]
+        if stands > 0 and (since == 0 or stands < since):
+            since = stands
 
-    def _find(self, rows: Rows) -> tuple[NDArray[np.intp], Rows, Bools]:
-        """Where each row's reporter is held, what was known of it, and whether it is new. Makes room for the new ones."""
-        tracks, reporters = self._tracks, rows["reporter"]
-        at = np.searchsorted(tracks["reporter"], reporters)
-        new = np.ones(len(rows), bool)
-        if len(tracks):
-            new = tracks["reporter"][np.minimum(at, len(tracks) - 1)] != reporters
-        if new.any():
-            first = np.zeros(int(new.sum()), _TRACK)
-            for name in ("reporter", "time", "speed"):
-                first[name] = rows[name][new]
-            first["peak"] = first["speed"]
-            self._tracks = tracks = np.insert(plain(tracks), at[new], plain(first)).view(_TRACK)
-            at = np.searchsorted(tracks["reporter"], reporters)
-        return at, tracks.take(at), new
+        track["time"], track["speed"], track["peak"], track["decel"] = time, speed, peak, decel
+        track["eased"] = low or (track["eased"] and down)
+        track["fell"] = deep or (track["fell"] and down)
+        track["braked"], track["halted"], track["stood"] = hard, halted, stands
+        one["decel"] = track["decel"]
+    return count, acting, since
 
 
 def newest(rows: Rows) -> Rows:

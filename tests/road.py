@@ -11,6 +11,7 @@ import numpy as np
 
 from detectors.model import OBSERVATION, READING, SENSOR, Doubt, Frame, Rows, Sign
 from detectors.plausibility import Plausibility
+from detectors.tracks import SEEN
 
 T0 = 1_741_073_400_000  # ms
 LAT, LON = 22.55, 114.06
@@ -38,6 +39,15 @@ def drive(
     angle = np.radians(heading)
     where = east + np.sin(angle) * speed * t, north + np.cos(angle) * speed * t
     return rows(seconds, *where, start + t, reporter=reporter, heading=heading, speed=speed, **columns)
+
+
+def seen(n: int, north: Any = 0.0, **columns: Any) -> Rows:
+    """`n` vehicles of one pane, northbound at 20 m/s and seen a second ago; metres from the origin, other columns as given."""
+    out = np.zeros(n, SEEN)
+    out["lat"], out["lon"] = LAT + np.asarray(north) * METRE, LON
+    for name, values in {"speed": 20.0, "seconds": 1.0, **columns}.items():
+        out[name] = values
+    return out
 
 
 def station(reporter: int, seconds: float, interval: float = 60.0, north: float = 0.0, **columns: float) -> Rows:

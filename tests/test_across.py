@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.across import Across
+from detectors.driven import Driven
 from detectors.tracks import Tracks
 from tests import road
 
@@ -20,10 +21,10 @@ def driven(faster_left: float, heading: float = 0.0) -> Across:
         lane = LANES[k % 3]
         east, north = lane * np.cos(turn), -lane * np.sin(turn)
         vehicles.append(road.drive(k + 1, 2.0 * k, 40, east, north, heading, 22.0 - faster_left * lane / 3.5))
-    across, tracks = Across(), Tracks()
+    across, tracks, lately = Across(), Tracks(), Driven()
     for frame in road.frames(road.together(*vehicles)):
-        seen = tracks.update(frame.observations, frame.end)
-        across.learn(frame.end, seen.lat, seen.lon, seen.heading, seen.speed, seen.metres)
+        lately.take(tracks.update(frame).rows, frame.end)
+        lately.teach(frame.end, across)
     return across
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.driven import Driven
 from detectors.hard_braking import HardBraking
 from detectors.model import Finding, Rows, Sign
 from detectors.place_rates import PlaceRates
@@ -119,19 +120,20 @@ def test_far_out_the_tail_keeps_its_digits() -> None:
 
 def test_the_lattice_learns_what_the_estimator_learns() -> None:
     """PlaceRates holds for every place what a Rarity holds for one."""
-    place, places = Rarity(rate=1 / 300.0), PlaceRates()
+    place, places, lately = Rarity(rate=1 / 300.0), PlaceRates(), Driven()
     dice = np.random.default_rng(4)
-    lat, lon, heading = np.array([road.LAT]), np.array([road.LON]), np.array([90.0])
     for minute in range(120):
-        now, metres = minute * 60_000, np.array([dice.uniform(100.0, 2000.0)])
-        place.learn_one({"time": float(now), "exposure": float(metres[0]), "count": 0.0})
-        places.drive(now, lat, lon, heading, metres, metres / 20.0, np.zeros(1))
+        now, metres = minute * 60_000, dice.uniform(100.0, 2000.0)
+        place.learn_one({"time": float(now), "exposure": metres, "count": 0.0})
+        lately.take(road.seen(1, heading=90.0, seconds=metres / 20.0), now)
+        lately.teach(now, places)
         if minute % 7 == 0:
             places.occur(now, road.LAT, road.LON, 90.0)
             place.learn_one({"time": float(now), "exposure": 0.0, "count": 1.0})
     now = 122 * 60_000
     for later in (now - 60_000, now):
-        places.drive(later, lat, lon, heading, np.zeros(1), np.zeros(1), np.zeros(1))  # digests what waits
+        lately.take(road.seen(1, heading=90.0, seconds=0.0), later)
+        lately.teach(later, places)  # what waits
     known, _, _, driven = places._around(road.LAT, road.LON, 90.0, now)
     assert known / driven == pytest.approx(place._count / place._exposure, rel=0.05)  # a minute or two late
     assert place.score_one({"time": 0.0, "exposure": 100.0, "count": 2.0}) > 0.0

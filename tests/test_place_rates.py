@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from detectors.place_rates import BATCH, SETTLE, PlaceRates
+from detectors.driven import BATCH, Driven
+from detectors.place_rates import SETTLE, PlaceRates
 from tests import road
 
 MINUTES = 20
 CALM, RAMP = 0.0, 3_000.0  # m north of the origin
 
 
-def learned() -> PlaceRates:
+def drive(places: PlaceRates, lately: Driven, now: int, north: ArrayLike, **columns: ArrayLike) -> None:
+    lately.take(road.seen(np.size(north), north, **columns), now)
+    lately.teach(now, places)
+
+
+def learned() -> tuple[PlaceRates, Driven]:
     """Two places, equally busy; at one of them everybody brakes for two seconds. A stop was seen at a third."""
-    places = PlaceRates()
-    lat = road.LAT + np.array([CALM, RAMP]) * road.METRE
-    lon, heading = np.full(2, road.LON), np.zeros(2)
+    places, lately = PlaceRates(), Driven()
     for second in range(MINUTES * 60):
         now = road.T0 + second * 1000
-        braked = np.array([0.0, 2.0]) if second % 4 == 0 else np.zeros(2)
-        places.drive(now, lat, lon, heading, np.full(2, 20.0), np.ones(2), braked)
+        drive(places, lately, now, [CALM, RAMP], braking=[0.0, 2.0] if second % 4 == 0 else 0.0)
         if second == 300:
             places.occur(now, road.LAT + 9_000.0 * road.METRE, road.LON, 0.0)
-    return places
+    return places, lately
 
 
 def score(places: PlaceRates, north: float, after: int = MINUTES * 60_000) -> float:
@@ -30,19 +34,18 @@ def score(places: PlaceRates, north: float, after: int = MINUTES * 60_000) -> fl
 
 
 def test_a_nervous_place_is_less_surprised() -> None:
-    places = learned()
+    places, _ = learned()
     assert score(places, RAMP) < score(places, CALM) - 0.5
 
 
 def test_the_braking_of_a_cluster_does_not_excuse_it() -> None:
     """What was braked within the last half minute is not counted yet."""
-    places = learned()
+    places, lately = learned()
     before = score(places, CALM)
-    lat, lon, heading = np.array([road.LAT]), np.array([road.LON]), np.zeros(1)
     began = road.T0 + MINUTES * 60_000
     for second in range(SETTLE // 1000):
-        places.drive(began + second * 1000, lat, lon, heading, np.full(1, 10.0), np.ones(1), np.full(1, 30.0))
+        drive(places, lately, began + second * 1000, CALM, speed=10.0, braking=30.0)
     assert abs(score(places, CALM, MINUTES * 60_000 + SETTLE) - before) < 0.3
     for second in range(SETTLE // 1000, (SETTLE + 2 * BATCH) // 1000 + 1):
-        places.drive(began + second * 1000, lat, lon, heading, np.full(1, 10.0), np.ones(1), np.zeros(1))
+        drive(places, lately, began + second * 1000, CALM, speed=10.0)
     assert score(places, CALM, MINUTES * 60_000 + SETTLE + 2 * BATCH) < before - 0.5

@@ -161,7 +161,8 @@ def test_ten_rows_a_second_are_one_vehicle() -> None:
     rows = np.repeat(road.drive(1, 0, 30, 0.0, 0.0, 0.0, TOWN), 10)
     rows["time"] += np.tile(np.arange(10) * 100, 30)
     tracks = Tracks()
-    metres = sum(float(tracks.update(f.observations, f.end).metres.sum()) for f in road.frames(rows))
+    seen = [tracks.update(f).rows for f in road.frames(rows)]
+    metres = sum(float((some["speed"] * some["seconds"]).sum()) for some in seen)
     assert metres == pytest.approx(29 * TOWN, rel=0.05)
 
 
