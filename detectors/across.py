@@ -47,7 +47,7 @@ class Across:
 
     def learn(self, driven: Rows, now: int) -> None:
         """Take in a batch of what was driven, the last of it in the pane that ended at `now`."""
-        self._lean += _learn(*self._sums.room(len(driven), now), driven)
+        self._lean += float(_learn(*self._sums.room(len(driven), now), driven))
 
     def tick(self, now: int) -> None:
         """A pane ended."""
@@ -55,17 +55,14 @@ class Across:
 
     def aside(self, lat: Floats, lon: Floats, heading: Floats, now: int) -> Floats:
         """Metres by which each position lies off the middle of the driving there, towards the slower side; 0 where unknown."""
-        slower = 1.0 if self._lean <= 0.0 else -1.0
         off = np.zeros(len(lat))
-        for i in range(len(lat)):
-            total, middle, *_ = _around(lat[i], lon[i], heading[i], WIDER, *self._sums.arrays(now))
-            if total >= 1.0:
-                off[i] = -middle / total * slower
-        return off
+        if len(lat):
+            _aside(np.array((lat, lon, heading)), *self._sums.arrays(now), off)
+        return off if self._lean <= 0.0 else -off
 
     def driving(self, lat: float, lon: float, heading: float, now: int) -> Driving | None:
         """How the others drive past a position; None where nobody does."""
-        total, offset, squared, hurry = _around(lat, lon, heading, NEAR, *self._sums.arrays(now))
+        total, offset, squared, hurry = map(float, _around(lat, lon, heading, NEAR, *self._sums.arrays(now)))
         if total < 1.0:
             return None
         middle = offset / total
@@ -99,6 +96,15 @@ def _learn(keys: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, wei
         sums[at, 2] += metres * (offset * offset) * weights[2]
         sums[at, 3] += metres * weights[3]
     return lean
+
+
+@compiled
+def _aside(where: Floats, keys: Keys, slots: Slots, sums: Singles, fades: Floats, off: Floats) -> None:
+    """How far to the right of the others each place (latitudes, longitudes, headings) lies, where there are others."""
+    for i in range(len(off)):
+        total, right, _, _ = _around(where[0, i], where[1, i], where[2, i], WIDER, keys, slots, sums, fades)
+        if total >= 1.0:
+            off[i] = -right / total
 
 
 @compiled

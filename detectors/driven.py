@@ -59,7 +59,7 @@ class Driven:
         """Where so many rows more may be written with `drove`, from the first on."""
         need = self._size + more
         if need > len(self._rows):
-            self._rows = np.concatenate([self._rows[: self._size], np.zeros(max(more, self._size // 2), DRIVEN)])
+            self._rows = np.concatenate([self._rows[: self._size], np.zeros(max(more, self._size), DRIVEN)])
         return self._rows[self._size :]
 
     def wrote(self, count: int, now: int) -> None:

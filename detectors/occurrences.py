@@ -8,14 +8,14 @@ rates say so.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from detectors.across import Across
+from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, angle_between, distance
 from detectors.lattice import Floats
-from detectors.model import Rows
+from detectors.model import Rows, plain
 from detectors.rarity import surprise
 
 LATELY = 600.0  # s that are remembered
@@ -30,9 +30,10 @@ _OCCURRENCE = np.dtype(
 )
 
 
-def kind_of(one: Any) -> int:
-    """The kind that the fall of a vehicle (`tracks.SEEN`) is, if it fell."""
-    return sum(edge < one["decel"] for edge in FALLS)
+@compiled
+def kind_of(decel: float) -> int:
+    """The kind that a fall is in which a vehicle braked as hard as that."""
+    return int(FALLS[0] < decel) + int(FALLS[1] < decel)
 
 
 class Occurrences:
@@ -47,18 +48,12 @@ class Occurrences:
             self._rows = self._rows.compress(self._rows["time"] > now - LATELY * 1000.0)
         if not len(acting):
             return set()
-        did = [(one, kind_of(one)) for one in acting if one["fell"]]
-        did += [(one, HALTED) for one in acting if one["halted"]]
-        did += [(one, BRAKED) for one in acting if one["braked"]]
-        new = np.empty(len(did), _OCCURRENCE)
-        for row, (one, kind) in zip(new, did, strict=True):
-            row["time"], row["kind"] = now, kind
-            for name in ("reporter", "lat", "lon", "heading"):
-                row[name] = one[name]
-        if not did:
+        new = np.empty(3 * len(acting), _OCCURRENCE)
+        new = new[: _note(acting, now, new)]
+        if not len(new):
             return set()
         new["aside"] = across.aside(new["lat"], new["lon"], new["heading"], now)
-        self._rows = np.concatenate([self._rows, new])
+        self._rows = np.concatenate([plain(self._rows), plain(new)]).view(_OCCURRENCE)
         return set(new["reporter"].tolist())
 
     def around(self, lat: float, lon: float, heading: float, radius: float, now: int) -> Nearby:
@@ -68,6 +63,22 @@ class Occurrences:
         near = near.compress(angle_between(near["heading"], heading) <= SAME_WAY)
         far = distance(near["lat"], near["lon"], lat, lon)
         return Nearby(near, far, (now - near["time"]) / 1000.0)
+
+
+@compiled
+def _note(acting: Rows, now: int, new: Rows) -> int:
+    """Write what they did, one kind after the other; returns how many occurrences that makes."""
+    count = 0
+    for what in (0, HALTED, BRAKED):
+        for i in range(len(acting)):
+            one = acting[i]
+            if one["halted"] if what == HALTED else one["braked"] if what == BRAKED else one["fell"]:
+                row = new[count]
+                row["time"], row["kind"] = now, what if what else kind_of(one["decel"])
+                row["reporter"] = one["reporter"]
+                row["lat"], row["lon"], row["heading"] = one["lat"], one["lon"], one["heading"]
+                count += 1
+    return count
 
 
 class Nearby:

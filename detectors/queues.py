@@ -34,13 +34,13 @@ class Queues:
         self._said: Floats = np.empty((0, 4))  # time, lat, lon, heading of what was lately reported
 
     def forget(self, now: int) -> None:
-        if len(self._places):
+        if len(self._places) and (_older(self._places, now - LASTS) or _older(self._said, now - SAID)):
             self._places = self._places[self._places[:, 0] > now - LASTS]
             self._said = self._said[self._said[:, 0] > now - SAID]
 
     def holds(self, lat: float, lon: float, heading: float) -> bool:
         """Whether this place is in a known queue."""
-        return _nearest(self._places, lat, lon, heading)[0] <= REACH
+        return bool(_nearest(self._places, lat, lon, heading)[0] <= REACH)
 
     def note(self, now: int, lat: float, lon: float, heading: float) -> None:
         """There is a queue at this place."""
@@ -78,6 +78,15 @@ class Queues:
                 kind = "stationary_vehicle" if ends[i, 0] else "dangerous_end_of_queue"
                 found.append(Finding(kind, now, now, lat, lon, heading, EXTENT, 0.0, who, opens=False))
         return found
+
+
+@compiled
+def _older(places: Floats, time: int) -> bool:
+    """Whether the last evidence of one of them is as old as that."""
+    for k in range(len(places)):  # noqa: SIM110
+        if places[k, 0] <= time:
+            return True
+    return False
 
 
 @compiled

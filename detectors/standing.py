@@ -18,7 +18,7 @@ from detectors.across import at_the_side
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, angle_between, distance, turn_between
 from detectors.ground import Ground
-from detectors.model import Finding, Frame, Rows, Sign
+from detectors.model import Finding, Frame, Rows, Sign, plain
 from detectors.queues import Queues
 from detectors.tracks import Seen
 
@@ -90,21 +90,24 @@ class Standing:
             halts["time"] = now
             for name in ("reporter", "lat", "lon", "heading"):
                 halts[name] = halted[name]
-            self._halts = np.concatenate([self._halts, halts])
+            self._halts = np.concatenate([plain(self._halts), plain(halts)]).view(_HALT)
 
     def _watch(self, seen: Rows, now: int) -> None:
         """Note who stands, and who drives past."""
-        standing = np.flatnonzero((seen["stood"] > 0) & (now - seen["stood"] >= WATCH))
-        passing = np.empty((PASSING, 2), np.int64)
-        count = _pass(seen, standing, passing)
-        if count > len(passing):
-            passing = np.empty((count, 2), np.int64)
-            _pass(seen, standing, passing)
-        for reporter in seen["reporter"].take(standing).tolist():
-            self._standers.setdefault(reporter, _Stander(now)).seen = now
-        for i, j in passing[:count].tolist():
-            passed, other = self._standers[int(seen["reporter"][i])].passed, int(seen["reporter"][j])
-            passed[other] = max(passed.get(other, 0.0), float(seen["speed"][j]))
+        standing, passing = np.empty(len(seen), np.int64), np.empty((PASSING, 2), np.int64)
+        stand, passed = _pass(seen, now, standing, passing)
+        if passed > len(passing):
+            passing = np.empty((passed, 2), np.int64)
+            _pass(seen, now, standing, passing)
+        reporters, speeds = seen["reporter"], seen["speed"]
+        for reporter in reporters.take(standing[:stand]).tolist():
+            if reporter in self._standers:
+                self._standers[reporter].seen = now
+            else:
+                self._standers[reporter] = _Stander(now)
+        for i, j in passing[:passed].tolist():
+            others, other = self._standers[int(reporters[i])].passed, int(reporters[j])
+            others[other] = max(others.get(other, 0.0), float(speeds[j]))
 
     def _judge(self, one: Any, seen: Rows, now: int) -> Finding | None:
         """A finding, if this one of the seen has no reason to stand."""
@@ -152,20 +155,29 @@ class Standing:
 
 
 @compiled
-def _pass(seen: Rows, standing: NDArray[np.int64], passing: NDArray[np.int64]) -> int:
-    """Pairs of one that stands and one that drives past it; as many as there is room for, and how many there are."""
-    count = 0
-    for i in standing:
-        narrow = math.cos(math.radians(seen[i]["lat"]))
+def _pass(seen: Rows, now: int, standing: NDArray[np.int64], passing: NDArray[np.int64]) -> tuple[int, int]:
+    """Those that have stood for a while, and pairs of one of them and one that drives past it, as many as there is room for.
+
+    Returns how many stand, and how many pairs there are.
+    """
+    stand = passed = 0
+    for i in range(len(seen)):
+        one = seen[i]
+        if one["stood"] == 0 or now - one["stood"] < WATCH:
+            continue
+        standing[stand] = i
+        stand += 1
+        narrow = math.cos(math.radians(one["lat"]))
         for j in range(len(seen)):
-            north = (seen[j]["lat"] - seen[i]["lat"]) * M_PER_DEGREE
-            east = (seen[j]["lon"] - seen[i]["lon"]) * M_PER_DEGREE * narrow
-            near = north * north + east * east <= NEAR * NEAR and seen[j]["speed"] > CREEP
-            if near and turn_between(seen[j]["heading"], seen[i]["heading"]) <= SAME_WAY:
-                if count < len(passing):
-                    passing[count, 0], passing[count, 1] = i, j
-                count += 1
-    return count
+            other = seen[j]
+            north = (other["lat"] - one["lat"]) * M_PER_DEGREE
+            east = (other["lon"] - one["lon"]) * M_PER_DEGREE * narrow
+            near = north * north + east * east <= NEAR * NEAR and other["speed"] > CREEP
+            if near and turn_between(other["heading"], one["heading"]) <= SAME_WAY:
+                if passed < len(passing):
+                    passing[passed, 0], passing[passed, 1] = i, j
+                passed += 1
+    return stand, passed
 
 
 @compiled

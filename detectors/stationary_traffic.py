@@ -61,7 +61,7 @@ class StationaryTraffic:
             if one["fell"]:
                 self._queues.note(now, *where)
             return None
-        for kind, did in ((kind_of(one), one["eased"]), (HALTED, one["halted"]), (BRAKED, one["braked"])):
+        for kind, did in ((kind_of(float(one["decel"])), one["eased"]), (HALTED, one["halted"]), (BRAKED, one["braked"])):
             if did:
                 self._places.occur(now, *where, kind)
         finding = self._judge(*where, now) if int(one["reporter"]) in fresh else None

@@ -58,7 +58,7 @@ SEEN = np.dtype(
         ("fell", "?"),  # fell below FELL in this pane
         ("braked", "?"),  # began to brake hard in this pane
         ("halted", "?"),  # has now been standing for HALT
-        ("acts", "?"),  # one of these four, or drove off
+        ("acts", "?"),  # one of these four, or drove off after more than a hesitation
     ]
 )
 """A believable vehicle in one pane, with its newest row there; nothing NaN."""
@@ -141,7 +141,7 @@ def _step(
         one["fell"] = deep and not track["fell"]
         one["braked"] = hard and not track["braked"]
         one["halted"] = halted and not track["halted"]
-        one["acts"] = one["eased"] or one["fell"] or one["braked"] or one["halted"] or one["rested"] > 0.0
+        one["acts"] = one["eased"] or one["fell"] or one["braked"] or one["halted"] or one["rested"] >= HALT / 1000.0
         acting += one["acts"]
         if stands > 0 and (since == 0 or stands < since):
             since = stands
