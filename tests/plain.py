@@ -1,4 +1,5 @@
-"""What every shard finds and remembers of the bundled recording's first minutes, as one digest: compiled, or as plain Python.
+"""What every shard finds and remembers of the bundled recording's first minutes, and every detector of the road that the
+contract is tested on, as one digest: compiled, or as plain Python.
 
     NUMBA_DISABLE_JIT=1 python -m tests.plain [MINUTES]
 
@@ -8,6 +9,7 @@ prints the digest of the plain twin, in which each loop of the detectors runs as
 from __future__ import annotations
 
 import hashlib
+import pickle
 import sys
 import warnings
 from itertools import islice
@@ -23,6 +25,7 @@ from dataflows.recorded import messages
 from dataflows.settings import load
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
+from tests.test_contract import feed, stream
 
 RECORDING = Path(__file__).parents[1] / "dataflows" / "demo" / "recording" / "observations.jsonl.zst"
 POLL = 1000  # messages
@@ -47,6 +50,9 @@ def digest(minutes: float) -> str:
             said.update(repr(shard.close()).encode())
     for _, shard in sorted(shards.items()):
         said.update(shard.snapshot())
+    for detector in (make() for make in CATALOGUE):  # there is a queue there, and one that stands
+        said.update(repr(feed(detector, stream())).encode())
+        said.update(pickle.dumps(detector, protocol=5))
     return said.hexdigest()
 
 

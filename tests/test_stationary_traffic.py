@@ -15,6 +15,8 @@ from detectors.geometry import distance
 from detectors.incidents import Change, Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
 from detectors.occurrences import _OCCURRENCE, CLUMP, HALTED, counts_of
+from detectors.queues import _crawl
+from detectors.standing import _pass, _waits
 from detectors.stationary_traffic import StationaryTraffic
 from detectors.tracks import Tracks
 from tests import road
@@ -157,13 +159,59 @@ def test_a_unit_that_froze_is_not_a_standing_vehicle() -> None:
     assert not findings(road.together(*street(900), frozen, rest))
 
 
+def seen_in(rows: Rows) -> list[Rows]:
+    tracks = Tracks()
+    return [tracks.update(frame).rows for frame in road.frames(rows)]
+
+
 def test_ten_rows_a_second_are_one_vehicle() -> None:
     rows = np.repeat(road.drive(1, 0, 30, 0.0, 0.0, 0.0, TOWN), 10)
     rows["time"] += np.tile(np.arange(10) * 100, 30)
-    tracks = Tracks()
-    seen = [tracks.update(f).rows for f in road.frames(rows)]
-    metres = sum(float((some["speed"] * some["seconds"]).sum()) for some in seen)
+    metres = sum(float((seen["speed"] * seen["seconds"]).sum()) for seen in seen_in(rows))
     assert metres == pytest.approx(29 * TOWN, rel=0.05)
+
+
+@pytest.mark.parametrize(("accel", "wanted"), [(-6.0, 6.0), (6.0, 0.0), (math.nan, 0.0)])
+def test_the_hardest_braking_is_remembered_and_fades(accel: float, wanted: float) -> None:
+    rows = road.drive(1, 0, 15, 0.0, 0.0, 0.0, TOWN)
+    rows["accel"][3] = accel
+    decel = [float(seen["decel"][0]) for seen in seen_in(rows)]
+    assert decel[3] == pytest.approx(wanted)
+    assert decel[13] == pytest.approx(wanted / math.e, rel=0.01)  # after ten seconds
+
+
+def test_only_those_who_drive_the_same_way_pass_one_that_stands() -> None:
+    """One has stood for a minute; beside it one drives, one creeps, one comes the other way, and one drives far away."""
+    now = road.T0 + 60_000
+    rows = road.seen(5, [0.0, 10.0, 10.0, 10.0, 60.0], speed=[0.0, 20.0, 3.0, 20.0, 20.0], heading=[0.0, 0.0, 0.0, 180.0, 0.0])
+    rows["stood"][0] = road.T0
+    standing, passing = np.zeros(5, np.int64), np.zeros((9, 2), np.int64)
+    assert _pass(rows, now, standing, passing) == (1, 1)
+    assert passing[0].tolist() == [0, 1]
+    assert _pass(rows, now, standing, passing[:0]) == (1, 1)  # no room, but it says how much there has to be
+
+
+@pytest.mark.parametrize(
+    ("north", "speed", "heading", "waits"),
+    [
+        (30.0, 1.0, 0.0, True),
+        (30.0, 10.0, 0.0, False),
+        (-30.0, 1.0, 0.0, False),
+        (30.0, 1.0, 90.0, False),
+        (90.0, 1.0, 0.0, False),
+    ],
+)
+def test_who_creeps_in_front_is_waited_for(north: float, speed: float, heading: float, waits: bool) -> None:
+    assert _waits(road.seen(1, north, speed=speed, heading=heading), road.LAT, road.LON, 0.0) == waits
+
+
+def test_a_queue_grows_by_those_who_crawl_beyond_what_is_known_of_it() -> None:
+    rows = road.seen(4, [-20.0, -100.0, -120.0, -400.0], speed=[2.0, 2.0, 12.0, 2.0])
+    places = np.array([[road.T0, road.LAT, road.LON, 0.0, 20.0], [road.T0, road.LAT, road.LON, 180.0, 20.0]])
+    apart = np.full(4, -1.0)
+    _crawl(rows, places, road.T0 + 5_000, apart)
+    assert apart.tolist() == pytest.approx([20.0, 100.0, -1.0, -1.0], rel=1e-6)  # the third is too fast, the fourth too far
+    assert places[:, 0].tolist() == [road.T0 + 5_000, road.T0]  # news of its own carriageway only
 
 
 def recording(name: str, until: int) -> Rows:
