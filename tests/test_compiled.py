@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.table import Table, claim, find
@@ -32,6 +32,7 @@ def test_the_plain_twin_says_the_same() -> None:
     assert plain.stdout.strip() == digest(6)
 
 
+@settings(deadline=None)  # the first example waits for the compiler
 @given(st.lists(st.tuples(NAMES, st.booleans())))
 def test_a_table_counts_like_a_dictionary(steps: list[tuple[int, bool]]) -> None:
     """Names come again and again; now and then half of them are forgotten, or the table is put away and taken out again."""

