@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench score ablate simulate torture fuzz observe kafka sbom lock clean
+.PHONY: help run demo test check bench peers score ablate simulate torture fuzz observe kafka sbom lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,6 +45,9 @@ check: $(READY)  ## what reads the code: ruff, mypy --strict, import-linter
 
 bench: $(READY)  ## how fast: messages per second, and where the time goes
 	@$(BIN)/python -m benchmarks.throughput
+
+peers: $(READY)  ## how fast others do the windowing alone, each in an environment of its own (PyFlink needs Java and Maven): 15 minutes
+	@$(BIN)/python -m benchmarks.peers_brokered
 
 score: $(READY)  ## how right: detections, false alarms and times on labelled recordings, and pictures; SCORE="--loops --sets DIR"
 	@$(BIN)/python -m benchmarks.score $(SCORE)

@@ -38,7 +38,8 @@ PEERS = [
     Peer(
         "PyFlink 2.3.0, SQL with a Python function for the cell",
         "on_flink",
-        "thread mode, parallelism 2, object reuse, JSON and windows in Java, no checkpoints; the warming of the JVM is in the time",
+        "thread mode, parallelism 2, object reuse, JSON and windows in Java, no checkpoints; "
+        "the warming of the JVM is in the time",
         "a quarter of a minute to a minute until the first message; " + NO_DETECTORS,
         ("apache-flink==2.3.0", "h3==4.5.0"),
         "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",
@@ -56,7 +57,7 @@ PEERS = [
         "take(5000), no acknowledging of single messages, buffer of 20,000; Faust only consumes, the windows are by hand",
         NO_ENGINE + NO_DETECTORS,
         FAUST,
-        most=120_000,
+        most=40_000,
     ),
     Peer(
         "Faust 0.15.3 (faust-streaming), a windowed table",
@@ -64,6 +65,6 @@ PEERS = [
         "store in memory, buffer of 20,000, producer_acks 1, linger 50 ms; every update is a record of the changelog topic",
         "windows expire by the system's clock, so in a replay they are kept for ever; " + NO_DETECTORS,
         FAUST,
-        most=60_000,
+        most=40_000,
     ),
 ]

@@ -45,7 +45,7 @@ async def sums(stream):
     left, out = job.count, {}
     async for batch in stream.noack().take(5000, within=0.2):
         span.begin()
-        for raw in batch:
+        for raw in batch[:left]:
             row = read(raw)
             key = row.ts // WINDOW, latlng_to_cell(row.lat, row.lon, RESOLUTION)
             found = out.get(key)
@@ -60,7 +60,7 @@ async def sums(stream):
             took = span.end()
             rows = list(out.values())
             say(took, len(rows), sum(row[0] for row in rows), sum(row[2] for row in rows))
-            os._exit(0)
+            os._exit(0)  # a clean stop is no part of the measure
 
 
 if __name__ == "__main__":
