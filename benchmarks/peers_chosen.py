@@ -26,13 +26,15 @@ PEERS = [
     Peer(
         "a loop by hand: confluent-kafka, msgspec, a dict",
         "by_hand",
-        "consume(5000), fetch.wait.max.ms 20, assign instead of a group, typed decoding of five fields",
+        "consume(5000), fetch.wait.max.ms 20, fetch.queue.backoff.ms 5, "
+        "assign instead of a group, typed decoding of five fields",
         NO_ENGINE + NO_DETECTORS,
     ),
     Peer(
         "stock Bytewax 0.21.1, KafkaSource and fold_window",
         "on_bytewax",
-        "batch_size 5000, decoding and cells a batch at a time, a clock that stands still, no recovery store",
+        "batch_size 5000, fetching as in the loop by hand, "
+        "decoding and cells a batch at a time, a clock that stands still, no recovery store",
         "the same input does not give the same windows under the real clock; " + NO_DETECTORS,
     ),
     Peer(
@@ -47,6 +49,7 @@ PEERS = [
     Peer(
         "Quix Streams 3.28.1, group_by and tumbling_window",
         "on_quix",
+        "fetching as in the loop by hand, "
         "no changelog topics, closing by partition, a commit each 30 s, typed decoding, state in RocksDB",
         "windows close only when a later message comes, so the last 15 s stay open; " + NO_DETECTORS,
         ("quixstreams==3.28.1", "confluent-kafka==2.12.2", *TYPED),

@@ -20,7 +20,13 @@ class Seen(msgspec.Struct, gc=False):
 
 def main() -> None:
     job, span = Job.asked(), Span()
-    settings = {"bootstrap.servers": job.broker, "group.id": job.group, "fetch.wait.max.ms": 20, "enable.auto.commit": False}
+    settings = {
+        "bootstrap.servers": job.broker,
+        "group.id": job.group,
+        "fetch.wait.max.ms": 20,
+        "fetch.queue.backoff.ms": 5,  # by default a full queue stops the fetching for a second
+        "enable.auto.commit": False,
+    }
     consumer = Consumer(settings)
     consumer.assign([TopicPartition(job.topic, 0, 0)])
     read = msgspec.json.Decoder(Seen).decode

@@ -52,7 +52,7 @@ def main() -> None:
         [job.topic],
         tail=False,
         batch_size=5000,
-        add_config={"fetch.wait.max.ms": "20"},
+        add_config={"fetch.wait.max.ms": "20", "fetch.queue.backoff.ms": "5"},
     )
     out: list[tuple[str, tuple[int, list[float]]]] = []
     flow = Dataflow("stock")

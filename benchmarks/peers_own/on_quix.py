@@ -49,7 +49,7 @@ def main() -> None:
         use_changelog_topics=False,
         commit_interval=30.0,
         loglevel="ERROR",
-        consumer_extra_config={"session.timeout.ms": 6000, "fetch.wait.max.ms": 20},
+        consumer_extra_config={"session.timeout.ms": 6000, "fetch.wait.max.ms": 20, "fetch.queue.backoff.ms": 5},
         on_message_processed=count,
     )
 
