@@ -1,6 +1,6 @@
 """Whether a vehicle's rows can follow one another: how far, how fast and which way it can have gone in between.
 
-Vectorised: one track per reporter, one step per pane, each row seen beside the newest one of the panes before.
+One track per reporter, one step per pane: each row is seen beside the newest one of the panes before.
 
 A crash must not be silenced: it is beyond all that tyres can do, and a wreck may send one position for ever. So slowing
 down is never too hard in itself: a fall in speed is implausible only where brakes, accelerometer and hazard lights keep
@@ -9,13 +9,16 @@ silent about it, and so is a position that does not change afterwards.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.geometry import M_PER_DEGREE, angle_between
+from detectors.compiled import compiled
+from detectors.geometry import M_PER_DEGREE
 from detectors.model import Doubt, Rows, Sign
+from detectors.table import Slots, claim
 
 MISTRUST = 60_000  # ms for which an implausible reporter is not believed: what was wrong once may still be
 GAP = 5.0  # s between two rows of which two speeds tell what happened in between
@@ -32,7 +35,7 @@ STRETCH = 20.0  # m: a way that can be judged, ten times the error of its ends
 PATIENCE = 10.0  # s after which a way is judged however short it is: a drift over minutes is no driving
 LONG = 100.0  # m, and
 LATE = 15_000  # ms: such ways are ripe; when they are
-SOME = 0.1  # of a pane, all that can be are judged together, every few seconds: a pane of few rows costs by the call
+SOME = 0.1  # of a pane, all that can be are judged together
 STUCK = 0.2  # of the way that its speed says
 AGREES = 0.5  # of it, as the crow flies: three quarters round a circle
 STRAIGHT = 0.8  # of it, as the crow flies: no bend within turns round farther than 130 degrees
@@ -40,7 +43,7 @@ CREPT = 5.0  # m: three times what two positions of one place differ by, and far
 REVERSE = 12.0  # m/s: reverse gears end at some 40 km/h
 AGAINST = 120.0  # degrees between where it went, which was STRAIGHT, and where it says that it heads
 
-LASTING = Doubt.HEADING_AGAINST_MOVEMENT  # from here on it is the reporter that is not believed, below only the row
+LASTING = int(Doubt.HEADING_AGAINST_MOVEMENT)  # from here on it is the reporter that is not believed, below only the row
 BRAKES = int(Sign.HARD_BRAKE | Sign.HAZARD_LIGHTS | Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
 
 TRACK = np.dtype(
@@ -64,131 +67,174 @@ TRACK = np.dtype(
         ("doubted", "i8"),  # ms: not believed until
         ("why", "u1"),  # Doubt
         ("crowd", "i8"),  # ms: came in a crowd and is not believed before, nor without a history; 0 if it did not
+        ("newest", "i4"),  # which row of the pane that is looked at is its newest
     ]
 )
 
-Floats = NDArray[np.float64]
+Row = np.void  # one of Rows: an observation, or a track
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.uint8]  # of Doubt
+Places = NDArray[np.int64]  # of the tracks of rows
+
+_UNSAID = np.float32(UNSAID)  # as a row has it: who brakes with just so much need not say so
 
 
 class Step(NamedTuple):
     """From what was known of a row's reporter before the pane to the row."""
 
-    gap: Floats  # s
-    moved: Floats  # m
-    speed: Floats  # m/s; by the way where it is not said
-    past: Floats  # m/s, before
-    says: Bools  # hard braking or trouble now
-    said: Bools  # now or before
+    gap: float  # s
+    moved: float  # m
+    speed: float  # m/s; by the way where it is not said
+    past: float  # m/s, before
 
 
-def begun(rows: Rows) -> Rows:
-    """Tracks that begin with these rows."""
-    tracks = np.zeros(len(rows), TRACK)
-    for name in ("reporter", "time", "lat", "lon", "cell"):
-        tracks[name] = rows[name]
-    tracks["speed"], tracks["said"] = np.nan_to_num(rows["speed"]), says(rows)
-    tracks["since"] = tracks["from_time"] = rows["time"]
-    tracks["from_lat"], tracks["from_lon"] = rows["lat"], rows["lon"]
-    return tracks
+@compiled
+def follow(rows: Rows, tracks: Rows, slots: Slots, size: NDArray[np.int64], at: Places, doubts: Codes) -> None:
+    """Say what is wrong with each row of a pane, and bring the tracks up to their newest rows; `at` and `doubts` are filled.
 
-
-def step(rows: Rows, before: Rows) -> Step:
-    """The step to each row from its track before."""
-    gap = np.maximum((rows["time"] - before["time"]) / 1000.0, 0.0)
-    moved = np.hypot(*_apart(rows, before["lat"], before["lon"]))
-    speed, past = rows["speed"].astype(np.float64), before["speed"].astype(np.float64)
-    silent = np.isnan(speed)
-    if np.count_nonzero(silent):
-        speed = np.where(silent, np.minimum(moved / np.maximum(gap, SPLIT), TOP), speed)
-    speaks = says(rows)
-    return Step(gap, moved, speed, past, speaks, before["said"] | speaks)
-
-
-def says(rows: Rows) -> Bools:
-    """Which rows speak of hard braking or trouble, or of no speed, so that theirs cannot be what is wrong."""
-    speaks: Bools = ((rows["signs"] & BRAKES) != 0) | (rows["accel"] < -UNSAID) | np.isnan(rows["speed"])
-    return speaks
-
-
-def compare(rows: Rows, before: Rows, taken: Step) -> Codes:
-    """What is wrong with each row, seen beside its track before."""
-    gap, moved, speed, past, _, said = taken
-    doubts = np.zeros(len(rows), np.uint8)
-    near = (gap > 0.0) & (gap < GAP)
-    least = np.minimum(speed, past) * gap
-    reach = np.minimum(np.maximum(speed, past) * gap + 0.5 * GRIP * gap * gap, TOP * gap)
-    _mark(doubts, rows["accel"] > GRIP, Doubt.LONG_ACC_VALUE_TOO_LARGE)
-    _mark(doubts, near & (np.abs(speed - past) > GRIP * gap + SLACK) & ~said, Doubt.SPEED_CHANGE_TOO_LARGE)
-    _mark(doubts, rows["speed"] > FASTEST, Doubt.SPEED_VALUE_TOO_LARGE)
-    _mark(doubts, near & (least > STRETCH) & (moved < STUCK * least), Doubt.POSITION_CHANGE_TOO_SMALL)
-    same = near & (moved == 0.0)
-    if np.count_nonzero(same):
-        frozen = (before["doubted"] > rows["time"]) & (before["why"] == Doubt.CONSTANT_POSITION)
-        frozen |= before["fell"] > rows["time"] - FROZE
-        _mark(doubts, same & ((least > CREPT) | frozen), Doubt.CONSTANT_POSITION)
-    _mark(doubts, (moved > STRAY + reach) & (gap > 0.0), Doubt.POSITION_CHANGE_TOO_LARGE)
-    return doubts
-
-
-def advance(tracks: Rows, rows: Rows, before: Rows, taken: Step, doubts: Codes) -> None:
-    """Bring `tracks`, which still are as `before`, up to their newest rows. `doubts`: the worst of the pane, of each.
-
-    What is wrong with a reporter lasts from here on. Ways are judged together, when one of them has become long.
+    What is wrong with a reporter lasts from here on.
     """
-    gap, moved, speed, past, speaks, said = taken
-    for name in ("time", "lat", "lon"):
-        tracks[name] = rows[name]
-    tracks["speed"], tracks["said"] = speed, speaks
-    fell = (past - speed > UNSAID * gap + SLACK) & (gap > 0.0) & ~said
-    if np.count_nonzero(fell):
-        tracks["fell"][fell] = rows["time"][fell]
-    tracks["way"] += 0.5 * (speed + past) * gap
-    tracks["least"] += np.minimum(speed, past) * gap
-    tracks["gone"] += moved
-    waited = rows["time"] - before["from_time"]
-    lost = gap >= GAP  # what it did in between nobody knows
-    ripe = np.count_nonzero((tracks["way"] >= LONG) | (waited >= LATE))
-    if ripe > SOME * len(rows) or np.count_nonzero(lost):
-        doubts = np.maximum(doubts, _ways(tracks, rows, waited / 1000.0, lost))
-    lasting = doubts >= LASTING
-    if np.count_nonzero(lasting):
-        tracks["doubted"][lasting] = rows["time"][lasting] + MISTRUST
-        tracks["why"][lasting] = doubts[lasting]
+    worst, reporters = np.zeros(len(rows), np.uint8), 0  # of each reporter, where its newest row is
+    for i in range(len(rows)):
+        row, known = rows[i], size[0]
+        at[i] = claim(slots, tracks["reporter"], size, row["reporter"])
+        track = tracks[at[i]]
+        if at[i] == known:
+            _begin(track, row)
+        track["said"] = track["said"] or _says(row)
+        track["newest"] = i
+
+    ripe, lost = 0, False
+    for i in range(len(rows)):
+        row, track = rows[i], tracks[at[i]]
+        step, newest = _step(row, track), track["newest"]
+        doubts[i] = _compare(row, track, step).value
+        worst[newest] = max(worst[newest], doubts[i])
+        if i == newest:  # all others of this reporter have been compared
+            reporters += 1
+            _advance(track, row, step)
+            if step.gap >= GAP:  # what it did in between nobody knows
+                lost = True
+                _end_way(track, row, True)
+            elif track["way"] >= LONG or row["time"] - track["from_time"] >= LATE:
+                ripe += 1
+
+    together = lost or ripe > SOME * reporters
+    for i in range(len(rows)):
+        row, track = rows[i], tracks[at[i]]
+        if i == track["newest"]:
+            if together:
+                worst[i] = max(worst[i], _judge_way(track, row).value)
+            if worst[i] >= LASTING:
+                track["doubted"] = row["time"] + MISTRUST
+                track["why"] = worst[i]
 
 
-def _ways(tracks: Rows, rows: Rows, seconds: Floats, lost: Bools) -> Codes:
-    """Judge the ways that are over, and let the next ones begin."""
-    way, least, gone = (tracks[name].astype(np.float64) for name in ("way", "least", "gone"))
-    east, north = _apart(rows, tracks["from_lat"], tracks["from_lon"])
-    far = np.hypot(east, north)
-    over = (way >= STRETCH) | (seconds >= PATIENCE) | lost
-    judged = over & ~lost
-    steady = judged & (least >= STRETCH) & (least >= MOVING * seconds)
-    backwards = steady & (least >= REVERSE * seconds) & (far >= STRAIGHT * way)
-    backwards &= angle_between(np.degrees(np.arctan2(east, north)), rows["heading"]) > AGAINST
-    doubts = np.zeros(len(rows), np.uint8)
-    _mark(doubts, backwards, Doubt.HEADING_AGAINST_MOVEMENT)
-    _mark(doubts, steady & (gone < STUCK * least), Doubt.POSITION_CHANGE_TOO_SMALL)
-    _mark(doubts, judged & (gone == 0.0) & (least >= CREPT), Doubt.CONSTANT_POSITION)
-    _mark(doubts, judged & (far > 2.0 * way + STRAY), Doubt.POSITION_CHANGE_TOO_LARGE)
-    agrees = over & (far >= CREPT) & (far <= 2.0 * way + CREPT) & ((far >= AGREES * way) | lost)
-    tracks["drove"] += np.where(agrees, far, 0.0)
-    for name, origin in (("from_time", "time"), ("from_lat", "lat"), ("from_lon", "lon")):
-        tracks[name] = np.where(over, rows[origin], tracks[name])
-    for name in ("way", "least", "gone"):
-        tracks[name] = np.where(over, 0.0, tracks[name])
-    return doubts
+@compiled
+def slows_hard(row: Row) -> bool:
+    """Whether its accelerometer says so."""
+    return bool(row["accel"] < -_UNSAID)
 
 
-def _mark(doubts: Codes, wrong: Bools, doubt: Doubt) -> None:
-    """Most panes have nothing wrong, and to count is four times as fast as to assign nothing."""
-    if np.count_nonzero(wrong):
-        doubts[wrong] = doubt
+@compiled
+def _says(row: Row) -> bool:
+    """Whether it speaks of hard braking or trouble, or of no speed, so that its speed cannot be what is wrong."""
+    return bool((row["signs"] & np.uint32(BRAKES)) != 0 or slows_hard(row) or math.isnan(row["speed"]))
 
 
-def _apart(rows: Rows, lat: Floats, lon: Floats) -> tuple[Floats, Floats]:
-    """Metres east and north of the points (lat, lon), one for each row."""
-    here = rows["lat"]
-    return (rows["lon"] - lon) * (M_PER_DEGREE * np.cos(np.radians(here))), (here - lat) * M_PER_DEGREE
+@compiled
+def _begin(track: Row, row: Row) -> None:
+    track["time"] = track["since"] = track["from_time"] = row["time"]
+    track["lat"] = track["from_lat"] = row["lat"]
+    track["lon"] = track["from_lon"] = row["lon"]
+    track["cell"] = row["cell"]
+    track["speed"] = 0.0 if math.isnan(row["speed"]) else row["speed"]
+
+
+@compiled
+def _step(row: Row, track: Row) -> Step:
+    """The step to a row from its track before."""
+    gap = max((row["time"] - track["time"]) / 1000.0, 0.0)
+    east, north = _apart(row, track["lat"], track["lon"])
+    moved = math.hypot(east, north)
+    speed = np.float64(row["speed"])
+    if math.isnan(speed):
+        speed = min(moved / max(gap, SPLIT), TOP)
+    return Step(gap, moved, speed, np.float64(track["speed"]))
+
+
+@compiled
+def _compare(row: Row, track: Row, step: Step) -> Doubt:
+    """What is wrong with a row, seen beside its track before."""
+    gap, moved, speed, past = step
+    near = 0.0 < gap < GAP
+    least = min(speed, past) * gap
+    if gap > 0.0 and moved > STRAY + min(max(speed, past) * gap + 0.5 * GRIP * gap * gap, TOP * gap):
+        return Doubt.POSITION_CHANGE_TOO_LARGE
+    if near and moved == 0.0:
+        froze = track["doubted"] > row["time"] and track["why"] == Doubt.CONSTANT_POSITION
+        if least > CREPT or froze or track["fell"] > row["time"] - FROZE:
+            return Doubt.CONSTANT_POSITION
+    if near and least > STRETCH and moved < STUCK * least:
+        return Doubt.POSITION_CHANGE_TOO_SMALL
+    if row["speed"] > FASTEST:
+        return Doubt.SPEED_VALUE_TOO_LARGE
+    if near and abs(speed - past) > GRIP * gap + SLACK and not track["said"]:
+        return Doubt.SPEED_CHANGE_TOO_LARGE
+    if row["accel"] > GRIP:
+        return Doubt.LONG_ACC_VALUE_TOO_LARGE
+    return Doubt.NONE
+
+
+@compiled
+def _advance(track: Row, row: Row, step: Step) -> None:
+    """Bring a track up to its newest row."""
+    gap, moved, speed, past = step
+    if gap > 0.0 and past - speed > UNSAID * gap + SLACK and not track["said"]:
+        track["fell"] = row["time"]
+    track["way"] = np.float64(track["way"]) + 0.5 * (speed + past) * gap
+    track["least"] = np.float64(track["least"]) + min(speed, past) * gap
+    track["gone"] = np.float64(track["gone"]) + moved
+    track["time"], track["lat"], track["lon"] = row["time"], row["lat"], row["lon"]
+    track["speed"], track["said"] = speed, _says(row)
+
+
+@compiled
+def _judge_way(track: Row, row: Row) -> Doubt:
+    """What is wrong with the way up to a row, if it can be judged; then the next one begins."""
+    seconds, way = (row["time"] - track["from_time"]) / 1000.0, np.float64(track["way"])
+    if way < STRETCH and seconds < PATIENCE:
+        return Doubt.NONE
+    least, gone = np.float64(track["least"]), np.float64(track["gone"])
+    east, north = _apart(row, track["from_lat"], track["from_lon"])
+    far = math.hypot(east, north)
+    _end_way(track, row, False)
+    if far > 2.0 * way + STRAY:
+        return Doubt.POSITION_CHANGE_TOO_LARGE
+    if gone == 0.0 and least >= CREPT:
+        return Doubt.CONSTANT_POSITION
+    if least >= STRETCH and least >= MOVING * seconds:
+        if gone < STUCK * least:
+            return Doubt.POSITION_CHANGE_TOO_SMALL
+        if least >= REVERSE * seconds and far >= STRAIGHT * way:
+            turned = abs(math.degrees(math.atan2(east, north)) - np.float64(row["heading"])) % 360.0
+            if min(turned, 360.0 - turned) > AGAINST:
+                return Doubt.HEADING_AGAINST_MOVEMENT
+    return Doubt.NONE
+
+
+@compiled
+def _end_way(track: Row, row: Row, lost: bool) -> None:
+    """What agreed with its speed counts as driven; of a way that was lost out of sight less is asked."""
+    east, north = _apart(row, track["from_lat"], track["from_lon"])
+    far, way = math.hypot(east, north), np.float64(track["way"])
+    if CREPT <= far <= 2.0 * way + CREPT and (lost or far >= AGREES * way):
+        track["drove"] = np.float64(track["drove"]) + far
+    track["from_time"], track["from_lat"], track["from_lon"] = row["time"], row["lat"], row["lon"]
+    track["way"] = track["least"] = track["gone"] = 0.0
+
+
+@compiled
+def _apart(row: Row, lat: float, lon: float) -> tuple[float, float]:
+    """Metres east and north of a point."""
+    return (row["lon"] - lon) * (M_PER_DEGREE * math.cos(math.radians(row["lat"]))), (row["lat"] - lat) * M_PER_DEGREE

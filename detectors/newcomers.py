@@ -14,9 +14,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, distance
 from detectors.model import Rows
-from detectors.movement import MISTRUST
+from detectors.movement import MISTRUST, Places, Row
+from detectors.table import Names, Slots, Table, claim
 
 WARM = 300_000  # ms of traffic after which newcomers are told from the others: an id's usual life (SAE J2945/1)
 SETTLED = 60_000  # ms in which those who were there before come into sight: they teach nothing of arrivals
@@ -33,13 +35,22 @@ NORTH = TOGETHER / M_PER_DEGREE  # degrees of latitude: who is further is not wi
 HEARD = 300_000  # ms for which the one who spoke first remains the one
 RARE = 0.05  # newcomers, faded: a cell with fewer is forgotten, 45 min after a single one
 
+CELL = np.dtype(
+    [
+        ("cell", "u8"),
+        ("time", "i8"),  # ms, of the newest newcomer
+        ("lately", "f8"),  # newcomers at once, faded to then
+        ("usually", "f8"),  # newcomers, faded to then
+    ]
+)
+
 
 class Newcomers:
     """Counts new reporters by cell, and knows who speaks for those without a history."""
 
     def __init__(self) -> None:
         self._began, self._latest = 0, -SLEPT - 1  # ms: since when there is traffic, and the last of it
-        self._cells: dict[int, tuple[int, float, float]] = {}  # cell -> when (ms), newcomers at once, newcomers usually
+        self._cells = Table(CELL, "cell")
         self._speakers: dict[int, tuple[int, float, float]] = {}  # reporter -> when it last spoke (ms), latitude, longitude
 
     def wake(self, now: int) -> None:
@@ -53,32 +64,26 @@ class Newcomers:
         """Whether there has been traffic for long enough to tell newcomers from others."""
         return self._latest - self._began >= WARM
 
-    def history(self, tracks: Rows) -> NDArray[np.bool_]:
-        """Who has been seen for a while and to drive as it says."""
-        known: NDArray[np.bool_] = (tracks["drove"] >= DRIVEN) & (tracks["time"] - tracks["since"] >= HISTORY)
-        return known
+    def crowd(self, tracks: Rows, known: int, cells: NDArray[np.uint64], at: Places, now: int) -> None:
+        """Count the newcomers of a pane, the `tracks` from `known` on, and mark whoever came in a crowd.
 
-    def crowd(self, tracks: Rows, cells: NDArray[np.uint64], new: NDArray[np.bool_], now: int) -> bool:
-        """Count the newcomers of a pane, given the cell of each reporter in it; mark in `tracks` whoever came in a crowd."""
+        `cells` and `at`: the cell of each row of the pane, and where its track is.
+        """
         learned = self._latest - self._began - SETTLED
         if learned < 0:
-            return False
-        found = False
-        names, counts = np.unique(cells[new], return_counts=True)
-        for cell, count in zip(names.tolist(), counts.tolist(), strict=True):
-            then, lately, usually = self._cells.get(cell, (now, 0.0, 0.0))
-            lately = lately * math.exp((then - now) / AT_ONCE) + count
-            usually *= math.exp((then - now) / USUAL)
-            self._cells[cell] = now, lately, usually + count
-            if not self.told or lately <= MANY:
-                continue
-            rate = usually / (USUAL * -math.expm1(-learned / USUAL))
-            rate = max(rate, float(((cells == cell) & ~new).sum()) / ROTATION)
-            if lately > MANY + TIMES * rate * AT_ONCE:
-                members = (tracks["cell"] == cell) & (tracks["since"] > now - AT_ONCE) & (tracks["crowd"] == 0)
-                tracks["crowd"][members & ~self.history(tracks)] = now + MISTRUST
-                found = True
-        return found
+            return
+        fresh = tracks[known:]
+        lately = np.zeros(len(fresh))
+        self._cells.reserve(len(fresh))
+        found = _count(fresh, *self._cells.arrays, now, USUAL * -math.expm1(-learned / USUAL), lately)
+        if not (found and self.told):
+            return
+        first = np.unique(at, return_index=True)[1]  # the first row of each reporter
+        there = cells[first[at[first] < known]]
+        for cell in np.unique(fresh["cell"][lately > 0.0]):
+            rate = float((there == cell).sum()) / ROTATION
+            if lately[fresh["cell"] == cell].max() > MANY + TIMES * rate * AT_ONCE:
+                _mark(tracks, cell, now)
 
     def may_speak(self, reporter: int, lat: float, lon: float, now: int) -> bool:
         """Whether one without a history is heard: if it is the first that spoke for some time and some way around."""
@@ -91,9 +96,47 @@ class Newcomers:
 
     def sweep(self, now: int) -> None:
         """Forget the cells into which hardly anybody comes, and who has not spoken for long."""
-        self._cells = {
-            cell: (then, lately, usually)
-            for cell, (then, lately, usually) in self._cells.items()
-            if usually * math.exp((then - now) / USUAL) >= RARE
-        }
+        cells = self._cells.held
+        self._cells.keep(cells["usually"] * np.exp((cells["time"] - now) / USUAL) >= RARE)
         self._speakers = {name: spoke for name, spoke in self._speakers.items() if now - spoke[0] < HEARD}
+
+
+@compiled
+def has_history(track: Row) -> bool:
+    """Whether one has been seen for a while and to drive as it says."""
+    return bool(track["drove"] >= DRIVEN and track["time"] - track["since"] >= HISTORY)
+
+
+@compiled
+def _count(
+    fresh: Rows, cells: Rows, names: Names, slots: Slots, size: Places, now: int, learned: float, lately: NDArray[np.float64]
+) -> bool:
+    """Count each newcomer in its cell. Whether that makes somewhere more than ever: then `lately` has how many, else zero.
+
+    `learned`: ms, the sum of the weights of all that was learned of what is usual.
+    """
+    found, where = False, np.empty(len(fresh), np.int64)
+    for i in range(len(fresh)):
+        where[i] = claim(slots, names, size, fresh[i]["cell"])
+        cell = cells[where[i]]
+        if cell["time"] < now:
+            cell["lately"] *= math.exp((cell["time"] - now) / AT_ONCE)
+            cell["usually"] *= math.exp((cell["time"] - now) / USUAL)
+            cell["time"] = now
+        cell["lately"] += 1.0
+    for i in range(len(fresh)):
+        cell = cells[where[i]]
+        if (cell["lately"] - MANY) * learned > TIMES * AT_ONCE * cell["usually"]:
+            lately[i] = cell["lately"]
+            found = True
+        cell["usually"] += 1.0  # not before: those of this pane do not make themselves usual
+    return found
+
+
+@compiled
+def _mark(tracks: Rows, cell: int, now: int) -> None:
+    """Whoever came into a cell a moment ago, and has no history, came in a crowd."""
+    for i in range(len(tracks)):
+        track = tracks[i]
+        if track["cell"] == cell and track["since"] > now - AT_ONCE and track["crowd"] == 0 and not has_history(track):
+            track["crowd"] = now + MISTRUST
