@@ -74,7 +74,7 @@ def _weigh(rows: Rows, tracks: Rows, at: Places, doubts: Codes) -> bool:
     for i in range(len(rows)):
         row, track = rows[i], tracks[at[i]]
         stranger = not has_history(track)
-        weighed = int(doubts[i]) if doubts[i] < LASTING else 0
+        weighed = int(doubts[i])
         if track["doubted"] > track["time"]:
             weighed = max(weighed, int(track["why"]))
         if track["crowd"] > 0 and (stranger or track["crowd"] > track["time"]):

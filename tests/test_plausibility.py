@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from detectors import CATALOGUE
 from detectors.incidents import Change, Incidents
 from detectors.model import Doubt, Frame, Rows, Sign
-from detectors.movement import UNSAID
-from detectors.newcomers import WARM
+from detectors.movement import MISTRUST, TRACK, UNSAID
+from detectors.newcomers import AT_ONCE, MANY, TIMES, USUAL, WARM, Newcomers
 from detectors.plausibility import Plausibility
 from tests import road
 
@@ -371,6 +371,33 @@ def test_after_a_long_silence_everybody_is_new_again() -> None:
     asked = warm()
     rows = flood(at=LATER + 700.0, speed=3.0)
     assert Doubt.MANY_IDENTITIES not in doubts(rows, asked)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_newcomers_are_counted_by_cell_and_a_crowd_is_more_than_ever_came_before_it(more: int) -> None:
+    """Two every ten seconds in one cell, then as many as can come without being a crowd, and maybe one more."""
+    counted, start, now = Newcomers(), road.T0, road.T0 + WARM
+    counted.wake(start)
+    lately = usually = 0.0
+    for at in range(now - 100_000, now, 10_000):
+        counted.wake(at)
+        come(counted, 2, at)
+        lately, usually = lately * np.exp(-10_000 / AT_ONCE) + 2, usually * np.exp(-10_000 / USUAL) + 2
+    lately, usually = lately * np.exp(-10_000 / AT_ONCE), usually * np.exp(-10_000 / USUAL)
+    rate = usually / (USUAL * -np.expm1(-(WARM - 60_000) / USUAL))  # of all that was learned since the first minute
+    most = int(MANY + TIMES * rate * AT_ONCE - lately)
+    assert most > 1
+    counted.wake(now)
+    tracks = come(counted, most + more, now)
+    assert tracks["crowd"].tolist() == [now + MISTRUST if more else 0] * len(tracks)
+
+
+def come(counted: Newcomers, count: int, now: int) -> Rows:
+    """So many tracks that begin in cell 7 in the pane that ends at `now`."""
+    tracks = np.zeros(count, TRACK)
+    tracks["cell"], tracks["time"], tracks["since"] = 7, now - 1, now - 1
+    counted.crowd(tracks, 0, tracks["cell"].copy(), np.arange(count), now)
+    return tracks
 
 
 # -- what every detector keeps, too ------------------------------------------------------------------------------------------
