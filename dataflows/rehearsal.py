@@ -24,14 +24,14 @@ from detectors.plausibility import Plausibility
 
 log = structlog.get_logger(__name__)
 
-VEHICLES = 30_000  # messages, 6 min: the road is known after five, and the first judgements are made
+VEHICLES = 120_000, 160_000  # messages of the recording: 8 min, the road is known after five, and there is a queue
 CARS = 200  # messages
 
 
-def rehearse(window: Window, vehicles: int = VEHICLES, cars: int = CARS) -> None:
+def rehearse(window: Window, vehicles: tuple[int, int] = VEHICLES, cars: int = CARS) -> None:
     """Ask every detector, each made for this alone. Takes half a second; the first time on a machine half a minute."""
     started, grid = time.monotonic(), Grid(window)
-    recorded = islice(messages(BUNDLE / "observations.jsonl.zst", FORMATS["observation"]), vehicles)
+    recorded = islice(messages(BUNDLE / "observations.jsonl.zst", FORMATS["observation"]), *vehicles)
     observed = _decoded("observation", list(recorded))
     read = _decoded("gbt32960", [encode.gbt32960_realtime(**said) for said in electric_cars()[:cars]])
     tables = {"observations": in_order(observed.observations), "readings": in_order(read.readings)}

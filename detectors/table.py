@@ -109,10 +109,13 @@ class Table:
         """Forget the rows that are not among these."""
         if which.all():
             return
-        kept = self.held.compress(which)
+        rows, before, kept = self._rows, len(self), self.held.compress(which)
+        if 3 * len(kept) < len(rows):  # most of the memory is given back; a half would be asked for again with the next rows
+            rows = np.zeros(max(SMALLEST, 3 * len(kept) // 2), rows.dtype)
+        size = rows.dtype.itemsize
+        rows.view(f"V{size}")[: len(kept)] = kept.view(f"V{size}")
+        rows.view(np.uint8)[len(kept) * size : before * size] = 0
         self._size[0] = len(kept)
-        rows = np.zeros(max(SMALLEST, len(kept) * 5 // 4), kept.dtype)
-        rows.view(f"V{rows.dtype.itemsize}")[: len(kept)] = kept.view(f"V{rows.dtype.itemsize}")
         self._take(rows)
 
     def _take(self, rows: NDArray[Any]) -> None:

@@ -32,8 +32,8 @@ def test_the_plain_twin_says_the_same() -> None:
     assert plain.stdout.strip() == digest(6)
 
 
-@settings(deadline=None)  # the first example waits for the compiler
 @given(st.lists(st.tuples(NAMES, st.booleans())))
+@settings(deadline=None)  # what is compiled for the first time takes a second
 def test_a_table_counts_like_a_dictionary(steps: list[tuple[int, bool]]) -> None:
     """Names come again and again; now and then half of them are forgotten, or the table is put away and taken out again."""
     table, twin = Table(ROWS, "name"), dict[int, int]()
@@ -52,3 +52,16 @@ def test_a_table_counts_like_a_dictionary(steps: list[tuple[int, bool]]) -> None
     for name in {name for name, _ in steps}:
         at = find(slots, names, np.uint64(name))
         assert (rows["count"][at] if at >= 0 else None) == twin.get(name)
+
+
+def test_what_is_kept_stays_where_there_is_room_and_who_comes_next_begins_at_zero() -> None:
+    table = Table(ROWS, "name")
+    for number, kept in ((300, 200), (0, 3)):
+        table.reserve(number)
+        rows, names, slots, size = table.arrays
+        for name in range(number):
+            rows["count"][claim(slots, names, size, np.uint64(name))] += 1
+        table.keep(table.held["name"] < kept)
+        assert table.held["name"].tolist() == list(range(kept))
+        assert not table.arrays[0]["count"][kept:].any()
+        assert (table.arrays[0] is rows) == (kept == 200)

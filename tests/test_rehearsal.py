@@ -18,7 +18,7 @@ assert counts() == before
 loops = {id(each): each for name in list(sys.modules) if name.startswith(("detectors", "dataflows"))
          for each in vars(sys.modules[name]).values() if isinstance(each, numba.core.dispatcher.Dispatcher)}.values()
 compiled = {f"{each.__module__}.{each.__name__}": len(each.signatures) for each in loops}
-rehearse(Window(), 10**9, 10**9)
+rehearse(Window(), (0, 10**9), 10**9)
 print(*(f"{name}:{count}" for name, count in compiled.items()))
 print(*(f"{each.__module__}.{each.__name__}" for each in loops
         if len(each.signatures) > compiled[f"{each.__module__}.{each.__name__}"]))
