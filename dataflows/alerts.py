@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import h3.api.basic_int as h3
@@ -30,6 +31,7 @@ class Record(NamedTuple):
     reason: str | None = None  # of a dead letter: what its metric is called
 
 
+@lru_cache(maxsize=256)  # a minute of a city has thousands of cells, and as many records
 def moment(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds.
 

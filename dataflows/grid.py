@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import h3.api.basic_int as h3
 import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.settings import Window
+from detectors.compiled import compiled
+from detectors.table import Slots, Table, claim, find
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: multiplying by it spreads neighbouring numbers
 
-REMEMBERED = 200_000  # cells, about 25 MB: a large city has 20,000; forgetting costs time, never correctness
+REMEMBERED = 200_000  # cells, about 8 MB: a large city has 20,000; forgetting costs time, never correctness
+
+KNOWN = np.dtype([("cell", "u8"), ("view", "i8")])
 
 
 def spread(numbers: NDArray[np.uint64], into: int) -> NDArray[np.int64]:
@@ -21,16 +27,23 @@ def spread(numbers: NDArray[np.uint64], into: int) -> NDArray[np.int64]:
 
 
 class Grid:
-    """Cells at `resolution`; a shard owns whole parents at `shard_resolution`, so neighbours mostly live together."""
+    """Cells at `resolution`; a shard owns whole parents at `shard_resolution`, so neighbours mostly live together.
+
+    Cells that the same shards look at share a view: one of a few small numbers, by which rows are sorted and counted.
+    """
 
     def __init__(self, window: Window) -> None:
         self.resolution = window.cell_resolution
         self.shard_resolution = window.shard_resolution
         self.shards = window.shards
         self.reading_shards = window.reading_shards
-        self._owners: dict[int, int] = {}
-        self._watchers: dict[int, tuple[int, ...]] = {}
         self._shards: dict[int, int] = {}  # of parents: one for some thousand cells
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known = Table(KNOWN, "cell")
+        self._views: dict[tuple[int, ...], int] = {}
+        self._lookers: list[tuple[int, ...]] = []
 
     def cells(self, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.uint64]:
         """The H3 cell of each point; 0 where the position is missing (NaN)."""
@@ -43,23 +56,34 @@ class Grid:
 
     def owner(self, cell: int) -> int:
         """The one shard that answers for a cell."""
-        owner = self._owners.get(cell)
-        if owner is None:
-            if len(self._owners) >= REMEMBERED:
-                self._owners.clear()
-            owner = self._owners[cell] = self._of(h3.cell_to_parent(cell, self.shard_resolution))
-        return owner
+        return self._of(h3.cell_to_parent(cell, self.shard_resolution))
 
     def watchers(self, cell: int) -> tuple[int, ...]:
         """The other shards that own a cell within two steps, 500 m and more: they must see what happens in this one."""
-        watchers = self._watchers.get(cell)
-        if watchers is None:
-            if len(self._watchers) >= REMEMBERED:
-                self._watchers.clear()
-            parents = {h3.cell_to_parent(near, self.shard_resolution) for near in h3.grid_disk(cell, 2)}
-            seen = {self._of(parent) for parent in parents}
-            watchers = self._watchers[cell] = tuple(sorted(seen - {self.owner(cell)}))
-        return watchers
+        parents = {h3.cell_to_parent(near, self.shard_resolution) for near in h3.grid_disk(cell, 2)}
+        return tuple(sorted({self._of(parent) for parent in parents} - {self.owner(cell)}))
+
+    def views(self, cells: NDArray[np.uint64]) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+        """The view of each cell, and the shards of each view: first the owner, then the watchers."""
+        if len(self._known) >= REMEMBERED:
+            self._forget()
+        cells, views = cells.copy(), np.empty(len(cells), np.int64)
+        if not _look_up(cells, *self._known.arrays[:3], views):
+            new = views < 0
+            names, which = np.unique(cells.compress(new), return_inverse=True)
+            views[new] = np.array([self._learn(cell) for cell in names.tolist()])[which]
+        return views, self._lookers
+
+    def _learn(self, cell: int) -> int:
+        shards = (self.owner(cell), *self.watchers(cell))
+        view = self._views.setdefault(shards, len(self._views))
+        if view == len(self._lookers):
+            self._lookers.append(shards)
+        if len(self._known) < REMEMBERED:
+            self._known.reserve(1)
+            rows, names, slots, size = self._known.arrays
+            rows["view"][claim(slots, names, size, np.uint64(cell))] = view  # type: ignore[arg-type]  # as the names are
+        return view
 
     def _of(self, parent: int) -> int:
         shard = self._shards.get(parent)
@@ -68,3 +92,14 @@ class Grid:
                 self._shards.clear()
             shard = self._shards[parent] = int(spread(np.array([parent >> 18], np.uint64), self.shards)[0])
         return shard
+
+
+@compiled
+def _look_up(cells: NDArray[np.uint64], known: NDArray[Any], names: NDArray[np.uint64], slots: Slots, views: Any) -> bool:
+    """Write the view of each cell, -1 where it is not known; whether all are."""
+    whole = True
+    for i in range(len(cells)):
+        at = find(slots, names, cells[i])
+        views[i] = known["view"][at] if at >= 0 else -1
+        whole = whole and at >= 0
+    return whole

@@ -26,20 +26,20 @@ def flow(settings: Settings | None = None, ends: Ends | None = None) -> Dataflow
     settings = settings or load()
     ends = ends or kafka.ends(settings)
     seal = Seal(pseudonym_key(settings))
-    shards, outputs = range(settings.window.shards), settings.outputs
+    shards, outputs = [(str(shard), shard) for shard in range(settings.window.shards)], settings.outputs
     panes = Panes(settings.window.pane, ends.source.partitions, ends.grid, CATALOGUE)
 
     def to_shards(polls: list[Poll]) -> list[tuple[str, tuple[int, Chunk]]]:
         """Rows go to their shard; how far the partition has come goes to every shard."""
         return [
-            (str(shard), (shard, chunk))
+            (key, (shard, chunk))
             for poll in polls
-            for shard in (shards if poll.tick else poll.chunks)
+            for key, shard in shards
             if (chunk := poll.chunks.get(shard, poll.tick)) is not None
         ]
 
     def to_area(reports: list[tuple[str, Report]]) -> list[tuple[str, Report]]:
-        return [(AREA, report._replace(minutes=())) for _, report in reports]
+        return [(AREA, report._replace(minutes=()) if report.minutes else report) for _, report in reports]
 
     def to_cells(reports: list[tuple[str, Report]]) -> list[tuple[str, Record]]:
         return [(shard, record) for shard, report in reports for record in cell_records(report.minutes, outputs)]

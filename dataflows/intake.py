@@ -19,6 +19,7 @@ from dataflows.formats.base import Context, Decoded, Refusal
 from dataflows.formats.guard import decode_safely
 from dataflows.grid import Grid, spread
 from dataflows.metrics import METRICS
+from dataflows.panes import TABLES, grouped, joined
 from dataflows.settings import Window
 from detectors.model import Rows
 
@@ -37,6 +38,10 @@ class Chunk(NamedTuple):
     observations: Rows | None = None
     sensors: Rows | None = None
     readings: Rows | None = None
+
+    def carrying(self, *tables: Rows | None) -> Chunk:
+        """The same with these rows, or with none."""
+        return Chunk(self.partition, self.watermark, self.latest, self.holds, self.arrival, *tables)
 
 
 class DeadLetter(NamedTuple):
@@ -171,35 +176,22 @@ class Intake:
                 continue
             rows["cell"] = self._grid.cells(rows["lat"], rows["lon"])
             if name == "readings":  # a battery belongs to its vehicle, wherever that drives
-                for shard, mine in _split(rows, spread(rows["reporter"], self._grid.reading_shards)):
-                    pieces.setdefault(shard, {})[name] = mine
-                continue
-            for shard, mine in self._by_owner(rows):
-                piece = pieces.setdefault(shard, {})
-                piece[name] = np.concatenate([piece[name], mine]) if name in piece else mine
+                dealt = dict(grouped(rows, spread(rows["reporter"], self._grid.reading_shards)))
+            else:
+                dealt = self._by_shard(rows)
+            for shard, mine in dealt.items():
+                pieces.setdefault(shard, {})[name] = mine
         tick = self._tick(arrival)
-        return {
-            shard: tick._replace(
-                observations=piece.get("observations"), sensors=piece.get("sensors"), readings=piece.get("readings")
-            )
-            for shard, piece in pieces.items()
-        }
+        return {shard: tick.carrying(*map(piece.get, TABLES)) for shard, piece in pieces.items()}
 
-    def _by_owner(self, rows: Rows) -> list[tuple[int, Rows]]:
+    def _by_shard(self, rows: Rows) -> dict[int, Rows]:
         """Rows for the shard that owns their cell, and copies for the shards that own a neighbouring one."""
-        cells, which = np.unique(rows["cell"], return_inverse=True)
-        known = cells.tolist()
-        owners = np.array([self._grid.owner(cell) for cell in known])
-        out = list(_split(rows, owners[which]))
-        border: dict[int, list[int]] = {}
-        for index, cell in enumerate(known):
-            for shard in self._grid.watchers(cell):
-                border.setdefault(shard, []).append(index)
-        for shard, indices in sorted(border.items()):
-            watched = np.zeros(len(known), bool)
-            watched[indices] = True
-            out.append((shard, rows.compress(watched[which])))
-        return out
+        views, lookers = self._grid.views(rows["cell"])
+        parts: dict[int, list[Rows]] = {}
+        for view, some in grouped(rows, views):
+            for shard in lookers[view]:
+                parts.setdefault(shard, []).append(some)
+        return {shard: joined(some) for shard, some in parts.items()}
 
     def _dead_letters(
         self, refusals: Sequence[Refusal], messages: Sequence[bytes], offsets: Sequence[int]
@@ -227,14 +219,3 @@ class Intake:
         )
         if self.latest != NEVER:
             METRICS.watermark(self.topic, self.partition, self.latest - self._lateness)
-
-
-def _split(rows: Rows, shards: NDArray[np.int64]) -> list[tuple[int, Rows]]:
-    """Group rows by shard, keeping their order."""
-    first = int(shards[0])
-    if (shards == first).all():
-        return [(first, rows)]
-    order = np.argsort(shards, kind="stable")
-    arranged = rows.take(order)
-    names, starts = np.unique(shards[order], return_index=True)
-    return list(zip(names.tolist(), np.split(arranged, starts[1:]), strict=True))

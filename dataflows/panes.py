@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors.model import OBSERVATION, READING, SENSOR, Frame, Rows
+from detectors.compiled import compiled
+from detectors.model import OBSERVATION, READING, SENSOR, Frame, Rows, plain
 
 TABLES = {"observations": OBSERVATION, "sensors": SENSOR, "readings": READING}
+EMPTY: dict[str, Rows] = {name: np.empty(0, dtype) for name, dtype in TABLES.items()}
 QUIET = 600_000  # ms without a row after which a shard sleeps: its detectors' windows are shorter, or survive a gap
 TURN = 3_600_000  # ms: whole hours at which a sleeping shard has one pane, for what it forgets on time
 SOUND = 8 * 86_400_000  # ms of sleep after which it has none: a vehicle is remembered for a week at most
 FOREVER = 2**62  # ms: after any event time
+SHORT = 16  # rows that are sorted by insertion, which beats merging up to about there
+
+Column = NDArray[Any]  # compiled loops get copies of columns: a view of one row or of odd bytes is another type to them
 
 
 def in_order(rows: Rows) -> Rows:
     """Sort rows by time and reporter, ties by their bytes, and drop copies: one order whatever order they came in."""
-    order = np.lexsort((rows["reporter"], rows["time"]))
-    rows = rows.take(order)  # not rows[order], which copies structured rows field by field and takes thirty times as long
-    tied = (rows["time"][1:] == rows["time"][:-1]) & (rows["reporter"][1:] == rows["reporter"][:-1])
-    if tied.any():
-        rows = np.unique(rows.view(f"V{rows.dtype.itemsize}")).view(rows.dtype)
-        rows = rows.take(np.lexsort((rows["reporter"], rows["time"])))
-    return rows
+    if len(rows) < 2:
+        return rows
+    octets = rows.view(np.uint8).reshape(len(rows), -1)
+    # take: a thirtieth of the time of rows[order], which copies structured rows field by field
+    return rows.take(_order(rows["time"].copy(), rows["reporter"].copy(), octets))
+
+
+def joined(parts: list[Rows]) -> Rows:
+    """One array of several, without looking at the fields."""
+    return parts[0] if len(parts) == 1 else np.concatenate([plain(rows) for rows in parts]).view(parts[0].dtype)
+
+
+def grouped(rows: Rows, by: NDArray[np.int64]) -> list[tuple[int, Rows]]:
+    """The rows of each small number in `by`, in the order that they have."""
+    counts = np.bincount(by)
+    numbers = np.flatnonzero(counts)
+    if len(numbers) == 1:
+        return [(int(numbers[0]), rows)]
+    ends = np.cumsum(counts)
+    arranged = rows.take(_grouped(by, ends - counts))
+    return [(int(number), arranged[ends[number] - counts[number] : ends[number]]) for number in numbers]
 
 
 def frames(tables: Mapping[str, Rows], closed: int, limit: int, length: int, awake_until: int) -> Iterator[Frame]:
@@ -32,27 +55,95 @@ def frames(tables: Mapping[str, Rows], closed: int, limit: int, length: int, awa
     A pane without rows is a frame too, until QUIET after the last row (`awake_until` says when that is at the start);
     then panes are left out up to the next row, but for one a TURN.
     """
-    position = dict.fromkeys(tables, 0)
+    cuts = {name: _by_pane(rows, length) for name, rows in tables.items()}
+    filled = sorted({start for cut in cuts.values() for start in cut})
     start = closed
     while start < limit:
         if start >= awake_until:
-            ahead = [int(rows["time"][position[name]]) for name, rows in tables.items() if position[name] < len(rows)]
-            start = min(min(ahead, default=limit) // length * length, turn(start, length, awake_until))
+            ahead = bisect_left(filled, start)
+            start = min(filled[ahead] if ahead < len(filled) else limit, turn(start, length, awake_until))
             if start >= limit:
                 return
-        end, cut = start + length, {}
-        for name, rows in tables.items():
-            first = position[name]
-            position[name] = first + int(np.searchsorted(rows["time"][first:], end))
-            cut[name] = rows[first : position[name]]
-        frame = Frame(start, end, **cut)
+        frame = Frame(start, start + length, **{name: cuts[name].get(start, none) for name, none in EMPTY.items()})
         yield frame
         if not frame.empty:
-            awake_until = end + QUIET
-        start = end
+            awake_until = frame.end + QUIET
+        start = frame.end
+
+
+def _by_pane(rows: Rows, length: int) -> dict[int, Rows]:
+    """The rows of each pane that has any, by its start."""
+    if not len(rows):
+        return {}
+    starts = rows["time"] // length * length
+    first = np.flatnonzero(starts[1:] != starts[:-1]) + 1
+    bounds = [0, *first.tolist(), len(rows)]
+    return {int(starts[a]): rows[a:b] for a, b in pairwise(bounds)}
 
 
 def turn(start: int, length: int, awake_until: int) -> int:
     """Start of the next pane, at `start` or later, in which a shard that has slept since `awake_until` turns over."""
     due = -(-start // TURN) * TURN // length * length
     return due if awake_until > 0 and due < awake_until + SOUND else FOREVER  # below 0: it never was awake
+
+
+@compiled
+def _order(times: Column, reporters: Column, octets: Column) -> Column:
+    """Where the rows stand that are left, in their order. Merge sort, for chunks are nearly in order when they come."""
+    count = len(times)
+    order, spare = np.arange(count), np.empty(count, np.int64)
+    for start in range(0, count, SHORT):
+        for i in range(start + 1, min(start + SHORT, count)):
+            row, at = order[i], i
+            while at > start and _compare(times, reporters, octets, order[at - 1], row) > 0:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = row
+    width = SHORT
+    while width < count:
+        for start in range(0, count - width, 2 * width):
+            middle = start + width
+            end = min(middle + width, count)
+            if _compare(times, reporters, octets, order[middle - 1], order[middle]) <= 0:
+                continue
+            for i in range(start, middle):
+                spare[i] = order[i]
+            left, right, at = start, middle, start
+            while left < middle:
+                if right < end and _compare(times, reporters, octets, spare[left], order[right]) > 0:
+                    order[at] = order[right]
+                    right += 1
+                else:
+                    order[at] = spare[left]
+                    left += 1
+                at += 1
+        width *= 2
+    kept = 1
+    for i in range(1, count):
+        if _compare(times, reporters, octets, order[kept - 1], order[i]) != 0:
+            order[kept] = order[i]
+            kept += 1
+    return order[:kept]
+
+
+@compiled
+def _compare(times: Column, reporters: Column, octets: Column, a: int, b: int) -> int:
+    """Below, at or above 0 as row `a` belongs before `b`, is a copy of it, or belongs after it."""
+    if times[a] != times[b]:
+        return -1 if times[a] < times[b] else 1
+    if reporters[a] != reporters[b]:
+        return -1 if reporters[a] < reporters[b] else 1
+    for i in range(octets.shape[1]):
+        if octets[a, i] != octets[b, i]:
+            return -1 if octets[a, i] < octets[b, i] else 1
+    return 0
+
+
+@compiled
+def _grouped(by: Column, at: Column) -> Column:
+    """Where the rows stand, those with a small number first. `at` holds where each number begins, and is moved on."""
+    order = np.empty(len(by), np.int64)
+    for i in range(len(by)):
+        order[at[by[i]]] = i
+        at[by[i]] += 1
+    return order

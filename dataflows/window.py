@@ -15,7 +15,7 @@ import structlog
 from dataflows.grid import Grid
 from dataflows.intake import NEVER, Chunk
 from dataflows.metrics import METRICS
-from dataflows.panes import QUIET, TABLES, frames, in_order, turn
+from dataflows.panes import EMPTY, QUIET, TABLES, frames, in_order, joined, turn
 from detectors.census import CellMinute, Census
 from detectors.judgement import FAMILIES
 from detectors.model import Detector, Doubt, Finding, Frame, Rows
@@ -85,21 +85,16 @@ class ShardWindow:
         return taken
 
     def add(self, chunk: Chunk) -> None:
-        self.state.partitions[chunk.partition] = chunk._replace(observations=None, sensors=None, readings=None)
         self._arrival = max(self._arrival, chunk.arrival)
-        late = 0
-        for name, waiting in self.state.waiting.items():
-            rows: Rows | None = getattr(chunk, name)
-            if rows is None:
-                continue
-            if int(rows["time"].min()) < self.state.closed:  # only after its partition was idle
-                timely = rows["time"] >= self.state.closed
-                late += int(len(rows) - timely.sum())
-                rows = rows.compress(timely)
-            if len(rows):
-                waiting.append(rows)
-        if late:
-            METRICS.dropped(late=late)
+        tables = [(name, rows) for name in TABLES if (rows := getattr(chunk, name)) is not None]
+        self.state.partitions[chunk.partition] = chunk.carrying() if tables else chunk
+        for name, rows in tables:
+            ordered = in_order(rows)
+            late = _before(ordered, self.state.closed)  # only after its partition was idle
+            if late or len(ordered) < len(rows):
+                METRICS.dropped(late=late, duplicates=len(rows) - len(ordered))
+            if late < len(ordered):
+                self.state.waiting[name].append(ordered[late:])
 
     def close(self) -> Report | None:
         """Close every pane that the watermark has passed; None if there was none."""
@@ -121,12 +116,13 @@ class ShardWindow:
                 state.awake_until = frame.end + QUIET
             started = time.perf_counter()
             frame = self._believable(frame, doubts)
-            seconds[PLAUSIBILITY] += time.perf_counter() - started
+            seconds[PLAUSIBILITY] += (now := time.perf_counter()) - started
             for name in state.detectors:
-                started = time.perf_counter()
-                found = self._ask(name, frame)
-                seconds[name] += time.perf_counter() - started
-                findings.extend(mine for each in found if speaks and (mine := self._place(each)) is not None)
+                started, found = now, self._ask(name, frame)
+                seconds[name] += (now := time.perf_counter()) - started
+                if found and speaks:
+                    findings.extend(mine for each in found if (mine := self._place(each)) is not None)
+                    now = time.perf_counter()
         minutes = state.census.update(self._count(tables["observations"], doubts), limit)
         METRICS.detected(count, seconds, Counter(finding.kind for finding in findings))
         state.closed = limit
@@ -154,17 +150,17 @@ class ShardWindow:
 
     def _ready(self, name: str, limit: int) -> Rows:
         """Take the waiting rows before `limit`, in their one order: by time, reporter, then bytes; copies fall out."""
-        waiting = self.state.waiting[name]
-        ripe = [rows for rows in waiting if int(rows["time"].min()) < limit]
-        if not ripe:
-            return np.empty(0, TABLES[name])
-        rest = [rows for rows in waiting if int(rows["time"].min()) >= limit]
-        rows = np.concatenate(ripe)
-        due = rows["time"] < limit
-        if not due.all():
-            rest.append(rows.compress(~due))
-            rows = rows.compress(due)
+        due, rest = [], []
+        for rows in self.state.waiting[name]:
+            cut = _before(rows, limit)
+            if cut:
+                due.append(rows[:cut])
+            if cut < len(rows):
+                rest.append(rows[cut:])
         self.state.waiting[name] = rest
+        if len(due) < 2:
+            return due[0] if due else EMPTY[name]
+        rows = joined(due)
         ordered = in_order(rows)
         if len(ordered) < len(rows):
             METRICS.dropped(duplicates=len(rows) - len(ordered))
@@ -172,24 +168,27 @@ class ShardWindow:
 
     def _believable(self, frame: Frame, doubts: list[Codes]) -> Frame:
         """The frame without the rows that are not believed; what is wrong with each goes to `doubts`."""
-        codes = self._safely(PLAUSIBILITY, frame, lambda: self.plausibility.judge(frame.observations, frame.end))
+        rows = frame.observations
+        codes = self._safely(PLAUSIBILITY, frame, self.plausibility.judge, rows, frame.end)
         if codes is None:
             self.plausibility = Plausibility()
-            codes = np.zeros(len(frame.observations), np.uint8)  # rather everybody than nobody
+            codes = np.zeros(len(rows), np.uint8)  # rather everybody than nobody
         doubts.append(codes)
-        return replace(frame, observations=frame.observations.compress(codes == Doubt.NONE)) if codes.any() else frame
+        if not np.count_nonzero(codes):
+            return frame
+        return Frame(frame.start, frame.end, rows.compress(codes == Doubt.NONE), frame.sensors, frame.readings)
 
     def _ask(self, name: str, frame: Frame) -> list[Finding]:
         detector = self.state.detectors[name]
-        found = self._safely(name, frame, lambda: detector.update(frame))
+        found = self._safely(name, frame, detector.update, frame)
         if found is None:
             self.state.detectors[name] = type(detector)()
         return found or []
 
-    def _safely(self, name: str, frame: Frame, ask: Callable[[], T]) -> T | None:
+    def _safely(self, name: str, frame: Frame, ask: Callable[..., T], *of: object) -> T | None:
         """The one broad boundary: a detector that raises is counted, named, and starts afresh; the flow goes on."""
         try:
-            return ask()
+            return ask(*of)
         except BaseException as error:  # a panic inside river's Rust classes is no Exception
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
@@ -209,10 +208,17 @@ class ShardWindow:
         """The believable ones; the others are counted. Copies from over the border count where they belong, of either."""
         if not len(rows):
             return rows
-        cells, which = np.unique(rows["cell"], return_inverse=True)
-        mine = np.array([self.panes.grid.owner(cell) == self.shard for cell in cells.tolist()])[which]
+        views, lookers = self.panes.grid.views(rows["cell"])
+        mine = np.array([owner == self.shard for owner, *_ in lookers])[views]
         codes = np.concatenate(doubts)
         if codes.any():
             METRICS.implausible(dict(enumerate(np.bincount(codes[mine]).tolist())))
             mine &= codes == Doubt.NONE
         return rows if mine.all() else rows.compress(mine)
+
+
+def _before(rows: Rows, time: int) -> int:
+    """How many of the rows, which are in order, are older than `time` (ms)."""
+    if int(rows["time"][0]) >= time:
+        return 0
+    return len(rows) if int(rows["time"][-1]) < time else int(np.searchsorted(rows["time"], time))

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.compiled import compiled
 from detectors.model import Rows, Sign
+from detectors.table import Names, Slots, Table, claim
 
 MINUTE = 60_000  # ms
 ANONYMOUS = 3  # distinct reporters: fewer could be told apart, so the record is not made
 OCTANT = 45.0  # degrees; octant 0 is centred on north
-COMPACT = 50_000  # rows held before they are folded into sums
 
+ROAD = np.dtype(
+    [("road", "u8"), ("reporters", "i8"), ("observations", "i8"), ("moving", "i8"), ("speed", "i8"), ("brakes", "i8")]
+)
+"""Sums over one road cell: distinct reporters, observations, those that say a speed, the sum of those in cm/s, hard brakes."""
+REPORTER = np.dtype([("reporter", "u8")])
+PAIR = np.dtype([("pair", "i8")])  # a reporter in a road cell, by their rows
 
-Numbers = NDArray[np.uint64]
-_NONE = np.empty(0, np.uint64)
+_HARD_BRAKE = np.uint32(Sign.HARD_BRAKE)
 
 
 class CellMinute(NamedTuple):
@@ -31,12 +38,11 @@ class CellMinute(NamedTuple):
     hard_brakes: int  # observations that carry the flag
 
 
-def road_cells(rows: Rows) -> NDArray[np.uint64]:
-    """H3 cell and heading octant in one number: the octant fills the three reserved bits of the index. 0: no heading."""
-    heading = rows["heading"].astype(np.float64)
-    known = ~np.isnan(heading)
-    octant = (np.where(known, heading, 0.0) / OCTANT + 0.5).astype(np.uint64) % np.uint64(8)
-    return np.where(known, rows["cell"] | (octant << np.uint64(56)), np.uint64(0))
+@compiled
+def road_cell(cell: int, heading: float) -> int:
+    """H3 cell and heading octant in one number: the octant fills the three reserved bits of the index."""
+    octant = np.uint64(math.floor(heading / OCTANT + 0.5)) % np.uint64(8)
+    return np.uint64(cell) | octant << np.uint64(56)  # type: ignore[return-value]  # a whole number, to a loop
 
 
 class Census:
@@ -44,67 +50,76 @@ class Census:
 
     def __init__(self) -> None:
         self._minute = 0
-        self._pairs = _NONE, _NONE  # road cells and reporters, each pair once
-        self._sums: dict[int, tuple[int, int, int, int]] = {}  # road cell -> observations, speeds known, cm/s, hard brakes
-        self._held: list[Rows] = []
-        self._count = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._roads = Table(ROAD, "road")
+        self._reporters = Table(REPORTER, "reporter")
+        self._pairs = Table(PAIR, "pair")
 
     def update(self, rows: Rows, closed: int) -> list[CellMinute]:
         """Take a shard's own rows, sorted by time, of the panes up to `closed` (ms); answer with the minutes that are over."""
-        done = []
-        first = int(rows["time"][0]) // MINUTE * MINUTE if len(rows) else closed
-        cuts = np.searchsorted(rows["time"], np.arange(first + MINUTE, closed, MINUTE))
-        for part in np.split(rows, cuts):
-            if not len(part):
-                continue
-            minute = int(part["time"][0]) // MINUTE * MINUTE
+        done, start = [], 0
+        while start < len(rows):
+            minute = int(rows["time"][start]) // MINUTE * MINUTE
             if minute != self._minute:
                 done += self._close()
                 self._minute = minute
-            self._held.append(part)
-            self._count += len(part)
-            if self._count > COMPACT:
-                self._fold()
+            tables = self._roads, self._reporters, self._pairs
+            for table in tables:
+                table.reserve(len(rows) - start)
+            roads, whom, pairs = (table.arrays for table in tables)
+            start = _count(rows, start, minute + MINUTE, *roads, *whom[1:], *pairs[1:])
         if closed >= self._minute + MINUTE:
             done += self._close()
         return done
 
-    def _fold(self) -> None:
-        if not self._held:
-            return
-        rows = np.concatenate(self._held)
-        self._held, self._count = [], 0
-        cells = road_cells(rows)
-        rows, cells = rows.compress(cells != 0), cells[cells != 0]
-        if not len(rows):
-            return
-        self._pairs = _distinct(np.append(self._pairs[0], cells), np.append(self._pairs[1], rows["reporter"]))
-        names, which = np.unique(cells, return_inverse=True)
-        moving = ~np.isnan(rows["speed"])
-        speed = np.where(moving, np.rint(np.nan_to_num(rows["speed"]) * 100), 0)
-        brakes = (rows["signs"] & Sign.HARD_BRAKE) != 0
-        counts = [np.bincount(which, weights) for weights in (None, moving, speed, brakes)]  # whole numbers: exact to 2**53
-        for name, *sums in zip(names.tolist(), *(column.astype(np.int64).tolist() for column in counts), strict=True):
-            old = self._sums.get(name, (0, 0, 0, 0))
-            self._sums[name] = (old[0] + sums[0], old[1] + sums[1], old[2] + sums[2], old[3] + sums[3])
-
     def _close(self) -> list[CellMinute]:
-        self._fold()
-        done = []
-        names, counts = np.unique(self._pairs[0], return_counts=True)
-        for name, reporters in zip(names.tolist(), counts.tolist(), strict=True):
-            seen, known, speed, brakes = self._sums[name]
-            if reporters < ANONYMOUS or not known:
-                continue
-            cell, octant = name & ~(7 << 56), (name >> 56) & 7
-            done.append(CellMinute(self._minute, cell, octant, reporters, seen, speed / known / 100, brakes))
-        self._pairs, self._sums = (_NONE, _NONE), {}
+        if not len(self._roads):
+            return []
+        roads = self._roads.held
+        roads = roads.compress((roads["reporters"] >= ANONYMOUS) & (roads["moving"] > 0))
+        done = [
+            CellMinute(self._minute, road & ~(7 << 56), (road >> 56) & 7, reporters, seen, speed / moving / 100, brakes)
+            for road, reporters, seen, moving, speed, brakes in sorted(roads.tolist())
+        ]
+        self._begin()
         return done
 
 
-def _distinct(cells: Numbers, reporters: Numbers) -> tuple[Numbers, Numbers]:
-    """Each pair once. By way of small numbers, since np.unique over rows of pairs took five times as long."""
-    names, which = np.unique(cells, return_inverse=True)
-    whom, who = np.unique(reporters, return_inverse=True)
-    pairs = np.unique(which * len(whom) + who)
-    return names[pairs // len(whom)], whom[pairs % len(whom)]
+@compiled
+def _count(
+    rows: Rows,
+    start: int,
+    until: int,
+    roads: Rows,
+    road_names: Names,
+    road_slots: Slots,
+    road_count: NDArray[np.int64],
+    reporter_names: Names,
+    reporter_slots: Slots,
+    reporter_count: NDArray[np.int64],
+    pair_names: Names,
+    pair_slots: Slots,
+    pair_count: NDArray[np.int64],
+) -> int:
+    """Count the rows from `start` that are before `until` (ms); answer with the first that is not."""
+    for i in range(start, len(rows)):
+        row = rows[i]
+        if row["time"] >= until:
+            return i
+        heading, speed = np.float64(row["heading"]), np.float64(row["speed"])
+        if math.isnan(heading):
+            continue
+        at = claim(road_slots, road_names, road_count, road_cell(row["cell"], heading))
+        road = roads[at]
+        road["observations"] += 1
+        if not math.isnan(speed):
+            road["moving"] += 1
+            road["speed"] += math.floor(speed * 100.0 + 0.5)
+        if row["signs"] & _HARD_BRAKE:
+            road["brakes"] += 1
+        who, before = claim(reporter_slots, reporter_names, reporter_count, row["reporter"]), pair_count[0]
+        claim(pair_slots, pair_names, pair_count, at << 32 | who)
+        road["reporters"] += pair_count[0] - before
+    return len(rows)

@@ -168,4 +168,4 @@ def test_what_is_remembered_of_names_and_cells_has_an_end(monkeypatch: pytest.Mo
     world = calm_world(inputs(sent(strangers(5000, 0.0), random.Random(SEED))))
     for intake in world.intakes.values():
         assert len(intake._context.pseudonym._known) <= 1000
-    assert max(len(world.grid._owners), len(world.grid._watchers)) <= 100
+    assert len(world.grid._known) <= 100
