@@ -209,7 +209,10 @@ class ShardWindow:
         if not len(rows):
             return rows
         views, lookers = self.panes.grid.views(rows["cell"])
-        mine = np.array([owner == self.shard for owner, *_ in lookers])[views]
+        counts = np.bincount(views)
+        here = np.zeros(len(counts), bool)
+        here[[view for view in np.flatnonzero(counts).tolist() if lookers[view][0] == self.shard]] = True
+        mine = here[views]
         codes = np.concatenate(doubts)
         if codes.any():
             METRICS.implausible(dict(enumerate(np.bincount(codes[mine]).tolist())))

@@ -20,9 +20,10 @@ ROAD = np.dtype(
     [("road", "u8"), ("reporters", "i8"), ("observations", "i8"), ("moving", "i8"), ("speed", "i8"), ("brakes", "i8")]
 )
 """Sums over one road cell: distinct reporters, observations, those that say a speed, the sum of those in cm/s, hard brakes."""
-REPORTER = np.dtype([("reporter", "u8")])
-PAIR = np.dtype([("pair", "i8")])  # a reporter in a road cell, by their rows
+PAIR = np.dtype([("pair", "u8")])  # a reporter in a road cell: both in one number
 
+# A reporter is a keyed hash of 64 bits, and so is it with the name of a road cell mixed in: no likelier to be another's.
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 _HARD_BRAKE = np.uint32(Sign.HARD_BRAKE)
 
 
@@ -54,7 +55,6 @@ class Census:
 
     def _begin(self) -> None:
         self._roads = Table(ROAD, "road")
-        self._reporters = Table(REPORTER, "reporter")
         self._pairs = Table(PAIR, "pair")
 
     def update(self, rows: Rows, closed: int) -> list[CellMinute]:
@@ -65,11 +65,9 @@ class Census:
             if minute != self._minute:
                 done += self._close()
                 self._minute = minute
-            tables = self._roads, self._reporters, self._pairs
-            for table in tables:
-                table.reserve(len(rows) - start)
-            roads, whom, pairs = (table.arrays for table in tables)
-            start = _count(rows, start, minute + MINUTE, *roads, *whom[1:], *pairs[1:])
+            self._roads.reserve(len(rows) - start)
+            self._pairs.reserve(len(rows) - start)
+            start = _count(rows, start, minute + MINUTE, *self._roads.arrays, *self._pairs.arrays[1:])
         if closed >= self._minute + MINUTE:
             done += self._close()
         return done
@@ -96,9 +94,6 @@ def _count(
     road_names: Names,
     road_slots: Slots,
     road_count: NDArray[np.int64],
-    reporter_names: Names,
-    reporter_slots: Slots,
-    reporter_count: NDArray[np.int64],
     pair_names: Names,
     pair_slots: Slots,
     pair_count: NDArray[np.int64],
@@ -111,15 +106,15 @@ def _count(
         heading, speed = np.float64(row["heading"]), np.float64(row["speed"])
         if math.isnan(heading):
             continue
-        at = claim(road_slots, road_names, road_count, road_cell(row["cell"], heading))
-        road = roads[at]
+        name = road_cell(row["cell"], heading)
+        road = roads[claim(road_slots, road_names, road_count, name)]
         road["observations"] += 1
         if not math.isnan(speed):
             road["moving"] += 1
             road["speed"] += math.floor(speed * 100.0 + 0.5)
         if row["signs"] & _HARD_BRAKE:
             road["brakes"] += 1
-        who, before = claim(reporter_slots, reporter_names, reporter_count, row["reporter"]), pair_count[0]
-        claim(pair_slots, pair_names, pair_count, at << 32 | who)
+        before = pair_count[0]
+        claim(pair_slots, pair_names, pair_count, name * _ODD ^ row["reporter"])
         road["reporters"] += pair_count[0] - before
     return len(rows)
