@@ -113,6 +113,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
                 "auto.offset.reset": "error",  # the default would jump to the end in silence
                 "queued.max.messages.kbytes": 16_384,  # per partition; the default of 64 MB times 32 partitions is 2 GB
                 "fetch.wait.max.ms": 20,
+                "fetch.queue.backoff.ms": 5,  # with a full queue the client would pause for a second, its default
                 "socket.timeout.ms": SILENT,
             }
         )
