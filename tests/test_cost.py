@@ -1,7 +1,7 @@
 """What a pane costs, counted in Python's own instructions and not in seconds: they are the same on every machine, however busy.
 
-Per row nothing may be done in Python: that is what compiled loops are for. So a pane of 300 vehicles costs hardly more
-instructions than one of 30, and a quiet pane has a budget, some way above what it took when the budget was written.
+Per row nothing may be done in Python: that is what compiled loops are for. So twice as many vehicles cost hardly more, and
+a pane in which nothing happens has a budget for each detector, a quarter more than it took when the budget was written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from detectors.plausibility import Plausibility
 from tests.road import drive, frames, together
 
 WARM, COUNTED = 360, 20  # panes of one second: everybody's warm-up is over, and those in which somebody has a turn
-BUDGET = 5000
+BUDGET = {  # instructions a pane of CPython 3.11
+    "Plausibility": 230, "HardBraking": 345, "StationaryTraffic": 700, "LongStand": 115, "BlockedRoad": 40,
+    "SelfReports": 35, "SlipperyRoad": 125, "WrongWay": 965, "Weather": 120, "BatteryHealth": 50,
+}  # fmt: skip
 
 
 def instructions(work: Callable[[], object]) -> int:
@@ -43,9 +46,7 @@ def instructions(work: Callable[[], object]) -> int:
 
 def panes(vehicles: int) -> list[Frame]:
     """Vehicles that drive one behind the other at 20 m/s, once a second, and nothing happens."""
-    road = together(
-        *(drive(1 + n, n * 0.9 / vehicles, WARM + COUNTED, 0.0, n * 40.0, 0.0, 20.0) for n in range(vehicles))
-    )
+    road = together(*(drive(1 + n, n * 0.9 / vehicles, WARM + COUNTED, 0.0, n * 40.0, 0.0, 20.0) for n in range(vehicles)))
     return list(frames(road))
 
 
@@ -63,6 +64,7 @@ def cost(kind: type[Any], vehicles: int) -> float:
 
 
 @pytest.mark.parametrize("kind", [Plausibility, *CATALOGUE], ids=lambda kind: kind.__name__)
-def test_a_quiet_pane(kind: type[Any]) -> None:
-    few, many = cost(kind, 30), cost(kind, 300)
-    print(kind.__name__, few, many)
+def test_a_quiet_pane_keeps_to_its_budget_however_many_vehicles(kind: type[Any]) -> None:
+    some, many = cost(kind, 300), cost(kind, 600)
+    assert some <= BUDGET[kind.__name__]
+    assert many <= 1.2 * some  # what is learned is learned in lots of some hundred rows
