@@ -64,9 +64,9 @@ def work(
 def _work(
     settings: Settings, recovery: RecoveryConfig | None, state: str, process_id: int | None, addresses: list[str] | None
 ) -> None:
-    rehearse(settings.window)
     graph = flow(settings)
     server = _serve(settings, process_id or 0)
+    rehearse(settings.window)
     _on_signals(_stop)
     topics = [each.topic for each in settings.inputs.topics]
     log.info("running", topics=topics, state=state if recovery else "not kept", metrics=server.url if server else "off")
