@@ -215,6 +215,17 @@ def test_rows_have_one_order(order: list[int]) -> None:
     assert in_order(mixed[order]).tobytes() == in_order(mixed).tobytes()
 
 
+@given(st.integers(0, 150), st.integers(1, 60), st.integers(1, 4), st.integers(0, 2**32))
+@settings(max_examples=150, deadline=None)
+def test_the_order_is_by_time_reporter_and_bytes(count: int, span: int, names: int, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    mixed = rows([T0] * count)
+    mixed["time"] += np.sort(dice.integers(0, span, count)) + dice.integers(0, 5, count)
+    mixed["reporter"], mixed["speed"] = dice.integers(0, names, count) << 62, dice.integers(0, 3, count)
+    once = np.unique(mixed.view(f"V{mixed.dtype.itemsize}")).view(mixed.dtype)  # by their bytes
+    assert in_order(mixed).tobytes() == once.take(np.lexsort((once["reporter"], once["time"]))).tobytes()
+
+
 @pytest.mark.parametrize("raised", [ValueError, Panic])
 def test_a_broken_detector_is_reset_and_the_others_go_on(raised: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Broken, "panics", raised)
