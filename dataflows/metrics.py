@@ -40,6 +40,7 @@ class Metrics:
         self._watermarks: dict[tuple[str, int], float] = {}  # seconds since the epoch; the idle ones are not in it
         self._open: dict[str, dict[tuple[str, str], int]] = {}
         self._state: dict[str, dict[str, int]] = {}
+        self._sizes: Tally[str] = Tally()  # of all shards
         self._counters: dict[str, Counter] = {}
         self._children: dict[tuple[str, tuple[str, ...]], Counter] = {}
         self._gauges: dict[str, Gauge] = {}
@@ -241,12 +242,10 @@ class Metrics:
 
     def state(self, shard: str, sizes: Mapping[str, int]) -> None:
         """Bytes of each detector's state in one shard; the page shows the sum over the worker's shards."""
-        self._state[shard] = dict(sizes)
-        total: Tally[str] = Tally()
-        for each in tuple(self._state.values()):
-            total.update(each)
-        for detector, size in total.items():
-            self._set("detector_state_bytes", size, detector)
+        before, self._state[shard] = self._state.get(shard, {}), dict(sizes)
+        for detector in before.keys() | sizes.keys():
+            self._sizes[detector] += sizes.get(detector, 0) - before.get(detector, 0)
+            self._set("detector_state_bytes", self._sizes[detector], detector)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
