@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """Compile for the types of the arguments it is called with: arrays of numbers or of rows, and plain numbers.
 
-    The shell's loops over rows (order, grouping, cells, messages) are compiled with it as well.
+    The shell's loops over rows (order, grouping, counts) are compiled with it as well.
 
     Inside, division by zero gives infinity or NaN as in numpy. No order of additions is changed and none is fused, so that
     every machine says the same. Where no directory can be written the machine code is made anew at every start.
