@@ -12,7 +12,7 @@ from detectors import battery_limits as limits
 from detectors.battery_cells import follow
 from detectors.battery_channels import GAP, measure
 from detectors.battery_fleet import BLOCK, CALM, Fleet
-from detectors.battery_vehicles import CELLS, CHANNELS, Vehicles, at, join, put
+from detectors.battery_vehicles import CELLS, CHANNELS, Vehicles, at, join
 from detectors.model import Finding, Frame, Rows
 
 JUDGE_EVERY = 10_000  # ms: readings are judged together, for a vehicle sends one each 10 to 30 s and arrays like company
@@ -180,7 +180,7 @@ class BatteryHealth:
         if calm.any():
             self.fleet.learn(seen.x[calm], seen.noise[calm], seen.bins[calm], at(car, calm))
         follow(car, seen.line, seen.weight, pull[:, CELLS], CELLS)
-        put(self.vehicles.table, slots, car)
+        self.vehicles.put(slots, car)
         self._resolve(rows, passed)
         for k in np.flatnonzero(anomalous | (certain != 0)):
             self._accuse(rows[k], car[k], seen.x[k], scores[k], int(certain[k]), float(seconds[k]))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.battery_cells import PRIOR, RIDGE, UPPER
+from detectors.compiled import compiled
 from detectors.model import Rows
+from detectors.table import Names, Slots, Table, claim, find
 
 CHANNELS = (
     "temperature_difference",
@@ -73,13 +75,29 @@ VEHICLE = np.dtype(
 """State of one vehicle."""
 
 
+def _fresh() -> Rows:
+    row = np.zeros(1, VEHICLE)
+    for name in ("lat", "lon", "soc", "voltage", "current", "cell_max", "cell_min", "hottest"):
+        row[name] = np.nan
+    for name in ("warm_fast", "warm_slow", "level", "lowest", "highest"):
+        row[name] = np.nan
+    row["grain"] = COARSEST
+    row["mean"][:, CELLS], row["slope_steep"], row["slope_load"] = PRIOR
+    row["moments"] = np.diag(RIDGE)[UPPER]
+    return row
+
+
+FRESH = _fresh()
+"""Of whom nothing is known."""
+
+
 def at(rows: Rows, places: NDArray[Any]) -> Rows:
     """Copies of the rows at places (indices or flags); whole rows are moved, which numpy would do field by field otherwise."""
     moved: Rows = rows.view(f"V{rows.itemsize}")[places].view(rows.dtype)
     return moved
 
 
-def put(rows: Rows, places: NDArray[Any], new: Rows) -> None:
+def put(rows: Rows, places: NDArray[Any] | slice, new: Rows) -> None:
     """Write new rows at places."""
     rows.view(f"V{rows.itemsize}")[places] = new.view(f"V{rows.itemsize}")
 
@@ -91,72 +109,119 @@ def join(parts: Sequence[Rows]) -> Rows:
     return np.concatenate([p.view(f"V{p.itemsize}") for p in parts]).view(parts[0].dtype)
 
 
+class Changes(NamedTuple):
+    """Rows of a table that were touched, and a share of the others: what is to be written of it."""
+
+    alone: bool  # all there is: what was written before is of no use
+    size: int  # vehicles in the table
+    places: NDArray[np.int32]  # of the rows
+    rows: Rows
+
+
 class Vehicles:
-    """Rows of VEHICLE in slots, grown by a quarter, with a sorted index from reporter to slot."""
+    """Rows of VEHICLE found by reporter, and which of them were touched since they were last written."""
 
     def __init__(self) -> None:
-        self.table: Rows = np.zeros(16, VEHICLE)
-        self.used = 0
-        self.known: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self.slot: NDArray[np.int32] = np.empty(0, np.int32)
+        self._table = Table(VEHICLE, "reporter")
+        self._begin()
+
+    def _begin(self) -> None:
+        self._touched = np.zeros(len(self.table), np.bool_)
+        self._written = False
 
     def __len__(self) -> int:
-        return self.used
+        return len(self._table)
+
+    @property
+    def table(self) -> Rows:
+        """The rows, of which the first `len(self)` are in use; a view, good until vehicles come or go."""
+        rows: Rows = self._table.arrays[0]
+        return rows
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are kept for the vehicles in use."""
-        return self.used * (VEHICLE.itemsize + self.known.itemsize + self.slot.itemsize)
+        """Bytes that are kept for the vehicles in use, without the room for more: a row, two slots and a flag each."""
+        return len(self) * (VEHICLE.itemsize + 2 * 4 + 1)
 
     def find(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Slots of the reporters (n,), -1 for strangers."""
-        if not self.known.size:
-            return np.full(len(reporters), -1, np.int32)
-        at = np.minimum(np.searchsorted(self.known, reporters), self.known.size - 1)
-        return np.where(self.known[at] == reporters, self.slot[at], np.int32(-1))
+        """Places of the reporters (n,), -1 for strangers."""
+        _, names, slots, _ = self._table.arrays
+        places = np.empty(len(reporters), np.int32)
+        _find(slots, names, reporters, places)
+        return places
 
     def admit(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Slots of the reporters (n,); strangers get the next ones, in the order of their numbers."""
-        strangers = np.unique(reporters[self.find(reporters) < 0])
-        if strangers.size:
-            end = self.used + strangers.size
-            if end > len(self.table):
-                grown = np.zeros(max(end, len(self.table) * 5 // 4), VEHICLE)
-                grown[: self.used] = self.table[: self.used]
-                self.table = grown
-            fresh = self.table[self.used : end]
-            fresh["reporter"] = strangers
-            for name in ("lat", "lon", "soc", "voltage", "current", "cell_max", "cell_min", "hottest"):
-                fresh[name] = np.nan
-            for name in ("warm_fast", "warm_slow", "level", "lowest", "highest"):
-                fresh[name] = np.nan
-            fresh["grain"] = COARSEST
-            fresh["mean"][:, CELLS], fresh["slope_steep"], fresh["slope_load"] = PRIOR
-            fresh["moments"] = np.diag(RIDGE)[UPPER]
-            self._index(np.arange(self.used, end, dtype=np.int32))
-            self.used = end
-        return self.find(reporters)
+        """Places of the reporters (n,); strangers get the next ones, in the order in which they come."""
+        places = self.find(reporters)
+        if places.min(initial=0) < 0:
+            before = len(self)
+            self._table.reserve(int((places < 0).sum()))
+            rows, names, slots, size = self._table.arrays
+            _claim(slots, names, size, reporters, places)
+            strangers = rows["reporter"][before : len(self)].copy()
+            put(rows, slice(before, len(self)), FRESH)
+            rows["reporter"][before : len(self)] = strangers
+            self._touched = np.concatenate([self._touched, np.zeros(len(rows) - len(self._touched), np.bool_)])
+        return places
+
+    def put(self, places: NDArray[Any], new: Rows) -> None:
+        """Write new rows at places."""
+        put(self.table, places, new)
+        self._touched[places] = True
 
     def forget(self, now: int) -> None:
-        """Drop whoever was last heard more than a week before `now`, ms, and give the memory back."""
-        keep = self.table["time"][: self.used] > now - FORGET
-        if keep.all():
-            return
-        self.table = self.table[: self.used][keep]
-        self.used = len(self.table)
-        self.known, self.slot = np.empty(0, np.uint64), np.empty(0, np.int32)
-        self._index(np.arange(self.used, dtype=np.int32))
-        if not self.used:
-            self.table = np.zeros(16, VEHICLE)
+        """Drop whoever was last heard more than a week before `now`, ms, and give the memory back.
 
-    def _index(self, slots: NDArray[np.int32]) -> None:
-        known = np.concatenate([self.known, self.table["reporter"][slots]])
-        order = np.argsort(known, kind="stable")
-        self.known = known[order]
-        self.slot = np.concatenate([self.slot, slots])[order]
+        The last ones take the places that become free, so that few rows are touched.
+        """
+        known = self.table["time"][: len(self)] > now - FORGET
+        left = int(known.sum())
+        free, last = np.flatnonzero(~known[:left]), left + np.flatnonzero(known[left:])
+        self.put(free, at(self.table, last))
+        self._table.keep(np.arange(len(self)) < left)
+        self._touched = np.resize(self._touched, len(self.table))
+
+    def changes(self, turn: int, of: int) -> Changes:
+        """What was touched since the last call, and one row in `of`, others each `turn`: after as many turns every one."""
+        due = np.ones(len(self), np.bool_)
+        if self._written:
+            due = self._touched[: len(self)].copy()
+            due[turn % of :: of] = True
+        places = np.flatnonzero(due).astype(np.int32)
+        made = Changes(not self._written, len(self), places, at(self.table, places))
+        self._touched[:] = False
+        self._written = True
+        return made
+
+    @classmethod
+    def of(cls, changes: Sequence[Changes]) -> Vehicles:
+        """The table that these changes are of: the last `of`, or since one that stood alone, in their order."""
+        rows = np.zeros(max(each.size for each in changes), VEHICLE)
+        for each in changes:
+            put(rows, each.places, each.rows)
+        made = cls()
+        made._table = Table.of(rows[: changes[-1].size], "reporter")
+        made._begin()
+        made._written = True
+        return made
 
     def __getstate__(self) -> dict[str, object]:
-        return {"table": self.table[: self.used].copy(), "used": self.used, "known": self.known, "slot": self.slot}
+        return {"table": self._table}
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._table = state["table"]
+        self._begin()
+
+
+@compiled
+def _find(slots: Slots, names: Names, reporters: NDArray[np.uint64], places: NDArray[np.int32]) -> None:
+    for i in range(len(reporters)):
+        places[i] = find(slots, names, reporters[i])
+
+
+@compiled
+def _claim(
+    slots: Slots, names: Names, size: NDArray[np.int64], reporters: NDArray[np.uint64], places: NDArray[np.int32]
+) -> None:
+    for i in range(len(reporters)):
+        places[i] = claim(slots, names, size, reporters[i])

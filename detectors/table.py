@@ -84,6 +84,13 @@ class Table:
         self._size = np.zeros(1, np.int64)
         self._take(np.zeros(SMALLEST, dtype))
 
+    @classmethod
+    def of(cls, rows: NDArray[Any], name: str) -> Table:
+        """A table that holds a copy of these rows, each with a name of its own."""
+        made = cls.__new__(cls)
+        made.__setstate__({"name": name, "rows": rows})
+        return made
+
     def __len__(self) -> int:
         return int(self._size[0])
 
@@ -126,7 +133,7 @@ class Table:
         _index(self._slots, self._names, len(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self._name, "rows": self.held.copy()}
+        return {"name": self._name, "rows": self.held}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._name = state["name"]
