@@ -7,6 +7,8 @@ runs it on the settings of the environment; `roadwatch run` does the same with r
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
@@ -16,16 +18,20 @@ from dataflows.ends import Ends
 from dataflows.intake import Chunk, Poll
 from dataflows.seal import Seal
 from dataflows.settings import Settings, load, pseudonym_key
+from dataflows.shelf import Disk
 from dataflows.steps import AREA, IncidentStep, WindowStep
 from dataflows.window import Panes, Report
 from detectors import CATALOGUE
 
 
-def flow(settings: Settings | None = None, ends: Ends | None = None) -> Dataflow:
-    """The graph. `ends` says where messages come from and records go: Kafka by default, files in a replay."""
+def flow(settings: Settings | None = None, ends: Ends | None = None, store: Path | None = None) -> Dataflow:
+    """The graph. `ends` says where messages come from and records go: Kafka by default, files in a replay.
+
+    `store` is where large state is kept beside the engine's own files; without it all state goes through the engine.
+    """
     settings = settings or load()
     ends = ends or kafka.ends(settings)
-    seal = Seal(pseudonym_key(settings))
+    seal, disk = Seal(pseudonym_key(settings)), None if store is None else Disk(store)
     shards, outputs = [(str(shard), shard) for shard in range(settings.window.shards)], settings.outputs
     panes = Panes(settings.window.pane, ends.source.partitions, ends.grid, CATALOGUE)
 
@@ -50,9 +56,9 @@ def flow(settings: Settings | None = None, ends: Ends | None = None) -> Dataflow
     graph = Dataflow("roadwatch")
     polls = op.input("source", graph, ends.source)
     chunks = op.flat_map_batch("to_shards", polls, to_shards)
-    reports = op.stateful_batch("windows", chunks, lambda snapshot: WindowStep(panes, ends.source.pace, seal, snapshot))
+    reports = op.stateful_batch("windows", chunks, lambda snapshot: WindowStep(panes, ends.source.pace, seal, disk, snapshot))
     area = op.flat_map_batch("to_area", reports, to_area)
-    alerts = op.stateful_batch("incidents", area, lambda snapshot: IncidentStep(settings, seal, snapshot))
+    alerts = op.stateful_batch("incidents", area, lambda snapshot: IncidentStep(settings, seal, disk, snapshot))
     op.output("alerts", alerts, ends.alerts)
     op.output("cells", op.flat_map_batch("to_cells", reports, to_cells), ends.cells)
     op.output("dead_letters", op.flat_map_batch("to_dead_letters", polls, to_dead_letters), ends.dead_letters)

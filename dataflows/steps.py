@@ -18,6 +18,8 @@ from dataflows.metrics import METRICS
 from dataflows.pace import Pace
 from dataflows.seal import Seal
 from dataflows.settings import Settings
+from dataflows.shard_shelf import ShardShelf
+from dataflows.shelf import Disk
 from dataflows.window import Panes, Report, ShardWindow
 
 AREA = "all"  # the one key of the incident step: findings are few, and no order may depend on where they lie
@@ -26,18 +28,18 @@ AREA = "all"  # the one key of the incident step: findings are few, and no order
 class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
     """One shard. Which one, its first chunk tells."""
 
-    def __init__(self, panes: Panes, pace: Pace, seal: Seal, snapshot: bytes | None) -> None:
+    def __init__(self, panes: Panes, pace: Pace, seal: Seal, disk: Disk | None, snapshot: bytes | None) -> None:
         self._panes = panes
         self._pace = pace
         self._seal = seal
+        self._disk = disk
         self._resume = snapshot
         self._window: ShardWindow | None = None
+        self._shelf: ShardShelf | None = None
 
     def on_batch(self, values: list[tuple[int, Chunk]]) -> tuple[Iterable[Report], bool]:
         if self._window is None:
-            shard = values[0][0]
-            state = None if self._resume is None else self._seal.open(f"windows/{shard}", self._resume)
-            self._window, self._resume = ShardWindow(shard, self._panes, state), None
+            self._window, self._resume = self._begin(values[0][0]), None
         for _, chunk in values:
             self._window.add(chunk)
             self._pace.hear(chunk)
@@ -49,17 +51,31 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
             assert self._resume is not None
             return self._resume
         started = time.perf_counter()
-        taken = self._seal.close(f"windows/{self._window.shard}", self._window.snapshot())
-        METRICS.snapshot("windows", time.perf_counter() - started, len(taken))
-        return taken
+        if self._shelf is None:
+            taken = self._window.snapshot()
+            size = len(taken)
+        else:
+            taken, size = self._shelf.put(self._window)
+        sealed = self._seal.close(f"windows/{self._window.shard}", taken)
+        METRICS.snapshot("windows", time.perf_counter() - started, size)
+        return sealed
+
+    def _begin(self, shard: int) -> ShardWindow:
+        if self._disk is not None:
+            self._shelf = ShardShelf(self._disk, shard)
+        state = None if self._resume is None else self._seal.open(f"windows/{shard}", self._resume)
+        if state is None or self._shelf is None:
+            return ShardWindow(shard, self._panes, state)
+        return self._shelf.take(state, self._panes)
 
 
 class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
     """The one area: reports in, records for the alerts and incidents topics out."""
 
-    def __init__(self, settings: Settings, seal: Seal, snapshot: bytes | None) -> None:
+    def __init__(self, settings: Settings, seal: Seal, disk: Disk | None, snapshot: bytes | None) -> None:
         self._settings = settings
         self._seal = seal
+        self._disk = disk
         state = None if snapshot is None else seal.open(f"incidents/{AREA}", snapshot)
         self._merge = IncidentMerge(settings.window.shards, settings.window.lateness, state)
 
@@ -71,6 +87,8 @@ class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
 
     def snapshot(self) -> bytes:
         started = time.perf_counter()
+        if self._disk is not None:
+            self._disk.settle()  # its snapshot comes after the shards'
         taken = self._seal.close(f"incidents/{AREA}", self._merge.snapshot())
         METRICS.snapshot("incidents", time.perf_counter() - started, len(taken))
         return taken

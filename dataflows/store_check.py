@@ -15,6 +15,8 @@ from contextlib import closing
 from pathlib import Path
 
 from dataflows.seal import Seal, SealError
+from dataflows.shard_shelf import ShardShelf
+from dataflows.shelf import Disk, ShelfError
 
 STEPS = {"roadwatch.source": "source", "roadwatch.windows": "windows", "roadwatch.incidents": "incidents"}  # with state of ours
 OUTPUTS = (
@@ -49,21 +51,50 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
         if path.stat().st_mode & stat.S_IWOTH:
             raise StoreError(f"everybody may write {path.name}, so nobody knows who did")
     written: dict[str, int] = {}
+    shards: dict[str, list[tuple[int, bytes]]] = {}  # what the rows say of each, by epoch
+    runs, fronts = list[tuple[int, int, int]](), list[tuple[int, int, int]]()
     for number, name in enumerate(expected):
         with closing(sqlite3.connect(f"{(directory / name).resolve().as_uri()}?mode=rw", uri=True)) as part:
             part.text_factory = lambda text: text.decode(errors="replace")  # what is spoilt may be no text any more
             try:
                 _check_part(part, number, count, store)
                 written[name] = part.execute("SELECT coalesce(max(commit_epoch), 0) FROM commits").fetchone()[0]
-                for step, key, row in part.execute("SELECT step_id, state_key, ser_change FROM snaps"):
-                    _check_row(step, key, row, seal)
+                runs += part.execute("SELECT ex_num, worker_count, resume_epoch FROM exs").fetchall()
+                fronts += part.execute("SELECT ex_num, worker_index, worker_frontier FROM fronts").fetchall()
+                for step, key, epoch, row in part.execute("SELECT step_id, state_key, snap_epoch, ser_change FROM snaps"):
+                    state = _check_row(step, key, row, seal)
+                    if STEPS.get(step) == "windows":
+                        shards.setdefault(key, []).append((epoch, state))
             except StoreError as error:
                 raise StoreError(f"{name}: {error}") from None
             except UnicodeDecodeError:  # SQLite quotes what it complains of
                 raise StoreError(f"{name}: is malformed") from None
+    _check_files(directory, shards, _resumes(runs, fronts))
     oldest, newest = min(written, key=written.__getitem__), max(written.values())
     if newest - written[oldest] > SLACK:
         raise StoreError(f"{oldest} is {newest - written[oldest]} snapshots older than the rest")
+
+
+def _resumes(runs: list[tuple[int, int, int]], fronts: list[tuple[int, int, int]]) -> int:
+    """The epoch at which the engine will go on, as it finds it itself: where the slowest worker of its last run came to."""
+    if not runs:
+        return 0
+    run, workers, began = max(runs)
+    came = {worker: epoch for number, worker, epoch in fronts if number == run}
+    return min(max(began, came.get(worker, began)) for worker in range(workers))
+
+
+def _check_files(directory: Path, shards: dict[str, list[tuple[int, bytes]]], resumes: int) -> None:
+    """The files of the rows that the engine will go on from; those of later ones may be half written over."""
+    disk = Disk(directory)
+    for key, rows in sorted(shards.items()):
+        _, state = max((row for row in rows if row[0] < resumes), default=(0, b""))
+        if not key.isdecimal():
+            raise StoreError(f"{key} is no shard")
+        try:
+            ShardShelf(disk, int(key)).check(state)
+        except ShelfError as error:
+            raise StoreError(str(error)) from None
 
 
 def _check_part(part: sqlite3.Connection, number: int, count: int, store: int) -> None:
@@ -83,7 +114,8 @@ def _check_part(part: sqlite3.Connection, number: int, count: int, store: int) -
     part.execute("ROLLBACK")
 
 
-def _check_row(step: str, key: str, row: bytes | None, seal: Seal) -> None:
+def _check_row(step: str, key: str, row: bytes | None, seal: Seal) -> bytes:
+    """The state in it; empty for outputs."""
     row = row or b""
     try:
         values = list(_values(row))
@@ -94,11 +126,12 @@ def _check_row(step: str, key: str, row: bytes | None, seal: Seal) -> None:
     (value,) = values
     if step in STEPS:
         try:
-            seal.open(f"{STEPS[step]}/{key}", value if isinstance(value, bytes) else b"")
+            return seal.open(f"{STEPS[step]}/{key}", value if isinstance(value, bytes) else b"")
         except SealError:
             raise StoreError(f"the state of {step} {key} was not written by this roadwatch") from None
-    elif step not in OUTPUTS or isinstance(value, bytes):
+    if step not in OUTPUTS or isinstance(value, bytes):
         raise StoreError(f"the state of {step} {key} was not written by this roadwatch")
+    return b""
 
 
 def _as_the_engine(value: object, row: bytes) -> bytes | None:

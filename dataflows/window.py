@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,7 +14,10 @@ import structlog
 from dataflows.grid import Grid
 from dataflows.intake import NEVER, Chunk
 from dataflows.metrics import METRICS
+from dataflows.packing import Piece, load, pack, unpack
 from dataflows.panes import EMPTY, QUIET, TABLES, frames, in_order, joined, turn
+from detectors.battery import BatteryHealth
+from detectors.battery_vehicles import Vehicles
 from detectors.census import CellMinute, Census
 from detectors.judgement import FAMILIES
 from detectors.model import Detector, Doubt, Finding, Frame, Rows
@@ -24,6 +26,7 @@ from detectors.plausibility import Plausibility
 
 log = structlog.get_logger(__name__)
 
+STATE = "State"  # in snapshots beside the detectors
 PLAUSIBILITY = Plausibility.__name__  # in snapshots and metrics beside the detectors
 T = TypeVar("T")
 
@@ -63,26 +66,46 @@ class State:
 class ShardWindow:
     """Gathers one shard's chunks and closes its panes. Engine-free: feed it `add`, then ask `close`."""
 
-    def __init__(self, shard: int, panes: Panes, snapshot: bytes | None = None) -> None:
+    def __init__(self, shard: int, panes: Panes, snapshot: Piece | None = None, vehicles: Vehicles | None = None) -> None:
+        """`vehicles`: their table, if the snapshot was packed without it."""
         self.shard = shard
         self.panes = panes
-        self.state: State
-        self.state, packed = (State(), {}) if not snapshot else pickle.loads(snapshot)
+        packed = unpack(snapshot) if snapshot else {}
+        self.state: State = load(packed[STATE]) if STATE in packed else State()
         for kind in panes.detectors:  # new ones start afresh, dropped ones are forgotten
             name = kind.__name__
-            self.state.detectors[name] = pickle.loads(packed[name]) if name in packed else kind()
-        self.plausibility = pickle.loads(packed[PLAUSIBILITY]) if PLAUSIBILITY in packed else Plausibility()
+            self.state.detectors[name] = load(packed[name]) if name in packed else kind()
+        self.plausibility = load(packed[PLAUSIBILITY]) if PLAUSIBILITY in packed else Plausibility()
+        if vehicles is not None and (battery := self._battery()):
+            battery.vehicles = vehicles
         self._arrival = -1
 
     def snapshot(self) -> bytes:
-        """Everything, the detectors packed one by one so that the size of each is known."""
+        """Everything, in one piece."""
+        return b"".join(self._pack())
+
+    def in_two(self) -> tuple[list[Piece], Vehicles]:
+        """Everything but the table of vehicles, in pieces that are good until the next chunk; and that table."""
+        battery = self._battery()
+        if battery is None:
+            return self._pack(), Vehicles()
+        vehicles, battery.vehicles = battery.vehicles, Vehicles()
+        try:
+            return self._pack(), vehicles
+        finally:
+            battery.vehicles = vehicles
+
+    def _battery(self) -> BatteryHealth | None:
+        battery = self.state.detectors.get(BatteryHealth.__name__)
+        return battery if isinstance(battery, BatteryHealth) else None
+
+    def _pack(self) -> list[Piece]:
+        """The detectors one by one, so that the size of each is known."""
         detectors, self.state.detectors = self.state.detectors, {}
-        asked: dict[str, Detector | Plausibility] = {**detectors, PLAUSIBILITY: self.plausibility}
-        packed = {name: pickle.dumps(each, protocol=5) for name, each in asked.items()}
-        taken = pickle.dumps((self.state, packed), protocol=5)
+        pieces, sizes = pack({STATE: self.state, **detectors, PLAUSIBILITY: self.plausibility})
         self.state.detectors = detectors
-        METRICS.state(str(self.shard), {name: len(each) for name, each in packed.items()})
-        return taken
+        METRICS.state(str(self.shard), {name: size for name, size in sizes.items() if name != STATE})
+        return pieces
 
     def add(self, chunk: Chunk) -> None:
         self._arrival = max(self._arrival, chunk.arrival)

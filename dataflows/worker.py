@@ -16,7 +16,7 @@ import structlog
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig
 from bytewax.run import cli_main
 
-from dataflows import health, kafka, logs
+from dataflows import health, kafka, logs, shelf
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
@@ -27,6 +27,7 @@ from dataflows.panics import Panics
 from dataflows.rehearsal import rehearse
 from dataflows.seal import SealError
 from dataflows.settings import Settings
+from dataflows.shelf import ShelfError
 from dataflows.store import is_there, of_sqlite, open_store, sole_use, trouble, unusable
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
@@ -64,7 +65,7 @@ def work(
 def _work(
     settings: Settings, recovery: RecoveryConfig | None, state: str, process_id: int | None, addresses: list[str] | None
 ) -> None:
-    graph = flow(settings)
+    graph = flow(settings, store=settings.recovery.directory if recovery else None)
     server = _serve(settings, process_id or 0)
     rehearse(settings.window)
     _on_signals(_stop)
@@ -135,8 +136,12 @@ def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool)
     cause, directory = _root(error), settings.recovery.directory
     if FAILURE.error is not None:
         return FAILURE.error
+    if shelf.FAILURE.error is not None:
+        return unusable(directory, shelf.complaint(shelf.FAILURE.error))
     if isinstance(cause, DeliveryError):
         return cause
+    if isinstance(cause, ShelfError):
+        return unusable(directory, str(cause))
     if isinstance(cause, SealError):
         return unusable(directory, f"the state of {cause} was changed while it was being read")
     if isinstance(cause, OSError) and directory in Path(str(cause.filename)).parents:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataflows import packing
 from dataflows.seal import SIZE
 from dataflows.store_check import parts
 from tests import traffic
@@ -57,8 +58,12 @@ def layout(store: Path) -> Layout:
     for path in parts(store):
         with closing(sqlite3.connect(path)) as part:
             for step, row in part.execute("SELECT step_id, ser_change FROM snaps"):
-                if step in ("roadwatch.windows", "roadwatch.incidents"):
-                    _walk(pickle.loads(pickle.loads(row)[SIZE:]), found)
+                state = pickle.loads(row)[SIZE:] if row and step in ("roadwatch.windows", "roadwatch.incidents") else b""
+                if step == "roadwatch.windows":
+                    for packed in packing.unpack(state).values():
+                        _walk(packing.load(packed), found)
+                elif state:
+                    _walk(pickle.loads(state), found)
     return {name: sorted(attributes) for name, attributes in sorted(found.items())}
 
 
@@ -67,9 +72,6 @@ def _walk(what: object, found: dict[str, set[str]], owner: str = "", attribute: 
     kind = type(what)
     if isinstance(what, np.ndarray):
         found.setdefault(owner, set()).add(f"{attribute}: {what.dtype}")
-    elif isinstance(what, bytes):
-        if what.startswith(b"\x80\x05"):  # a detector, packed by itself
-            _walk(pickle.loads(what), found)
     elif isinstance(what, Mapping):
         for each in (*what.keys(), *what.values()):
             _walk(each, found, owner, attribute)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from dataflows.grid import Grid
 from dataflows.seal import Seal
 from dataflows.settings import Settings, pseudonym_key
+from dataflows.shard_shelf import ShardShelf
+from dataflows.shelf import Disk
 from dataflows.store_check import parts
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
@@ -25,14 +27,14 @@ Names = NDArray[np.uint64]
 
 def in_store(settings: Settings) -> dict[int, ShardWindow]:
     """The shards as the newest snapshots of a recovery store have them."""
-    seal = Seal(pseudonym_key(settings))
+    seal, disk = Seal(pseudonym_key(settings)), Disk(settings.recovery.directory)
     panes = Panes(settings.window.pane, (), Grid(settings.window), CATALOGUE)
     shards = {}
     for path in parts(settings.recovery.directory):
         with closing(sqlite3.connect(path)) as part:
             for key, row in part.execute(NEWEST):
                 sealed = pickle.loads(row)  # a store of the test's own
-                shards[int(key)] = ShardWindow(int(key), panes, seal.open(f"windows/{key}", sealed))
+                shards[int(key)] = ShardShelf(disk, int(key)).take(seal.open(f"windows/{key}", sealed), panes)
     return shards
 
 

@@ -320,7 +320,7 @@ def test_only_these_unpickle() -> None:
         )
         or re.search(r"from pickle import|import (dill|joblib|marshal|shelve|cloudpickle)", path.read_text("utf-8"))
     }
-    assert callers == {"dataflows/window.py", "dataflows/merge.py"}
+    assert callers == {"dataflows/packing.py", "dataflows/merge.py"}
 
 
 def test_two_workers_do_not_share_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

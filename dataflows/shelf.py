@@ -1,0 +1,184 @@
+"""Files beside the engine's, for state that is too large for its rows: written over in turn, and vouched for by sealed slips.
+
+The engine copies a row four times and writes it twice, and clears away page by page what it replaces. A file that is written
+over takes a tenth of that (docs/decisions.md). So the row holds no more than slips: which files, how long, and the SHA-256 of
+each. The row is under the seal, so its files are as good as under it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from dataflows.packing import Piece
+
+SPARE = 3  # files older than those needed: the engine resumes from its last epoch or the one before, a cluster one behind
+SYNCS = 4  # files at a time: a disk waits as long for four as for one
+IOV_MAX = 1024  # pieces that Linux takes in one call
+
+
+class ShelfError(Exception):
+    """A file is not what its slip says."""
+
+
+class Slip(NamedTuple):
+    """What a sealed row says of a file."""
+
+    number: int
+    size: int
+    digest: str
+
+
+class Failure:
+    """Why a snapshot failed: on an exception there the engine panics and forgets it."""
+
+    error: OSError | None = None
+
+
+FAILURE = Failure()
+
+
+class Disk:
+    """A store's directory, and what brings files to the disk while the next ones are packed. One for each process."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._pool = ThreadPoolExecutor(SYNCS, "roadwatch-shelf")
+        self._waiting: list[Future[None]] = []
+
+    def sync(self, descriptor: int, new: bool) -> None:
+        """Bring a file there and close it; with its name if it is `new`."""
+        self._waiting.append(self._pool.submit(_sync, descriptor, self.directory if new else None))
+
+    def settle(self, but: int = 0) -> None:
+        """Wait until everything is there; or all `but` the last so many."""
+        with _kept():
+            while len(self._waiting) > but:
+                self._waiting.pop(0).result()
+
+
+class Shelf:
+    """One row's files of a kind. Whole is what lies in the last `parts` of them, or since one that stood alone.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> shelf = Shelf(Disk(Path(tempfile.mkdtemp())), "shard-7")
+    >>> slips = shelf.put([b"sta", b"te"])
+    >>> [bytes(file) for file in shelf.take(slips)]
+    [b'state']
+    """
+
+    def __init__(self, disk: Disk, name: str, parts: int = 1) -> None:
+        self._disk, self._name, self._parts = disk, name, parts
+        self._slips: list[Slip] = []
+
+    @property
+    def next(self) -> int:
+        """Number of the next file."""
+        return self._slips[-1].number + 1 if self._slips else 0
+
+    def put(self, pieces: Sequence[Piece], alone: bool = True) -> list[Slip]:
+        """Write a file; the slips of all that are whole together. Raises OSError."""
+        number, digest, size = self.next, sha256(), 0
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+        with _kept():
+            path = self._path(number)
+            try:
+                descriptor, new = os.open(path, os.O_WRONLY), False
+            except FileNotFoundError:
+                descriptor, new = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), True
+            _write(descriptor, pieces)
+        self._disk.sync(descriptor, new)
+        self._disk.settle(but=SYNCS)
+        before = [] if alone else self._slips[1 - self._parts :]
+        self._slips = [*before, Slip(number, size, digest.hexdigest())]
+        return self._slips
+
+    def take(self, slips: Sequence[Slip]) -> list[bytearray]:
+        """The files of the slips, and go on from there. Raises ShelfError, OSError."""
+        self._slips = list(slips)
+        return list(self.read(slips))
+
+    def read(self, slips: Sequence[Slip]) -> Iterator[bytearray]:
+        for slip in slips:
+            path = self._path(slip.number)
+            try:
+                with path.open("rb") as file:
+                    if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+                        raise ShelfError(f"everybody may write {path.name}, so nobody knows who did")
+                    whole = bytearray(slip.size)
+                    length = file.readinto(whole)
+            except FileNotFoundError:
+                raise ShelfError(f"{path.name} is missing") from None
+            if length != slip.size or sha256(whole).hexdigest() != slip.digest:
+                raise ShelfError(f"{path.name} is not as roadwatch left it")
+            yield whole
+
+    def _path(self, number: int) -> Path:
+        return self._disk.directory / f"{self._name}.{number % (self._parts + SPARE)}"
+
+
+def to_row(slips: dict[str, list[Slip]]) -> bytes:
+    return json.dumps(slips).encode()
+
+
+def from_row(row: bytes) -> dict[str, list[Slip]] | None:
+    """The slips that a row holds, if they are slips: packed state begins with another byte."""
+    if not row.startswith(b"{"):
+        return None
+    return {name: [Slip(*slip) for slip in slips] for name, slips in json.loads(row).items()}
+
+
+def _write(descriptor: int, pieces: Sequence[Piece]) -> None:
+    left = [memoryview(piece) for piece in pieces if len(piece)]
+    while left:
+        written = os.writev(descriptor, left[:IOV_MAX])
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = left[0][written:]
+
+
+def _sync(descriptor: int, directory: Path | None) -> None:
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    if directory is not None:
+        entry = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(entry)
+        finally:
+            os.close(entry)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        FAILURE.error = error
+        raise
+
+
+def complaint(error: OSError) -> str:
+    """What SQLite would say of it, for which there are remedies."""
+    words = {
+        errno.ENOSPC: "database or disk is full",
+        errno.EDQUOT: "database or disk is full",
+        errno.EROFS: "readonly database",
+        errno.EACCES: "unable to open database file",
+        errno.EMFILE: "unable to open database file",
+    }
+    return f"{words.get(error.errno or 0, 'disk I/O error')} ({error.strerror})"
