@@ -7,6 +7,8 @@ longer than the others.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dataflows.packing import load, pack, unpack
 from dataflows.shelf import Disk, Shelf, from_row, to_row
 from dataflows.window import Panes, ShardWindow
@@ -44,6 +46,10 @@ class ShardShelf:
         (state,) = self._shelves[STATE].take(slips[STATE])
         changes: list[Changes] = [load(unpack(file)[CHANGES]) for file in self._shelves[CARS].take(slips.get(CARS, []))]
         return ShardWindow(self._shard, panes, state, Vehicles.of(changes) if changes else None)
+
+    def files(self, row: bytes) -> list[Path]:
+        """Those that the row's slips are of."""
+        return [self._shelves[name].path(slip.number) for name, slips in (from_row(row) or {}).items() for slip in slips]
 
     def check(self, row: bytes) -> None:
         """Look whether the files are as a row's slips say. Raises ShelfError, OSError."""

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,22 +48,37 @@ FAILURE = Failure()
 
 
 class Disk:
-    """A store's directory, and what brings files to the disk while the next ones are packed. One for each process."""
+    """A store's directory, and threads that write there while the next piece is summed. One for each process."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._pool = ThreadPoolExecutor(SYNCS, "roadwatch-shelf")
-        self._waiting: list[Future[None]] = []
+        self._writer = ThreadPoolExecutor(1, "roadwatch-writer")
+        self._syncs = ThreadPoolExecutor(SYNCS, "roadwatch-sync")
+        self._waiting: deque[Future[None]] = deque()
 
-    def sync(self, descriptor: int, new: bool) -> None:
-        """Bring a file there and close it; with its name if it is `new`."""
-        self._waiting.append(self._pool.submit(_sync, descriptor, self.directory if new else None))
+    def write(self, path: Path, pieces: Sequence[Piece]) -> Future[int]:
+        """Write a file, which gets on to the disk by itself until `settle`. The number of bytes, when all are written."""
+        self.settle(but=SYNCS - 1)
+        return self._writer.submit(self._write, path, pieces)
 
     def settle(self, but: int = 0) -> None:
-        """Wait until everything is there; or all `but` the last so many."""
+        """Wait until everything is on the disk; or all `but` the last so many files. Raises OSError."""
         with _kept():
             while len(self._waiting) > but:
-                self._waiting.pop(0).result()
+                self._waiting.popleft().result()
+
+    def _write(self, path: Path, pieces: Sequence[Piece]) -> int:
+        try:
+            descriptor, new = os.open(path, os.O_WRONLY), False
+        except FileNotFoundError:
+            descriptor, new = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), True
+        try:
+            size = _write(descriptor, pieces)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._waiting.append(self._syncs.submit(_sync, descriptor, self.directory if new else None))
+        return size
 
 
 class Shelf:
@@ -88,19 +104,12 @@ class Shelf:
 
     def put(self, pieces: Sequence[Piece], alone: bool = True) -> list[Slip]:
         """Write a file; the slips of all that are whole together. Raises OSError."""
-        number, digest, size = self.next, sha256(), 0
+        number, digest = self.next, sha256()
+        written = self._disk.write(self.path(number), pieces)
         for piece in pieces:
             digest.update(piece)
-            size += len(piece)
         with _kept():
-            path = self._path(number)
-            try:
-                descriptor, new = os.open(path, os.O_WRONLY), False
-            except FileNotFoundError:
-                descriptor, new = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), True
-            _write(descriptor, pieces)
-        self._disk.sync(descriptor, new)
-        self._disk.settle(but=SYNCS)
+            size = written.result()
         before = [] if alone else self._slips[1 - self._parts :]
         self._slips = [*before, Slip(number, size, digest.hexdigest())]
         return self._slips
@@ -112,7 +121,7 @@ class Shelf:
 
     def read(self, slips: Sequence[Slip]) -> Iterator[bytearray]:
         for slip in slips:
-            path = self._path(slip.number)
+            path = self.path(slip.number)
             try:
                 with path.open("rb") as file:
                     if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
@@ -125,7 +134,7 @@ class Shelf:
                 raise ShelfError(f"{path.name} is not as roadwatch left it")
             yield whole
 
-    def _path(self, number: int) -> Path:
+    def path(self, number: int) -> Path:
         return self._disk.directory / f"{self._name}.{number % (self._parts + SPARE)}"
 
 
@@ -140,14 +149,16 @@ def from_row(row: bytes) -> dict[str, list[Slip]] | None:
     return {name: [Slip(*slip) for slip in slips] for name, slips in json.loads(row).items()}
 
 
-def _write(descriptor: int, pieces: Sequence[Piece]) -> None:
+def _write(descriptor: int, pieces: Sequence[Piece]) -> int:
     left = [memoryview(piece) for piece in pieces if len(piece)]
+    size = sum(map(len, left))
     while left:
         written = os.writev(descriptor, left[:IOV_MAX])
         while left and written >= len(left[0]):
             written -= len(left.pop(0))
         if written:
             left[0] = left[0][written:]
+    return size
 
 
 def _sync(descriptor: int, directory: Path | None) -> None:

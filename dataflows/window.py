@@ -27,6 +27,7 @@ from detectors.plausibility import Plausibility
 log = structlog.get_logger(__name__)
 
 STATE = "State"  # in snapshots beside the detectors
+BATTERY = BatteryHealth.__name__
 PLAUSIBILITY = Plausibility.__name__  # in snapshots and metrics beside the detectors
 T = TypeVar("T")
 
@@ -91,20 +92,21 @@ class ShardWindow:
             return self._pack(), Vehicles()
         vehicles, battery.vehicles = battery.vehicles, Vehicles()
         try:
-            return self._pack(), vehicles
+            return self._pack(vehicles.nbytes), vehicles
         finally:
             battery.vehicles = vehicles
 
     def _battery(self) -> BatteryHealth | None:
-        battery = self.state.detectors.get(BatteryHealth.__name__)
+        battery = self.state.detectors.get(BATTERY)
         return battery if isinstance(battery, BatteryHealth) else None
 
-    def _pack(self) -> list[Piece]:
-        """The detectors one by one, so that the size of each is known."""
+    def _pack(self, apart: int = 0) -> list[Piece]:
+        """The detectors one by one, so that the size of each is known; `apart`: bytes of the vehicles that are not in it."""
         detectors, self.state.detectors = self.state.detectors, {}
         pieces, sizes = pack({STATE: self.state, **detectors, PLAUSIBILITY: self.plausibility})
         self.state.detectors = detectors
-        METRICS.state(str(self.shard), {name: size for name, size in sizes.items() if name != STATE})
+        del sizes[STATE]
+        METRICS.state(str(self.shard), sizes if not apart else sizes | {BATTERY: sizes[BATTERY] + apart})
         return pieces
 
     def add(self, chunk: Chunk) -> None:

@@ -87,11 +87,11 @@ def run(order: Order) -> None:
     ends = replay.ends([(Path(path), form) for path, form in order.files], settings, Path(order.out))
     ends.source.__class__ = FaultySource
     ends.source.order = order  # type: ignore[attr-defined]
-    recovery = None
+    recovery = store = None
     if order.recovery is not None:
-        recovery = open_store(settings, order.process_id or 0)
+        recovery, store = open_store(settings, order.process_id or 0), settings.recovery.directory
     cli_main(
-        flow(settings, ends),
+        flow(settings, ends, store),
         process_id=order.process_id,
         addresses=order.addresses,
         epoch_interval=timedelta(milliseconds=20),

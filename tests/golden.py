@@ -18,11 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dataflows import packing
 from dataflows.seal import SIZE
+from dataflows.settings import Settings, load
+from dataflows.shard_shelf import ShardShelf
+from dataflows.shelf import Disk
+from dataflows.store import NOTE
 from dataflows.store_check import parts
 from tests import traffic
 from tests.faulty import Order, child
+from tests.remembered import in_store, rows
 
 GOLDEN = Path(__file__).parent / "golden" / "store.zip"
 LAYOUT = "layout.json"
@@ -55,16 +59,24 @@ def go(folder: Path, drain_at: int = 0) -> str:
 def layout(store: Path) -> Layout:
     """Which classes the snapshots of a store are made of, and the attributes of each."""
     found: dict[str, set[str]] = {}
+    for shard in in_store(_settings(store)).values():
+        _walk((shard.state, shard.plausibility), found)
     for path in parts(store):
         with closing(sqlite3.connect(path)) as part:
-            for step, row in part.execute("SELECT step_id, ser_change FROM snaps"):
-                state = pickle.loads(row)[SIZE:] if row and step in ("roadwatch.windows", "roadwatch.incidents") else b""
-                if step == "roadwatch.windows":
-                    for packed in packing.unpack(state).values():
-                        _walk(packing.load(packed), found)
-                elif state:
-                    _walk(pickle.loads(state), found)
+            for (row,) in part.execute("SELECT ser_change FROM snaps WHERE step_id = 'roadwatch.incidents'"):
+                _walk(pickle.loads(pickle.loads(row)[SIZE:]), found)
     return {name: sorted(attributes) for name, attributes in sorted(found.items())}
+
+
+def _settings(store: Path) -> Settings:
+    return load(None, {"privacy": {"key": "the key of the tests"}, "recovery": {"directory": str(store)}})
+
+
+def _needed(store: Path) -> list[Path]:
+    """All but the files that are to be written over next."""
+    disk = Disk(store)
+    shelves = [path for key, row in rows(_settings(store)).items() for path in ShardShelf(disk, key).files(row)]
+    return sorted([store / NOTE, *parts(store), *shelves])
 
 
 def _walk(what: object, found: dict[str, set[str]], owner: str = "", attribute: str = "") -> None:
@@ -102,7 +114,7 @@ def make() -> None:
         go(folder, drain_at=HALF_WAY)
         GOLDEN.parent.mkdir(exist_ok=True)
         with zipfile.ZipFile(GOLDEN, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as golden:
-            for path in sorted(folder.glob("recovery/*")):
+            for path in _needed(folder / "recovery"):
                 golden.write(path, path.relative_to(folder))
             golden.write(folder / "alerts.jsonl", "alerts.jsonl")
             golden.writestr(LAYOUT, json.dumps(layout(folder / "recovery"), indent=1))

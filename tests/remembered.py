@@ -25,17 +25,22 @@ NEWEST = "SELECT state_key, ser_change FROM snaps WHERE step_id = 'roadwatch.win
 Names = NDArray[np.uint64]
 
 
-def in_store(settings: Settings) -> dict[int, ShardWindow]:
-    """The shards as the newest snapshots of a recovery store have them."""
-    seal, disk = Seal(pseudonym_key(settings)), Disk(settings.recovery.directory)
-    panes = Panes(settings.window.pane, (), Grid(settings.window), CATALOGUE)
-    shards = {}
+def rows(settings: Settings) -> dict[int, bytes]:
+    """The shards' newest snapshots in a recovery store."""
+    seal, found = Seal(pseudonym_key(settings)), {}
     for path in parts(settings.recovery.directory):
         with closing(sqlite3.connect(path)) as part:
             for key, row in part.execute(NEWEST):
                 sealed = pickle.loads(row)  # a store of the test's own
-                shards[int(key)] = ShardShelf(disk, int(key)).take(seal.open(f"windows/{key}", sealed), panes)
-    return shards
+                found[int(key)] = seal.open(f"windows/{key}", sealed)
+    return found
+
+
+def in_store(settings: Settings) -> dict[int, ShardWindow]:
+    """The shards as the newest snapshots of a recovery store have them."""
+    disk = Disk(settings.recovery.directory)
+    panes = Panes(settings.window.pane, (), Grid(settings.window), CATALOGUE)
+    return {key: ShardShelf(disk, key).take(row, panes) for key, row in rows(settings).items()}
 
 
 def remembered(shards: Mapping[int, ShardWindow], reporters: Mapping[int, int], now: int) -> dict[str, tuple[int, float]]:

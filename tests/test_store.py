@@ -39,9 +39,14 @@ def filled(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def shelves(folder: Path) -> list[Path]:
+    """The files beside the engine's; the golden store has none but those that its rows need."""
+    return sorted(path for path in (folder / "recovery").iterdir() if path.name.startswith(("shard-", "cars-")))
+
+
 def rows(folder: Path) -> list[Any]:
-    """All that the engine would read of state."""
-    found = []
+    """All that would be read of state."""
+    found: list[Any] = [path.read_bytes() for path in shelves(folder)]
     for path in parts(folder / "recovery"):
         with closing(sqlite3.connect(path)) as part:
             found += part.execute("SELECT step_id, state_key, ser_change FROM snaps ORDER BY 1, 2, snap_epoch").fetchall()
@@ -214,7 +219,7 @@ def test_no_changed_byte_is_ever_handed_to_the_engine(filled: Path) -> None:
     seed = random.randrange(2**32)
     dice, before, refusals = random.Random(seed), rows(filled), 0
     for _ in range(PLACES):
-        path = dice.choice(parts(filled / "recovery"))
+        path = dice.choice(dice.choice((parts(filled / "recovery"), shelves(filled))))
         where, flip = dice.randrange(path.stat().st_size), dice.randrange(1, 256)
         whole = path.read_bytes()
         path.write_bytes(whole[:where] + bytes([whole[where] ^ flip]) + whole[where + 1 :])
@@ -225,6 +230,39 @@ def test_no_changed_byte_is_ever_handed_to_the_engine(filled: Path) -> None:
             refusals += 1
         path.write_bytes(whole)
     assert refusals > PLACES / 4, f"seed {seed}"  # the rest fell on unused space
+
+
+@pytest.mark.parametrize("kind", ["shard", "cars"])
+def test_a_file_that_a_slip_names_is_missing_or_cut_or_open_to_everybody(kind: str, filled: Path) -> None:
+    path = next(path for path in shelves(filled) if path.name.startswith(kind))
+    whole, mode = path.read_bytes(), path.stat().st_mode
+    path.write_bytes(whole[:-1])
+    refused(filled, f"{path.name} is not as roadwatch left it")
+    path.write_bytes(whole)
+    path.chmod(mode | stat.S_IWOTH)
+    refused(filled, f"everybody may write {path.name}")
+    path.unlink()
+    refused(filled, f"{path.name} is missing")
+
+
+def test_files_in_each_others_place_are_refused(filled: Path) -> None:
+    one, two, *_ = shelves(filled)
+    bytes_of_one = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(bytes_of_one)
+    refused(filled, "is not as roadwatch left it")
+
+
+def test_rows_that_the_engine_will_not_read_need_no_files(filled: Path) -> None:
+    """A kill leaves rows of the epoch after the last whole one, and their files half written over."""
+    ahead = Seal(KEY.encode()).close("windows/0", b'{"state": [[99, 5, "of bytes that never came"]]}')
+    statement = "INSERT INTO snaps VALUES ('', 'roadwatch.windows', '0', ?, ?)"
+    write(filled, statement, 1000, pickle.dumps(ahead))
+    open_store(settings(filled))
+    write(filled, "UPDATE fronts SET worker_frontier = 1001", part=1)
+    write(filled, "UPDATE commits SET commit_epoch = 1000")
+    write(filled, "UPDATE commits SET commit_epoch = 1000", part=1)
+    refused(filled, "shard-0.3 is missing")
 
 
 def test_a_name_that_is_changed_in_the_index_alone_is_refused(filled: Path) -> None:

@@ -1,0 +1,185 @@
+"""Files that are written over in turn: what a row's slips are of comes back whole, and nothing else passes for it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflows import shelf
+from dataflows.grid import Grid
+from dataflows.intake import Chunk
+from dataflows.packing import load, pack, unpack
+from dataflows.settings import Settings
+from dataflows.shard_shelf import TURNS, ShardShelf
+from dataflows.shelf import SPARE, Disk, Shelf, ShelfError, from_row, to_row
+from dataflows.window import Panes, ShardWindow
+from detectors import CATALOGUE
+from detectors.battery_vehicles import FORGET, Changes, Vehicles
+from tests.test_contract import batteries
+
+PANES = Panes(1000, ("ev/0",), Grid(Settings().window), CATALOGUE)
+READINGS = batteries(vehicles=40, seconds=400)  # one grows hot in the last hundred
+
+
+def test_what_is_packed_comes_back() -> None:
+    """Large arrays, small ones, and none; what was loaded can be written."""
+    parts = {"large": {"a": np.arange(5000), "b": np.arange(3)}, "plain": [1, "two"], "void": np.zeros(0)}
+    pieces, sizes = pack(parts)
+    found = {name: load(each) for name, each in unpack(b"".join(pieces)).items()}
+    assert found.keys() == sizes.keys() == parts.keys()
+    assert sizes["large"] > 40_000
+    assert found["plain"] == [1, "two"]
+    found["large"]["a"][0] = 7
+    assert found["large"]["a"].tolist() == [7, *range(1, 5000)]
+    assert found["large"]["b"].tolist() == [0, 1, 2]
+
+
+def test_so_many_older_rows_can_still_be_resumed_from(tmp_path: Path) -> None:
+    one = Shelf(Disk(tmp_path), "shard-7", parts=3)
+    put = [list(one.put([f"state {number}".encode()], alone=number == 0)) for number in range(10)]
+    for slips in put[-1 - SPARE :]:
+        last = slips[-1].number
+        assert [bytes(file) for file in one.read(slips)] == [f"state {n}".encode() for n in range(last - 2, last + 1)]
+    with pytest.raises(ShelfError, match="is not as roadwatch left it"):
+        list(one.read(put[-2 - SPARE]))
+
+
+def test_a_resumed_shelf_writes_over_nothing_that_is_needed(tmp_path: Path) -> None:
+    one = Shelf(Disk(tmp_path), "shard-7", parts=3)
+    *_, before, _lost = [list(one.put([bytes([number])], alone=number == 0)) for number in range(10)]
+    again = Shelf(Disk(tmp_path), "shard-7", parts=3)
+    again.take(before)
+    slips = again.put([b"another"], alone=False)
+    assert [bytes(file) for file in again.read(slips)] == [b"\7", b"\10", b"another"]
+    assert len(list(again.read(before))) == 3
+
+
+def test_a_shorter_state_is_not_read_with_the_rest_of_a_longer_one(tmp_path: Path) -> None:
+    one = Shelf(Disk(tmp_path), "shard-7")
+    for number in range(2 * SPARE):
+        slips = one.put([b"long" * (10 - number)])
+        assert [len(file) for file in one.read(slips)] == [4 * (10 - number)]
+
+
+def test_pieces_beyond_what_one_call_takes(tmp_path: Path) -> None:
+    one = Shelf(Disk(tmp_path), "shard-7")
+    pieces = [bytes([number % 256]) * (number % 7) for number in range(3000)]
+    (file,) = one.read(one.put(pieces))
+    assert bytes(file) == b"".join(pieces)
+
+
+def test_a_row_is_slips_or_packed_state() -> None:
+    slips = {"state": [shelf.Slip(3, 10, "ab")], "cars": []}
+    assert from_row(to_row(slips)) == slips
+    assert from_row(b"".join(pack({"State": 1})[0])) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "disk is full"), (errno.EFBIG, "I/O error"), (errno.EIO, "I/O error")]
+)
+def test_why_a_snapshot_failed_is_kept(number: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(shelf.FAILURE, "error", None)
+    monkeypatch.setattr(os, "writev", fails)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        Shelf(Disk(tmp_path), "shard-7").put([b"state"])
+    assert shelf.FAILURE.error is not None
+    assert words in shelf.complaint(shelf.FAILURE.error)
+
+
+def test_a_disk_that_fails_later_is_noticed_at_the_end_of_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr(shelf.FAILURE, "error", None)
+    monkeypatch.setattr(os, "fdatasync", fails)
+    disk = Disk(tmp_path)
+    Shelf(disk, "shard-7").put([b"state"])
+    with pytest.raises(OSError, match="the disk is gone"):
+        disk.settle()
+    assert shelf.FAILURE.error is not None
+
+
+steps = st.lists(
+    st.tuples(st.sets(st.integers(1, 60), max_size=8), st.booleans(), st.booleans()), min_size=1, max_size=4 * TURNS
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_the_last_changes_are_the_whole_table(steps: list[tuple[set[int], bool, bool]]) -> None:
+    """Vehicles come, are written to and are forgotten; whenever it is resumed, the table is as it was, to the byte."""
+    vehicles, changes = Vehicles(), list[Changes]()
+    for turn, (reporters, forget, resume) in enumerate(steps):
+        now = turn * FORGET // 5
+        if reporters:
+            places = vehicles.admit(np.array(sorted(reporters), np.uint64))
+            rows = vehicles.table[places]
+            rows["time"], rows["soc"] = now + 1, turn
+            vehicles.put(places, rows)
+        if forget:
+            vehicles.forget(now)
+        made = vehicles.changes(turn, TURNS)
+        changes = [made] if made.alone else [*changes[1 - TURNS :], made]
+        again = Vehicles.of(changes)
+        assert again.table[: len(again)].tobytes() == vehicles.table[: len(vehicles)].tobytes()
+        vehicles = again if resume else vehicles
+    held = vehicles.table["reporter"][: len(vehicles)]
+    assert vehicles.find(held.copy()).tolist() == list(range(len(vehicles)))
+
+
+def test_few_rows_are_written_of_a_large_table() -> None:
+    vehicles = Vehicles()
+    vehicles.admit(np.arange(1, 16_001, dtype=np.uint64))
+    assert len(vehicles.changes(0, TURNS).rows) == 16_000
+    places = vehicles.admit(np.array([5, 16_001], np.uint64))
+    vehicles.put(places, vehicles.table[places])
+    assert 1000 <= len(vehicles.changes(1, TURNS).rows) <= 1002
+    assert len(vehicles.changes(2, TURNS).rows) == 1000
+
+
+def feed(window: ShardWindow, start: int, end: int) -> str:
+    """What is found, and the state."""
+    said = []
+    for at in range(start, end, 20):
+        rows = READINGS[at : at + 20]
+        newest = int(rows["time"].max())
+        window.add(Chunk("ev/0", newest - 2000, newest, True, -1, readings=rows))
+        said.append(repr(window.close()))
+    return "".join(said)
+
+
+def test_a_shard_that_is_resumed_from_its_shelf_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    whole = ShardWindow(3, PANES)
+    calm = feed(whole, 0, len(READINGS))
+    disk = Disk(tmp_path)
+    window, files = ShardWindow(3, PANES), ShardShelf(disk, 3)
+    said = ""
+    for at in range(0, len(READINGS), 40):
+        said += feed(window, at, at + 40)
+        row, size = files.put(window)
+        assert size > 0
+        files = ShardShelf(disk, 3)
+        window = files.take(row, PANES)
+    assert said == calm
+    assert "battery_anomaly" in said
+    battery, twin = window.state.detectors["BatteryHealth"], whole.state.detectors["BatteryHealth"]
+    assert battery.vehicles.table[:40].tobytes() == twin.vehicles.table[:40].tobytes()  # type: ignore[attr-defined]
+
+
+def test_a_detector_that_starts_afresh_is_not_given_its_old_vehicles_back(tmp_path: Path) -> None:
+    window, files = ShardWindow(3, PANES), ShardShelf(Disk(tmp_path), 3)
+    feed(window, 0, 200)
+    files.put(window)
+    window.state.detectors["BatteryHealth"] = type(window.state.detectors["BatteryHealth"])()
+    row, _ = files.put(window)
+    again = files.take(row, PANES).state.detectors["BatteryHealth"]
+    assert len(again.vehicles) == 0  # type: ignore[attr-defined]
