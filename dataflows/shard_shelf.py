@@ -33,8 +33,7 @@ class ShardShelf:
         size = slips[STATE][-1].size
         cars = self._shelves[CARS]
         if len(vehicles) or cars.next:
-            changes = vehicles.changes(cars.next, TURNS)
-            slips[CARS] = cars.put(pack({CHANGES: changes})[0], changes.alone)
+            slips[CARS] = cars.put(pack({CHANGES: vehicles.changes(cars.next, TURNS)})[0])
             size += slips[CARS][-1].size
         return to_row(slips), size
 

@@ -82,7 +82,7 @@ class Disk:
 
 
 class Shelf:
-    """One row's files of a kind. Whole is what lies in the last `parts` of them, or since one that stood alone.
+    """One row's files of a kind, of which the last `parts` are needed.
 
     Examples
     --------
@@ -102,16 +102,15 @@ class Shelf:
         """Number of the next file."""
         return self._slips[-1].number + 1 if self._slips else 0
 
-    def put(self, pieces: Sequence[Piece], alone: bool = True) -> list[Slip]:
-        """Write a file; the slips of all that are whole together. Raises OSError."""
+    def put(self, pieces: Sequence[Piece]) -> list[Slip]:
+        """Write a file; the slips of those that are needed now. Raises OSError."""
         number, digest = self.next, sha256()
         written = self._disk.write(self.path(number), pieces)
         for piece in pieces:
             digest.update(piece)
         with _kept():
             size = written.result()
-        before = [] if alone else self._slips[1 - self._parts :]
-        self._slips = [*before, Slip(number, size, digest.hexdigest())]
+        self._slips = [*self._slips, Slip(number, size, digest.hexdigest())][-self._parts :]
         return self._slips
 
     def take(self, slips: Sequence[Slip]) -> list[bytearray]:

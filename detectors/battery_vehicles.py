@@ -112,7 +112,6 @@ def join(parts: Sequence[Rows]) -> Rows:
 class Changes(NamedTuple):
     """Rows of a table that were touched, and a share of the others: what is to be written of it."""
 
-    alone: bool  # all there is: what was written before is of no use
     size: int  # vehicles in the table
     places: NDArray[np.int32]  # of the rows
     rows: Rows
@@ -188,14 +187,14 @@ class Vehicles:
             due = self._touched[: len(self)].copy()
             due[turn % of :: of] = True
         places = np.flatnonzero(due).astype(np.int32)
-        made = Changes(not self._written, len(self), places, at(self.table, places))
+        made = Changes(len(self), places, at(self.table, places))
         self._touched[:] = False
         self._written = True
         return made
 
     @classmethod
     def of(cls, changes: Sequence[Changes]) -> Vehicles:
-        """The table that these changes are of: the last `of`, or since one that stood alone, in their order."""
+        """The table that these changes are of: the last `of` of them, or all there were, in their order."""
         rows = np.zeros(max(each.size for each in changes), VEHICLE)
         for each in changes:
             put(rows, each.places, each.rows)

@@ -42,7 +42,7 @@ def test_what_is_packed_comes_back() -> None:
 
 def test_so_many_older_rows_can_still_be_resumed_from(tmp_path: Path) -> None:
     one = Shelf(Disk(tmp_path), "shard-7", parts=3)
-    put = [list(one.put([f"state {number}".encode()], alone=number == 0)) for number in range(10)]
+    put = [list(one.put([f"state {number}".encode()])) for number in range(10)]
     for slips in put[-1 - SPARE :]:
         last = slips[-1].number
         assert [bytes(file) for file in one.read(slips)] == [f"state {n}".encode() for n in range(last - 2, last + 1)]
@@ -52,10 +52,10 @@ def test_so_many_older_rows_can_still_be_resumed_from(tmp_path: Path) -> None:
 
 def test_a_resumed_shelf_writes_over_nothing_that_is_needed(tmp_path: Path) -> None:
     one = Shelf(Disk(tmp_path), "shard-7", parts=3)
-    *_, before, _lost = [list(one.put([bytes([number])], alone=number == 0)) for number in range(10)]
+    *_, before, _lost = [list(one.put([bytes([number])])) for number in range(10)]
     again = Shelf(Disk(tmp_path), "shard-7", parts=3)
     again.take(before)
-    slips = again.put([b"another"], alone=False)
+    slips = again.put([b"another"])
     assert [bytes(file) for file in again.read(slips)] == [b"\7", b"\10", b"another"]
     assert len(list(again.read(before))) == 3
 
@@ -128,12 +128,21 @@ def test_the_last_changes_are_the_whole_table(steps: list[tuple[set[int], bool, 
         if forget:
             vehicles.forget(now)
         made = vehicles.changes(turn, TURNS)
-        changes = [made] if made.alone else [*changes[1 - TURNS :], made]
+        changes = [*changes, made][-TURNS:]
         again = Vehicles.of(changes)
         assert again.table[: len(again)].tobytes() == vehicles.table[: len(vehicles)].tobytes()
         vehicles = again if resume else vehicles
     held = vehicles.table["reporter"][: len(vehicles)]
     assert vehicles.find(held.copy()).tolist() == list(range(len(vehicles)))
+
+
+def test_whoever_is_silent_is_written_in_his_turn() -> None:
+    vehicles = Vehicles()
+    vehicles.admit(np.arange(1, 101, dtype=np.uint64))
+    changes = [vehicles.changes(turn, TURNS) for turn in range(3 * TURNS)]
+    for last in range(1, len(changes) + 1):
+        again = Vehicles.of(changes[:last][-TURNS:])
+        assert again.table[:100].tobytes() == vehicles.table[:100].tobytes()
 
 
 def test_few_rows_are_written_of_a_large_table() -> None:
