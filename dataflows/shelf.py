@@ -191,4 +191,4 @@ def complaint(error: OSError) -> str:
         errno.EACCES: "unable to open database file",
         errno.EMFILE: "unable to open database file",
     }
-    return f"{words.get(error.errno or 0, 'disk I/O error')} ({error.strerror})"
+    return words.get(error.errno or 0, "disk I/O error")
