@@ -146,7 +146,7 @@ class Vehicles:
         """Places of the reporters (n,), -1 for strangers."""
         _, names, slots, _ = self._table.arrays
         places = np.empty(len(reporters), np.int32)
-        _find(slots, names, reporters, places)
+        _find(slots, names, np.ascontiguousarray(reporters), places)  # one row is always, so one type for all
         return places
 
     def admit(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
