@@ -5,7 +5,9 @@
 From memory, each run in a process of its own (benchmarks/load.py). The number of messages and of rows a pane is the same in all
 runs of a table (`rate` a second of event time), and all 64 shards are in use in all of them; only over how many cells, vehicles
 or cars they are spread differs. CPU is that of the second half of the messages, when what is remembered has been built up;
-making the messages is in it (synthetic.py). Memory is the process's highest. The last table has 100,000 cells and a million
+making the messages is in it (synthetic.py). Memory is the process's highest. A snapshot is that of all shards, by the wall; a
+pause is the time from one poll to the next, in the second half too: a pane of 10,000 rows or more is closed in one. A run without
+snapshots has a single one, at its end. The last table has 100,000 cells and a million
 cars at once, without and with snapshots every 10 s. Results go to benchmarks/results/growth.md.
 """
 
@@ -49,6 +51,16 @@ FLAT = 1.25  # of the smallest
 WANTED = 1.5  # GB
 NEVER = timedelta(days=1)  # the engine asks for snapshots even if nobody keeps them
 KEY = b"bench"  # as in benchmarks/load.py
+COLUMNS = (
+    "",
+    "CPU us a message",
+    "of the first",
+    "peak GB",
+    "of the first",
+    "a snapshot, s",
+    "longest pause, s",
+    "where it grows, us a message",
+)
 STAGES = (*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY)
 
 console = Console()
@@ -76,18 +88,24 @@ class Run:
         cpu = time.process_time() - half.cpu
         stages = {name: spent - half.stages[name] for name, spent in _stages().items()}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        return {"us": cpu / half.left * 1e6, "GB": peak} | {name: spent / half.left * 1e6 for name, spent in stages.items()}
+        whole = {"us": cpu / half.left * 1e6, "GB": peak, "pause": half.pause, "snapshot": _snapshot(settings)}
+        return whole | {name: spent / half.left * 1e6 for name, spent in stages.items()}
 
 
 class _Half:
-    """What had been spent when half of the messages were read."""
+    """What had been spent when half of the messages were read, and the longest pause between two polls from then on."""
 
     def __init__(self, count: int) -> None:
         self._count, self._read = count, dict[str, int]()
         self.left, self.cpu, self.stages = 0, 0.0, dict[str, float]()
+        self.pause, self._polled = 0.0, 0.0  # s
 
     def progressed(self, file: str, messages: int) -> None:
         self._read[file] = messages
+        now = time.perf_counter()
+        if self.left:
+            self.pause = max(self.pause, now - self._polled)
+        self._polled = now
         read = sum(self._read.values())
         if not self.left and read >= self._count / 2:
             self.left, self.cpu, self.stages = self._count - read, time.process_time(), _stages()
@@ -97,6 +115,13 @@ def _stages() -> dict[str, float]:
     return {name: METRICS.value("detector_seconds_total", detector=name) or 0.0 for name in STAGES} | {
         "decoding": sum(METRICS.value("decode_seconds_sum", format=name) or 0.0 for name in ("observation", "gbt32960"))
     }
+
+
+def _snapshot(settings: Settings) -> float:
+    """Seconds that one snapshot of all shards takes, on the average of the run."""
+    count = METRICS.value("snapshots_total", step="windows") or 0.0
+    seconds = METRICS.value("snapshot_seconds_total", step="windows") or 0.0
+    return seconds / count * settings.window.shards if count else 0.0
 
 
 def _ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], half: _Half) -> Ends:
@@ -119,7 +144,7 @@ def _ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], half: _
 
 def compare(title: str, runs: dict[str, Run]) -> Table:
     console.print(f"{title} ...", highlight=False)
-    made = Table(title, ("", "CPU us a message", "of the first", "peak GB", "of the first", "where it grows, us a message"))
+    made = Table(title, COLUMNS)
     first: Measure = {}
     for name, run in runs.items():
         found = measured(run, [])
@@ -127,7 +152,8 @@ def compare(title: str, runs: dict[str, Run]) -> Table:
         more = sorted(((found[stage] - first[stage], stage) for stage in (*STAGES, "decoding")), reverse=True)
         grown = ", ".join(f"{stage} +{us:.1f}" for us, stage in more if us >= 0.2)
         ratios = [f"{found[key] / first[key]:.2f}" for key in ("us", "GB")]
-        made.rows.append((name, f"{found['us']:.1f}", ratios[0], f"{found['GB']:.2f}", ratios[1], grown or "-"))
+        waits = [f"{found[key]:.2f}" for key in ("snapshot", "pause")]
+        made.rows.append((name, f"{found['us']:.1f}", ratios[0], f"{found['GB']:.2f}", ratios[1], *waits, grown or "-"))
     console.print(made.rich())
     return made
 
