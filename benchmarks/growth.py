@@ -6,9 +6,9 @@ From memory, each run in a process of its own (benchmarks/load.py). The number o
 runs of a table (`rate` a second of event time), and all 64 shards are in use in all of them; only over how many cells, vehicles
 or cars they are spread differs. CPU is that of the second half of the messages, when what is remembered has been built up;
 making the messages is in it (synthetic.py). Memory is the process's highest. A snapshot is that of all shards, by the wall; a
-pause is the time from one poll to the next, in the second half too: a pane of 10,000 rows or more is closed in one. A run without
-snapshots has a single one, at its end. The last table has 100,000 cells and a million
-cars at once, without and with snapshots every 10 s. Results go to benchmarks/results/growth.md.
+pause is the time from one poll to the next, in the second half too: a pane of 10,000 rows or more is closed in one go. A run
+without snapshots has a single one, at its end. The last table has 100,000 cells and a million cars at once, without and with
+snapshots every 10 s. Results go to benchmarks/results/growth.md.
 """
 
 from __future__ import annotations
