@@ -30,9 +30,10 @@ def city(minutes: float, copies: int, apart: float = APART) -> list[bytes]:
         if row["rx"] - first > minutes * 60_000:
             break
         made.append(line)
+        name = row["id"][2:]
         for copy in range(1, copies):
             row["lat"] = round(row["lat"] + apart, 6)
-            row["id"] = f"{copy:02x}{row['id'][2:]}"
+            row["id"] = f"{copy:02x}{name}"
             made.append(json.dumps(row, separators=(",", ":")).encode())
     return made
 
