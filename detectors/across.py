@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.driven import OCTANT, STEP, Singles, key_of, square_of
+from detectors.driven import OCTANT, STEP, Singles, key_of
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys
+from detectors.lattice import FadingSums, Floats, Keys, row_and_column
 from detectors.model import Rows
 from detectors.table import Slots, claim, find
 
@@ -114,7 +114,7 @@ def _around(
     """Metres driven around a position in about this direction, and of these the sums of how far to the right of it they
     were, of that squared, and of their speed, weighed by a Gaussian kernel of `sigma` m."""
     total = right = squared = hurry = 0.0
-    row, column = square_of(lat, lon)
+    row, column = row_and_column(lat, lon, STEP)
     narrow = math.cos(math.radians(lat))
     turn = math.radians(heading)
     octant = math.floor(heading / OCTANT)

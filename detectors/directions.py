@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys
+from detectors.lattice import FadingSums, Floats, Keys, number_of, row_and_column
 from detectors.model import Rows, plain
 from detectors.table import Slots, find, slot_of
 
@@ -113,9 +113,9 @@ def learned(passes: float, reporter: int) -> float:
 def place(lat: float, lon: float, heading: float) -> tuple[int, float]:
     """The square and bin that hold a sample, and how far to the right of the square's middle it passes."""
     angle = math.radians(heading)
-    row, column = _square(lat, lon)
+    row, column = row_and_column(lat, lon, STEP)
     across, _ = _offsets(lat, lon, row, column, math.sin(angle), math.cos(angle))
-    return _key(row, column, _bin(heading)), across
+    return number_of(row, column, BINS, _bin(heading)), across
 
 
 @compiled
@@ -136,13 +136,13 @@ def contested(known: Known, lat: float, lon: float, heading: float, vehicles: fl
     """Whether so many vehicles can have gone the other way around a sample: a bound of what `share` says, for a third of its
     time. While a place is learned everything is strange there, and hardly anything contested."""
     keys, slots, sums, fades = known
-    row, column = _square(lat, lon)
+    row, column = row_and_column(lat, lon, STEP)
     back = _bin(heading) + BINS // 2
     passes = 0.0
     for up in range(-1, 2):
         for right in range(-2, 3):  # more of these, for they grow narrow towards the poles
             for turn in range(-1, 2):
-                at = find(slots, keys, _key(row + up, column + right, (back + turn) % BINS))
+                at = find(slots, keys, number_of(row + up, column + right, BINS, (back + turn) % BINS))
                 if at >= 0:
                     passes += sums[at, 2] * fades[2]
                     if passes * MOST >= vehicles:
@@ -158,7 +158,7 @@ def share(known: Known, lat: float, lon: float, heading: float) -> tuple[float, 
     lattice lies is not to matter. Across the road, what counts is how far its vehicles drove from this one's line.
     """
     angle = math.radians(heading)
-    row, column = _square(lat, lon)
+    row, column = row_and_column(lat, lon, STEP)
     same = other = against = 0.0
     for up in range(-1, 2):
         for right in range(-2, 3):
@@ -166,9 +166,9 @@ def share(known: Known, lat: float, lon: float, heading: float) -> tuple[float, 
             weight = min(max((FAR - abs(along)) / (FAR - NEAR), 0.0), 1.0) * MOST
             for turn in range(BINS - 1, BINS + 2):
                 way = (_bin(heading) + turn) % BINS
-                mean, variance, passes = moments(known, _key(row + up, column + right, way))
+                mean, variance, passes = moments(known, number_of(row + up, column + right, BINS, way))
                 same += weight * passes * math.exp(-0.5 * (across - mean) * (across - mean) / variance)
-                mean, variance, passes = moments(known, _key(row + up, column + right, (way + BINS // 2) % BINS))
+                mean, variance, passes = moments(known, number_of(row + up, column + right, BINS, (way + BINS // 2) % BINS))
                 off = (across + mean) * (across + mean) / variance  # to their right is to this one's left
                 other += weight * passes * math.exp(-0.5 * off)
                 if off <= ORDINARY**2:
@@ -198,17 +198,6 @@ def _pass(lesson: Rows, names: NDArray[np.uint64], slots: Slots, offsets: Floats
 @compiled
 def _bin(heading: float) -> int:
     return int(heading * (BINS / 360.0)) % BINS
-
-
-@compiled
-def _square(lat: float, lon: float) -> tuple[int, int]:
-    """Row and column: degrees, so that there are no seams."""
-    return math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
-
-
-@compiled
-def _key(row: int, column: int, way: int) -> int:
-    return ((row << 24) + column) * BINS + way
 
 
 @compiled

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import Floats, Keys
+from detectors.lattice import Floats, Keys, number_of, row_and_column
 from detectors.model import Rows
 from detectors.table import SMALLEST, Slots, find
 
@@ -83,27 +83,21 @@ class Driven:
 
 
 @compiled
-def square_of(lat: float, lon: float) -> tuple[int, int]:
-    """Row and column of the lattice's square that holds a point; as `lattice.Steps`."""
-    return math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
-
-
-@compiled
 def key_of(row: int, column: int, octant: int) -> int:
-    """As `lattice.Steps`; octants may be counted from anywhere."""
-    return ((row << 24) + column) * 8 + octant % 8
+    """Octants may be counted from anywhere."""
+    return number_of(row, column, 8, octant % 8)
 
 
 @compiled
 def place_key(lat: float, lon: float, heading: float) -> int:
-    row, column = square_of(lat, lon)
+    row, column = row_and_column(lat, lon, STEP)
     return key_of(row, column, math.floor(heading / OCTANT))
 
 
 @compiled
 def drove(driven: Rows, at: int, lat: float, lon: float, heading: float, speed: float, seconds: float, braking: float) -> None:
     """Write one row; no NaN anywhere."""
-    row, column = square_of(lat, lon)
+    row, column = row_and_column(lat, lon, STEP)
     middle_lat, middle_lon = (row + 0.5) * STEP - 90.0, (column + 0.5) * STEP - 180.0
     east = (lon - middle_lon) * M_PER_DEGREE * math.cos(math.radians(middle_lat))
     north = (lat - middle_lat) * M_PER_DEGREE
@@ -140,7 +134,7 @@ def around(
     `reach` is how many rows and columns of the lattice it reads on each side; the rest is `FadingSums.arrays`.
     """
     total = np.zeros(len(fades))
-    row, column = square_of(lat, lon)
+    row, column = row_and_column(lat, lon, STEP)
     narrow = math.cos(math.radians(lat))
     octant = math.floor(heading / OCTANT)
     for r in range(row - reach[0], row + reach[0] + 1):

@@ -42,6 +42,18 @@ class Steps:
         return ((row << 24) + column) * self.kinds + kind
 
 
+@compiled
+def row_and_column(lat: float, lon: float, step: float) -> tuple[int, int]:
+    """`Steps.index` of one point, for compiled loops."""
+    return math.floor((lat + 90.0) / step), math.floor((lon + 180.0) / step)
+
+
+@compiled
+def number_of(row: int, column: int, kinds: int, kind: int) -> int:
+    """`Steps.key` of one slot, for compiled loops."""
+    return ((row << 24) + column) * kinds + kind
+
+
 class FadingSums:
     """Several sums per key, each column fading with its own time constant; a key is forgotten when its last column is small.
 

@@ -17,7 +17,7 @@ from river import stats
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, angle_between, distance
-from detectors.lattice import FadingSums, Floats, Keys
+from detectors.lattice import FadingSums, Floats, Keys, number_of, row_and_column
 from detectors.model import Finding, Frame, Rows
 from detectors.table import Slots, Table, claim, find
 
@@ -131,7 +131,7 @@ class LongStand:
             self._stops += 1
             if beyond > 0.0:
                 self._tail = self._tail[0] + beyond, self._tail[1] + 1.0
-                key = _key(*_square(stand["lat"], stand["lon"]), stand["heading"])
+                key = number_of(*row_and_column(stand["lat"], stand["lon"], STEP), DIRECTIONS, _direction(stand["heading"]))
                 self._places.add(np.array([key]), (np.array([beyond]), np.ones(1)), now)
 
 
@@ -181,11 +181,11 @@ def _apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
 def _around(known: Known, lat: float, lon: float, heading: float) -> tuple[float, float]:
     """By how many ms stops around a place have lately passed the threshold, and how many did; the nearest weigh most."""
     keys, slots, sums, fades = known
-    row, column = _square(lat, lon)
-    beyond = count = 0.0
+    row, column = row_and_column(lat, lon, STEP)
+    direction, beyond, count = _direction(heading), 0.0, 0.0
     for up in range(-1, 2):
         for right in range(-1, 2):
-            at = find(slots, keys, _key(row + up, column + right, heading))
+            at = find(slots, keys, number_of(row + up, column + right, DIRECTIONS, direction))
             if at >= 0:
                 middle = (row + up + 0.5) * STEP - 90.0, (column + right + 0.5) * STEP - 180.0
                 far = _apart(middle[0], middle[1], lat, lon) / 100.0
@@ -196,12 +196,6 @@ def _around(known: Known, lat: float, lon: float, heading: float) -> tuple[float
 
 
 @compiled
-def _square(lat: float, lon: float) -> tuple[int, int]:
-    return math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
-
-
-@compiled
-def _key(row: int, column: int, heading: float) -> int:
-    """Of a square and a direction; a vehicle without a heading counts as northbound, for it stands."""
-    direction = 0 if math.isnan(heading) else int(heading / 45.0 + 0.5) % DIRECTIONS
-    return ((row << 24) + column) * DIRECTIONS + direction
+def _direction(heading: float) -> int:
+    """Which of eight; a vehicle without a heading counts as northbound, for it stands."""
+    return 0 if math.isnan(heading) else int(heading / 45.0 + 0.5) % DIRECTIONS

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import angle_between, distance
-from detectors.lattice import FadingSums, Floats, Keys, Steps
+from detectors.lattice import FadingSums, Floats, Keys, Steps, number_of, row_and_column
 from detectors.model import Rows
 from detectors.table import Slots, slot_of
 
@@ -86,14 +86,8 @@ def _count(rows: Rows, metre: float, names: NDArray[np.uint64], slots: Slots, ke
         slot = slot_of(slots, names, names[i])
         if slots[slot] < 0 and speed > 0.0 and heading >= 0.0:
             slots[slot] = i
-            keys[n] = _key(row["lat"], row["lon"], heading)
+            square = row_and_column(row["lat"], row["lon"], STEP)
+            keys[n] = number_of(square[0], square[1], DIRECTIONS, int(heading / 30.0) % DIRECTIONS)
             passes[n] = speed * metre
             n += 1
     return n
-
-
-@compiled
-def _key(lat: float, lon: float, heading: float) -> int:
-    """Of a place and a direction, as `_LATTICE` numbers them."""
-    row, column = math.floor((lat + 90.0) / STEP), math.floor((lon + 180.0) / STEP)
-    return ((row << 24) + column) * DIRECTIONS + int(heading / 30.0) % DIRECTIONS
