@@ -67,7 +67,7 @@ def deal(messages: Sequence[bytes]) -> list[list[bytes]]:
     for message in messages:
         name = json.loads(message)["id"].encode()
         dealt[min(int(np.searchsorted(ends, zlib.crc32(name) / 2**32, "right")), PARTITIONS - 1)].append(message)
-    return dealt
+    return [sorted(part, key=lambda message: (json.loads(message)["rx"], message)) for part in dealt]  # as `fill` sends them
 
 
 class _Partition(StatefulSourcePartition[Poll, bytes]):
