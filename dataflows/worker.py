@@ -67,8 +67,8 @@ def _work(
 ) -> None:
     graph = flow(settings, store=settings.recovery.directory if recovery else None)
     server = _serve(settings, process_id or 0)
-    rehearse(settings.window)
     _on_signals(_stop)
+    rehearse(settings.window)
     topics = [each.topic for each in settings.inputs.topics]
     log.info("running", topics=topics, state=state if recovery else "not kept", metrics=server.url if server else "off")
     panics = Panics()

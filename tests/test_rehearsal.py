@@ -6,6 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dataflows.kafka_admin import create_missing
+from dataflows.settings import load
+from tests import worker_settings
+from tests.living import PATIENCE, broker_or_skip
+
 COUNT = """
 import sys, numba
 from dataflows.metrics import METRICS
@@ -23,6 +28,24 @@ print(*(f"{name}:{count}" for name, count in compiled.items()))
 print(*(f"{each.__module__}.{each.__name__}" for each in loops
         if len(each.signatures) > compiled[f"{each.__module__}.{each.__name__}"]))
 """
+
+STOPPED = """
+import os, signal
+from dataflows import cli, worker
+worker.rehearse = lambda _: os.kill(os.getpid(), signal.SIGTERM)
+cli.main()
+"""
+
+
+def test_a_signal_that_comes_while_it_rehearses_is_heard(tmp_path: Path) -> None:
+    """As process 1 of a container it would be ignored otherwise, and elsewhere the worker would die of it."""
+    with broker_or_skip() as broker:
+        config = worker_settings.write(tmp_path / "roadwatch.toml", broker)
+        create_missing(load(config), 1, 1)
+        order = [sys.executable, "-c", STOPPED, "run", "--config", str(config), "--set=metrics.enabled=false"]
+        ended = subprocess.run(order, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=PATIENCE)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert "stopping: draining" in ended.stderr + ended.stdout
 
 
 def test_a_rehearsal_compiles_all_that_a_whole_recording_needs() -> None:
