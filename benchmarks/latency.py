@@ -40,7 +40,6 @@ PARTITIONS = 2  # of each input topic
 POURED = 15_000  # messages of history a second that are surely sent and read
 HEAD = 12.0  # s for the worker to start and for the history's end to be noticed
 TAIL = 4.0  # s after the last message: its pane's alerts
-TARGET = {50: 100.0, 99: 250.0}  # ms
 SHARES = (50, 90, 99)
 
 console = Console()

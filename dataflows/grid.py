@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from dataflows.settings import Window
 from detectors.compiled import compiled
-from detectors.table import Slots, Table, claim, find
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: multiplying by it spreads neighbouring numbers
+from detectors.table import MIX, Slots, Table, claim, find
 
 REMEMBERED = 200_000  # cells, about 8 MB: a large city has 20,000; forgetting costs time, never correctness
 
@@ -22,7 +20,7 @@ KNOWN = np.dtype([("cell", "u8"), ("view", "i8")])
 def spread(numbers: NDArray[np.uint64], into: int) -> NDArray[np.int64]:
     """Deal unsigned numbers out to `into` bins by their mixed high bits: H3 indices end in runs of one-bits."""
     with np.errstate(over="ignore"):
-        mixed = (numbers * _MIX) >> np.uint64(33)
+        mixed = (numbers * MIX) >> np.uint64(33)
     return (mixed % np.uint64(into)).astype(np.int64)
 
 

@@ -14,6 +14,7 @@ from dataflows.alerts import Record
 from dataflows.health import HEALTH
 from dataflows.kafka_admin import SILENT, client
 from dataflows.metrics import METRICS
+from dataflows.panics import LastWords
 from dataflows.settings import Kafka
 
 log = structlog.get_logger(__name__)
@@ -41,14 +42,7 @@ class DeliveryError(Exception):
     """The broker refused a record for good: one sentence, and the worker must end rather than lose it."""
 
 
-class Failure:
-    """Why a snapshot failed: on an exception there the engine panics and forgets it. Here are the worker's last words."""
-
-    def __init__(self) -> None:
-        self.error: DeliveryError | None = None
-
-
-FAILURE = Failure()
+FAILURE = LastWords[DeliveryError]()
 
 
 class KafkaSinkPartition(StatefulSinkPartition[Record, None]):

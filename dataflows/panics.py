@@ -14,7 +14,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
+
+E = TypeVar("E", bound=Exception)
 
 KINDS = (  # how a panic begins, and its last line
     (re.compile(rb"thread '.*' panicked at "), re.compile(rb"note: .*RUST_BACKTRACE")),
@@ -22,6 +24,13 @@ KINDS = (  # how a panic begins, and its last line
 )
 OTHER = re.compile(rb"\{|\d{4}-|roadwatch: |%\d\|")  # a line of our log, or of librdkafka's, that came in between
 ROOM = 1 << 20  # bytes a pipe: the engine may write while it keeps Python, and so our reader, from running
+
+
+class LastWords(Generic[E]):
+    """Why a snapshot failed, for the worker to say: of an exception there the engine makes a panic without a name."""
+
+    def __init__(self) -> None:
+        self.error: E | None = None
 
 
 class Panics:

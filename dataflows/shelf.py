@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dataflows.packing import Piece
+from dataflows.panics import LastWords
 
 SPARE = 3  # files older than those needed: the engine resumes from its last epoch or the one before, a cluster one behind
 SYNCS = 4  # files at a time: a disk waits as long for four as for one
@@ -38,13 +39,7 @@ class Slip(NamedTuple):
     digest: str
 
 
-class Failure:
-    """Why a snapshot failed: on an exception there the engine panics and forgets it."""
-
-    error: OSError | None = None
-
-
-FAILURE = Failure()
+FAILURE = LastWords[OSError]()
 
 
 class Disk:

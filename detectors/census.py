@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.model import Rows, Sign
-from detectors.table import Names, Slots, Table, claim
+from detectors.table import MIX, Names, Slots, Table, claim
 
 MINUTE = 60_000  # ms
 ANONYMOUS = 3  # distinct reporters: fewer could be told apart, so the record is not made
@@ -23,7 +23,6 @@ ROAD = np.dtype(
 PAIR = np.dtype([("pair", "u8")])  # a reporter in a road cell: both in one number
 
 # A reporter is a keyed hash of 64 bits, and so is it with the name of a road cell mixed in: no likelier to be another's.
-_ODD = np.uint64(0x9E3779B97F4A7C15)
 _HARD_BRAKE = np.uint32(Sign.HARD_BRAKE)
 
 
@@ -115,6 +114,6 @@ def _count(
         if row["signs"] & _HARD_BRAKE:
             road["brakes"] += 1
         before = pair_count[0]
-        claim(pair_slots, pair_names, pair_count, name * _ODD ^ row["reporter"])
+        claim(pair_slots, pair_names, pair_count, name * MIX ^ row["reporter"])
         road["reporters"] += pair_count[0] - before
     return len(rows)

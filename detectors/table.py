@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
+from detectors.model import plain
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads numbers that end alike
+MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: multiplying by it spreads numbers that end alike
 _HIGH = np.uint64(32)  # bits: the upper half is the well-mixed one
 SMALLEST = 64  # rows
 
@@ -28,7 +29,7 @@ Names = NDArray[Any]  # u8 or i8
 def slot_of(slots: Slots, names: Names, name: int) -> int:
     """The slot that holds a name, or the empty one where it belongs. `name` has the type of `names`."""
     mask = len(slots) - 1
-    at = np.int64((np.uint64(name) * _MIX) >> _HIGH) & mask
+    at = np.int64((np.uint64(name) * MIX) >> _HIGH) & mask
     while slots[at] >= 0 and names[slots[at]] != name:
         at = (at + 1) & mask
     return int(at)
@@ -109,7 +110,7 @@ class Table:
         need = len(self) + more
         if need > len(self._rows):
             rows = np.zeros(max(need, len(self._rows) * 3 // 2), self._rows.dtype)
-            rows.view(f"V{rows.dtype.itemsize}")[: len(self)] = self.held.view(f"V{rows.dtype.itemsize}")
+            plain(rows)[: len(self)] = plain(self.held)
             self._take(rows)
 
     def keep(self, which: NDArray[np.bool_]) -> None:
@@ -119,9 +120,8 @@ class Table:
         rows, before, kept = self._rows, len(self), self.held.compress(which)
         if 3 * len(kept) < len(rows):  # most of the memory is given back; a half would be asked for again with the next rows
             rows = np.zeros(max(SMALLEST, 3 * len(kept) // 2), rows.dtype)
-        size = rows.dtype.itemsize
-        rows.view(f"V{size}")[: len(kept)] = kept.view(f"V{size}")
-        rows.view(np.uint8)[len(kept) * size : before * size] = 0
+        plain(rows)[: len(kept)] = plain(kept)
+        rows.view(np.uint8)[len(kept) * rows.dtype.itemsize : before * rows.dtype.itemsize] = 0
         self._size[0] = len(kept)
         self._take(rows)
 

@@ -152,15 +152,3 @@ def _step(
         track["braked"], track["halted"], track["stood"] = hard, halted, stands
         one["decel"] = track["decel"]
     return count, acting, since
-
-
-def newest(rows: Rows) -> Rows:
-    """The last row of each reporter, sorted by reporter; rows without a speed or a heading do not count."""
-    known = ~(np.isnan(rows["speed"]) | np.isnan(rows["heading"]))
-    if not known.all():
-        rows = rows.compress(known)
-    order = np.argsort(rows["reporter"], kind="stable")
-    sorted_reporters = rows["reporter"][order]
-    last = np.ones(len(rows), bool)
-    last[:-1] = sorted_reporters[1:] != sorted_reporters[:-1]
-    return rows.take(order[last])

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
 from confluent_kafka import Consumer, TopicPartition
 from h3.api.basic_int import latlng_to_cell
 from job import LATENESS, RESOLUTION, WINDOW, Job, Span, say
-
-
-class Seen(msgspec.Struct, gc=False):
-    """Only the fields that the job asks for."""
-
-    ts: int
-    lat: float
-    lon: float
-    v: float = 0.0
-    ev: int = 0
+from typed import read
 
 
 def main() -> None:
@@ -29,7 +19,6 @@ def main() -> None:
     }
     consumer = Consumer(settings)
     consumer.assign([TopicPartition(job.topic, 0, 0)])
-    read = msgspec.json.Decoder(Seen).decode
     panes: dict[int, dict[int, list[float]]] = {}
     closed: list[tuple[int, dict[int, list[float]]]] = []
     newest, left = 0, job.count

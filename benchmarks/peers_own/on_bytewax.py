@@ -7,27 +7,17 @@ from typing import Any
 
 import bytewax.operators as op
 import bytewax.operators.windowing as win
-import msgspec
 from bytewax.connectors.kafka import KafkaSource
 from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSink, run_main
 from h3.api.basic_int import latlng_to_cell
 from job import LATENESS, RESOLUTION, WINDOW, Job, Span, say
-
-
-class Seen(msgspec.Struct, gc=False):
-    """Only the fields that the job asks for."""
-
-    ts: int
-    lat: float
-    lon: float
-    v: float = 0.0
-    ev: int = 0
+from typed import Seen, read
 
 
 def main() -> None:
     job, span = Job.asked(), Span()
-    read, start = msgspec.json.Decoder(Seen).decode, datetime(2025, 1, 1, tzinfo=UTC)
+    start = datetime(2025, 1, 1, tzinfo=UTC)
 
     def keyed(messages: list[Any]) -> list[tuple[str, Seen]]:
         span.begin()

@@ -6,23 +6,11 @@ import os
 import sys
 
 import faust
-import msgspec
 from h3.api.basic_int import latlng_to_cell
 from job import RESOLUTION, WINDOW, Job, Span, say
-
-
-class Seen(msgspec.Struct, gc=False):
-    """Only the fields that the job asks for."""
-
-    ts: int
-    lat: float
-    lon: float
-    v: float = 0.0
-    ev: int = 0
-
+from typed import read
 
 job, span, now = Job.asked(), Span(), 0.0
-read = msgspec.json.Decoder(Seen).decode
 app = faust.App(
     job.group,
     broker=f"kafka://{job.broker}",
