@@ -29,6 +29,7 @@ from rich.console import Console
 
 from benchmarks.load import Measure, measured
 from benchmarks.machine import commit, versions
+from benchmarks.memory import KEY, STAGES, spent
 from benchmarks.synthetic import Cars, Vehicles
 from benchmarks.table import Table
 from dataflows.ends import Ends, PollSource
@@ -43,14 +44,11 @@ from dataflows.replay import FilePartition, Nowhere
 from dataflows.seal import Seal
 from dataflows.settings import Settings
 from dataflows.store import open_store
-from dataflows.window import PLAUSIBILITY
-from detectors import CATALOGUE
 
 RESULTS = Path(__file__).parent / "results" / "growth.md"
 FLAT = 1.25  # of the smallest
 WANTED = 1.5  # GB
 NEVER = timedelta(days=1)  # the engine asks for snapshots even if nobody keeps them
-KEY = b"bench"  # as in benchmarks/load.py
 COLUMNS = (
     "",
     "CPU us a message",
@@ -61,7 +59,7 @@ COLUMNS = (
     "longest pause, s",
     "where it grows, us a message",
 )
-STAGES = (*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY)
+FORMS = ("observation", "gbt32960")
 
 console = Console()
 
@@ -86,10 +84,10 @@ class Run:
         else:
             run_main(flow(settings, ends), epoch_interval=NEVER)
         cpu = time.process_time() - half.cpu
-        stages = {name: spent - half.stages[name] for name, spent in _stages().items()}
+        stages = {name: seconds - half.stages[name] for name, seconds in spent(*FORMS).items()}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         whole = {"us": cpu / half.left * 1e6, "GB": peak, "pause": half.pause, "snapshot": _snapshot(settings)}
-        return whole | {name: spent / half.left * 1e6 for name, spent in stages.items()}
+        return whole | {name: seconds / half.left * 1e6 for name, seconds in stages.items()}
 
 
 class _Half:
@@ -108,13 +106,7 @@ class _Half:
         self._polled = now
         read = sum(self._read.values())
         if not self.left and read >= self._count / 2:
-            self.left, self.cpu, self.stages = self._count - read, time.process_time(), _stages()
-
-
-def _stages() -> dict[str, float]:
-    return {name: METRICS.value("detector_seconds_total", detector=name) or 0.0 for name in STAGES} | {
-        "decoding": sum(METRICS.value("decode_seconds_sum", format=name) or 0.0 for name in ("observation", "gbt32960"))
-    }
+            self.left, self.cpu, self.stages = self._count - read, time.process_time(), spent(*FORMS)
 
 
 def _snapshot(settings: Settings) -> float:
@@ -149,7 +141,7 @@ def compare(title: str, runs: dict[str, Run]) -> Table:
     for name, run in runs.items():
         found = measured(run, [])
         first = first or found
-        more = sorted(((found[stage] - first[stage], stage) for stage in (*STAGES, "decoding")), reverse=True)
+        more = sorted(((found[stage] - first[stage], stage) for stage in STAGES), reverse=True)
         grown = ", ".join(f"{stage} +{us:.1f}" for us, stage in more if us >= 0.2)
         ratios = [f"{found[key] / first[key]:.2f}" for key in ("us", "GB")]
         waits = [f"{found[key]:.2f}" for key in ("snapshot", "pause")]

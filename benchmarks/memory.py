@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,14 @@ from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
 KEY = b"bench"
+DECODING = "decoding, cells, sharding"
+STAGES = (*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY, DECODING)
+
+
+def spent(*formats: str) -> dict[str, float]:
+    """Seconds that this process has spent in each stage so far."""
+    stages = {name: METRICS.value("detector_seconds_total", detector=name) for name in STAGES if name != DECODING}
+    return stages | {DECODING: sum(METRICS.value("decode_seconds_sum", format=name) for name in formats)}
 
 
 @dataclass(frozen=True)
@@ -64,14 +71,10 @@ class Graph:
 
     def __call__(self, messages: list[bytes], settings: Settings) -> Measure:
         run_main(flow(settings, self._ends(messages, settings)))
-        stages = {
-            name: METRICS.value("detector_seconds_total", detector=name)
-            for name in chain((d.__name__ for d in CATALOGUE), (PLAUSIBILITY,))
-        }
-        stages["decoding, cells, sharding"] = METRICS.value("decode_seconds_sum", format=self.form.name)
+        stages = spent(self.form.name)
         accepted = METRICS.value("accepted_records_total", topic="memory")
         assert accepted > 0.9 * len(messages), f"{accepted:.0f} of {len(messages)} messages were accepted"
-        return {f"us {name}": spent / len(messages) * 1e6 for name, spent in stages.items()}
+        return {f"us {name}": seconds / len(messages) * 1e6 for name, seconds in stages.items()}
 
     def _ends(self, messages: list[bytes], settings: Settings) -> Ends:
         grid, form = Grid(settings.window), self.form
