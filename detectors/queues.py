@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,46 +16,43 @@ from detectors.place_rates import PlaceRates
 
 SAME_WAY = 45.0  # degrees
 REACH = 150.0  # m: what is slow this near to a queue belongs to it
-LASTS = 120_000  # ms for which a place of a queue is remembered
-SAID = 120_000  # ms for which a reported place is followed: an incident lasts that long without news
-FOLLOW = 150.0  # m: an end of a queue this near to a reported place is the same queue's
+LASTS = 240_000  # ms for which a place of a queue is remembered: at 5 % some ten vehicles pass in it
 APART = 40.0  # m between two remembered places
+FREE = 0.7  # of the usual speed: who drives so fast is not in a queue
+FREED = 10.0  # who pass so fast with nobody slow in between: then the queue is gone from this place
 CRAWL = 0.5  # of the speed that was usual before the queue
 EVERY = 5_000  # ms between two looks at who crawls
 LINKED = 250.0  # m: two places no farther apart are one queue
 EXTENT = 50.0  # m around an end that a finding speaks of
 
 
+TIME, LAT, LON, HEADING, USUAL, PASSED, REPORTED = range(7)  # columns of a place
+
+
 class Queues:
-    """Places of queues: time of the last evidence (ms), lat, lon, heading, and the speed (m/s) that was usual there."""
+    """Places of queues: time of the last evidence (ms), lat, lon, heading, the speed (m/s) that was usual there, how many have
+    passed freely since that evidence, and whether the queue was reported."""
 
     def __init__(self, usual: PlaceRates) -> None:
         self._usual = usual
-        self._places: Floats = np.empty((0, 5))
-        self._said: Floats = np.empty((0, 4))  # time, lat, lon, heading of what was lately reported
+        self._places: Floats = np.empty((0, 7))
 
     def forget(self, now: int) -> None:
-        if len(self._places) and (_older(self._places, now - LASTS) or _older(self._said, now - SAID)):
-            self._places = self._places[self._places[:, 0] > now - LASTS]
-            self._said = self._said[self._said[:, 0] > now - SAID]
+        if len(self._places) and _gone(self._places, now):
+            self._places = self._places[(self._places[:, TIME] > now - LASTS) & (self._places[:, PASSED] < FREED)]
 
     def holds(self, lat: float, lon: float, heading: float) -> bool:
         """Whether this place is in a known queue."""
         return bool(_nearest(self._places, lat, lon, heading)[0] <= REACH)
 
-    def note(self, now: int, lat: float, lon: float, heading: float) -> None:
-        """There is a queue at this place."""
-        if not _refresh(self._places, lat, lon, heading, now):
-            place = (now, lat, lon, heading, self._usual.usual_speed(lat, lon, heading, now))
-            self._places = np.vstack([self._places, place])
-
-    def say(self, now: int, lat: float, lon: float, heading: float) -> None:
-        """A queue was reported here; its ends will be followed."""
-        self.note(now, lat, lon, heading)
-        self._said = np.vstack([self._said, (now, lat, lon, heading)])
+    def note(self, now: int, lat: float, lon: float, heading: float, reported: bool = False) -> None:
+        """There is a queue at this place; if it was reported, its ends will be followed."""
+        if not _refresh(self._places, lat, lon, heading, now, reported):
+            usual = self._usual.usual_speed(lat, lon, heading, now)
+            self._places = np.vstack([self._places, (now, lat, lon, heading, usual, 0.0, reported)])
 
     def ends(self, seen: Rows, frame: Frame) -> list[Finding]:
-        """Take note of who crawls in a queue, and report the ends of queues where somebody does; every few seconds."""
+        """Take note of who crawls in a queue, and report the ends of those where somebody does; every few seconds."""
         now = frame.end
         if not len(self._places) or now % EVERY >= now - frame.start:
             return []
@@ -67,24 +65,27 @@ class Queues:
         return self._report(crawling, now) if len(crawling) else []
 
     def _report(self, crawling: Rows, now: int) -> list[Finding]:
-        ends = np.zeros((len(self._places), 2), bool)
-        _ends(self._places, ends)
+        """The ends of the queues that were reported and in which somebody crawls, wherever in them that is."""
+        queue, ends = np.arange(len(self._places)), np.zeros((len(self._places), 2), bool)
+        _link(self._places, queue, ends)
+        whose = np.zeros(len(crawling), np.int64)
+        _belong(crawling, self._places, queue, whose)
         found = []
-        for i in np.flatnonzero(ends.any(axis=1) & (self._places[:, 0] > now - EVERY)).tolist():
-            lat, lon, heading = self._places[i, 1:4].tolist()
-            who = frozenset(crawling["reporter"][_near(crawling, lat, lon)].tolist())
-            if who and _nearest(self._said, lat, lon, heading)[0] <= FOLLOW:  # it belongs to what was lately reported
-                self._said = np.vstack([self._said, (now, lat, lon, heading)])
+        for one in np.intersect1d(queue[self._places[:, REPORTED] > 0], whose).tolist():
+            self._places[queue == one, REPORTED] = 1.0
+            who = frozenset(crawling["reporter"][whose == one].tolist())
+            for i in np.flatnonzero((queue == one) & ends.any(axis=1)).tolist():
+                lat, lon, heading = self._places[i, LAT : HEADING + 1].tolist()
                 kind = "stationary_vehicle" if ends[i, 0] else "dangerous_end_of_queue"
                 found.append(Finding(kind, now, now, lat, lon, heading, EXTENT, 0.0, who, opens=False))
         return found
 
 
 @compiled
-def _older(places: Floats, time: int) -> bool:
-    """Whether the last evidence of one of them is as old as that."""
+def _gone(places: Floats, now: int) -> bool:
+    """Whether one of them is a queue no more."""
     for k in range(len(places)):  # noqa: SIM110
-        if places[k, 0] <= time:
+        if places[k, TIME] <= now - LASTS or places[k, PASSED] >= FREED:
             return True
     return False
 
@@ -92,8 +93,8 @@ def _older(places: Floats, time: int) -> bool:
 @compiled
 def _apart(place: Floats, lat: float, lon: float, narrow: float) -> float:
     """Metres between a place of a queue and a point; degrees of longitude are so much narrower than those of latitude."""
-    north = (lat - place[1]) * M_PER_DEGREE
-    east = (lon - place[2]) * M_PER_DEGREE * narrow
+    north = (lat - place[LAT]) * M_PER_DEGREE
+    east = (lon - place[LON]) * M_PER_DEGREE * narrow
     return math.sqrt(north * north + east * east)
 
 
@@ -103,59 +104,72 @@ def _nearest(places: Floats, lat: float, lon: float, heading: float) -> tuple[fl
     least, nearest, narrow = math.inf, 0, math.cos(math.radians(lat))
     for k in range(len(places)):
         far = _apart(places[k], lat, lon, narrow)
-        if far < least and turn_between(heading, places[k, 3]) <= SAME_WAY:
+        if far < least and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
             least, nearest = far, k
     return least, nearest
 
 
 @compiled
-def _refresh(places: Floats, lat: float, lon: float, heading: float, now: int) -> bool:
+def _refresh(places: Floats, lat: float, lon: float, heading: float, now: int, reported: bool) -> bool:
     """Note that there is still a queue at the places so near; returns whether there are any."""
     some, narrow = False, math.cos(math.radians(lat))
     for k in range(len(places)):
-        if _apart(places[k], lat, lon, narrow) <= APART and turn_between(heading, places[k, 3]) <= SAME_WAY:
-            places[k, 0] = now
+        if _apart(places[k], lat, lon, narrow) <= APART and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
+            places[k, TIME], places[k, PASSED] = now, 0.0
+            if reported:
+                places[k, REPORTED] = 1.0
             some = True
     return some
 
 
 @compiled
 def _crawl(seen: Rows, places: Floats, now: int, apart: Floats) -> None:
-    """For each that crawls in a queue, the metres to the nearest place of it; the places that are near it are refreshed."""
-    slow = CRAWL * places[:, 4].max()
+    """For each that crawls in a queue, the metres to the nearest place of it; the places that are near it are refreshed.
+    Those that pass freely are counted."""
+    slow = CRAWL * places[:, USUAL].max()
     for i in range(len(seen)):
         one = seen[i]
         if one["speed"] >= slow:
+            _pass(one, places)
             continue
         far, nearest = _nearest(places, one["lat"], one["lon"], one["heading"])
-        if far <= REACH and one["speed"] < CRAWL * places[nearest, 4]:
+        if far <= REACH and one["speed"] < CRAWL * places[nearest, USUAL]:
             apart[i] = far
-            _refresh(places, one["lat"], one["lon"], one["heading"], now)
+            _refresh(places, one["lat"], one["lon"], one["heading"], now, False)
 
 
 @compiled
-def _ends(places: Floats, ends: NDArray[np.bool_]) -> None:
-    """Which places are the head of a queue, for nothing of it lies ahead of them, and which the tail."""
+def _pass(one: Any, places: Floats) -> None:
+    """Count one that drives freely at the places that it is near; it is looked at so seldom that it may be so only once."""
+    narrow = math.cos(math.radians(one["lat"]))
+    for k in range(len(places)):
+        near = _apart(places[k], one["lat"], one["lon"], narrow) <= APART
+        if near and one["speed"] >= FREE * places[k, USUAL] and turn_between(one["heading"], places[k, HEADING]) <= SAME_WAY:
+            places[k, PASSED] += one["speed"] * (EVERY / 1000.0) / (2.0 * APART)
+
+
+@compiled
+def _link(places: Floats, queue: NDArray[np.int64], ends: NDArray[np.bool_]) -> None:
+    """Number the queues that the places make, and tell which are the head of one, for nothing of it lies ahead, or its tail."""
     for i in range(len(places)):
-        turn = math.radians(places[i, 3])
+        turn = math.radians(places[i, HEADING])
         ends[i] = True
         for j in range(len(places)):
-            north = (places[j, 1] - places[i, 1]) * M_PER_DEGREE
-            east = (places[j, 2] - places[i, 2]) * M_PER_DEGREE * math.cos(math.radians(places[0, 1]))
+            north = (places[j, LAT] - places[i, LAT]) * M_PER_DEGREE
+            east = (places[j, LON] - places[i, LON]) * M_PER_DEGREE * math.cos(math.radians(places[0, LAT]))
+            if north * north + east * east > LINKED * LINKED or turn_between(places[i, HEADING], places[j, HEADING]) > SAME_WAY:
+                continue
             ahead = east * math.sin(turn) + north * math.cos(turn)
-            linked = north * north + east * east <= LINKED * LINKED
-            if linked and turn_between(places[i, 3], places[j, 3]) <= SAME_WAY:
-                ends[i, 0] &= ahead <= APART / 2
-                ends[i, 1] &= ahead >= -APART / 2
+            ends[i, 0] &= ahead <= APART / 2
+            ends[i, 1] &= ahead >= -APART / 2
+            one, other = queue[i], queue[j]
+            if one != other:
+                queue[queue == max(one, other)] = min(one, other)
 
 
 @compiled
-def _near(seen: Rows, lat: float, lon: float) -> NDArray[np.bool_]:
-    """Who is so near to a point."""
-    near = np.zeros(len(seen), np.bool_)
-    narrow = math.cos(math.radians(lat))
-    for i in range(len(seen)):
-        north = (seen[i]["lat"] - lat) * M_PER_DEGREE
-        east = (seen[i]["lon"] - lon) * M_PER_DEGREE * narrow
-        near[i] = north * north + east * east <= APART * APART
-    return near
+def _belong(crawling: Rows, places: Floats, queue: NDArray[np.int64], whose: NDArray[np.int64]) -> None:
+    """In which queue each of those crawls."""
+    for i in range(len(crawling)):
+        one = crawling[i]
+        whose[i] = queue[_nearest(places, one["lat"], one["lon"], one["heading"])[1]]

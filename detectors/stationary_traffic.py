@@ -2,8 +2,10 @@
 
 A vehicle that falls to less than half of its lately highest speed, or stands for a while, is rare on a road that flows and
 common at merges and lights. So every place learns how often vehicles ease off, stand and brake hard there; several that do
-so within a minute or two, where that is a surprise, open an incident. From then on weaker evidence is enough: whoever falls
-or crawls near a known queue belongs to it, and its two ends are reported for as long as it lasts.
+so within a minute or two, where that is a surprise, open an incident. One alone does if it does not get on: a quarter of a
+minute of crawling where others drive. What traffic had been getting slower for is a jam that grew; it is known, and nothing
+is said. From then on weaker evidence is enough: whoever falls or crawls near a known queue belongs to it, and the two ends
+of one that was reported are followed for as long as it lasts.
 """
 
 from __future__ import annotations
@@ -13,19 +15,25 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectors.across import at_the_side
+from detectors.crawlers import Crawlers
 from detectors.driven import Driven
 from detectors.ground import Ground
-from detectors.model import Finding, Frame
+from detectors.model import Finding, Frame, Rows
 from detectors.occurrences import BRAKED, HALTED, KINDS, Nearby, Occurrences, counts_of, kind_of
 from detectors.place_rates import PlaceRates
 from detectors.queues import Queues
+from detectors.slowing import Slowing
 from detectors.standing import Standing
 from detectors.tracks import Tracks
 
-SURPRISE = 6.1  # -log10 of the chance: some 1e4 places and minutes to be wrong in on a day; at 6.0 two were on the edge
+SURPRISE = 7.0  # -log10 of the chance, of falls alone: at merges two or three stop for a moment every few minutes
 SCOPES = ((30.0, 100.0), (120.0, 150.0))  # s and m: a tail grows upstream at some 15 km/h = 4 m/s at most
 FEW = 5  # occurrences, too few to surprise where as many were in the eight minutes before
 COMPANY = 2  # reporters at least: one vehicle that stops may have its own reasons
+CRAWLED = 16.0  # s from which on one alone is looked at: the small jams of a merge are over by then
+NOT_ON = 0.08  # surprise per second of crawling: every 12 s ten times as rare
+LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
+LINGERS = 5.0  # -log10 of the chance, of who does not get on: there are some hundred such an hour and a town, not 1e4
 
 
 class StationaryTraffic:
@@ -39,6 +47,8 @@ class StationaryTraffic:
         self._places = PlaceRates(KINDS)
         self._ground = Ground()
         self._lately = Occurrences()
+        self._slowing = Slowing()
+        self._crawlers = Crawlers()
         self._queues = Queues(self._places)
         self._standing = Standing(self._ground)
 
@@ -49,8 +59,9 @@ class StationaryTraffic:
         fresh = self._lately.note(seen.acting, self._ground.across, now)
         findings = [finding for one in seen.acting if (finding := self._look(one, fresh, now))]
         self._driven.take(seen.rows, now)
-        self._driven.teach(now, self._places, self._ground.across)
+        self._driven.teach(now, self._places, self._ground.across, self._slowing)
         self._ground.learn(seen.acting, now)
+        findings += self._watch(seen.lingering, now)
         findings += self._queues.ends(seen.rows, frame)
         return findings + self._standing.update(seen, frame, self._queues)
 
@@ -66,7 +77,7 @@ class StationaryTraffic:
                 self._places.occur(now, *where, kind)
         finding = self._judge(*where, now) if int(one["reporter"]) in fresh else None
         if finding:
-            self._queues.say(now, *where)
+            self._queues.note(now, *where, reported=True)
         return finding
 
     def _judge(self, lat: float, lon: float, heading: float, now: int) -> Finding | None:
@@ -78,34 +89,80 @@ class StationaryTraffic:
             return None
         best, behind = 0.0, near.rows
         for window, radius in SCOPES:
-            score = self._score(near, lat, lon, heading, now, window, radius)
+            cluster = near.cluster(window, radius)
+            if len(np.unique(cluster["reporter"])) < COMPANY:
+                continue
+            score = self._score(near, lat, lon, heading, now, window, radius, SURPRISE)
             if score > best:
-                best, behind = score, near.cluster(window, radius)
-        if best < SURPRISE:
+                best, behind = score, cluster
+        if best < SURPRISE or not self._sudden(lat, lon, heading, now, best - SURPRISE):
             return None
-        reporters = frozenset(behind["reporter"].tolist())
+        front_lat, front_lon, who = self._crawlers.foremost(lat, lon, heading)
+        stopping = frozenset(behind["reporter"].tolist())
         return Finding(
             kind="dangerous_end_of_queue",
             time=now,
             onset=int(behind["time"].min()),
-            lat=lat,
-            lon=lon,
+            lat=front_lat,
+            lon=front_lon,
             heading=heading,
             radius=50.0,
             score=best,
-            reporters=reporters,
-            evidence=(("stopping_vehicles", float(len(reporters))),),
+            reporters=stopping | who,
+            evidence=(("stopping_vehicles", float(len(stopping))),),
         )
 
-    def _score(self, near: Nearby, lat: float, lon: float, heading: float, now: int, window: float, radius: float) -> float:
-        """How surprising the cluster is, by what is usual here and by what went on in the minutes before; 0 for one vehicle."""
+    def _watch(self, lingering: Rows, now: int) -> list[Finding]:
+        """Findings about those that crawl on and on where no queue is known."""
+        strays = [one for one in lingering if not self._queues.holds(*_place(one))]
+        self._crawlers.note(np.array(strays, lingering.dtype), now)
+        return [found for one in strays if one["crept"] >= CRAWLED and (found := self._linger(one, now))]
+
+    def _linger(self, one: Any, now: int) -> Finding | None:
+        """A finding, if it is a surprise that this one does not get on."""
+        lat, lon, heading = _place(one)
+        if self._queues.holds(lat, lon, heading):  # of another who lingers in this pane
+            return None
+        near = self._lately.around(lat, lon, heading, SCOPES[-1][1], now)
+        slow = NOT_ON * min(float(one["crept"]), LONGEST)
+        score = slow + max(self._score(near, lat, lon, heading, now, *scope, LINGERS - slow) for scope in SCOPES)
+        if score < LINGERS or not self._sudden(lat, lon, heading, now, score - LINGERS):
+            return None
+        self._queues.note(now, lat, lon, heading, reported=True)
+        front_lat, front_lon, who = self._crawlers.foremost(lat, lon, heading)
+        return Finding(
+            kind="dangerous_end_of_queue",  # revised once the head of the queue is known
+            time=now,
+            onset=now - round(float(one["crept"]) * 1000.0),
+            lat=front_lat,
+            lon=front_lon,
+            heading=heading,
+            radius=50.0,
+            score=score,
+            reporters=who | {int(one["reporter"])},
+            evidence=(("crawling_seconds", float(one["crept"])),),
+        )
+
+    def _sudden(self, lat: float, lon: float, heading: float, now: int, margin: float) -> bool:
+        """Whether it is, with so much surprise to spare, or traffic had been getting slower anyway: then a queue is known."""
+        if self._slowing.doubt(lat, lon, heading, now) <= margin:
+            return True
+        self._queues.note(now, lat, lon, heading)
+        return False
+
+    def _score(
+        self, near: Nearby, lat: float, lon: float, heading: float, now: int, window: float, radius: float, least: float
+    ) -> float:
+        """How surprising the cluster is, by what is usual here and by what went on before; 0 if it cannot be `least`."""
         cluster = near.cluster(window, radius)
-        if len(np.unique(cluster["reporter"])) < COMPANY:
-            return 0.0
         counts = counts_of(cluster)
         excused = near.excused(counts, window, radius)
-        if sum(e for e, count in zip(excused, counts, strict=True) if count) < SURPRISE:
+        if sum(e for e, count in zip(excused, counts, strict=True) if count) < least:
             return 0.0
         usual = self._places.surprises(lat, lon, heading, now, counts, window, radius)
         score = sum(min(pair) for pair in zip(usual, excused, strict=True))
         return score - at_the_side(float(cluster["aside"].mean()))
+
+
+def _place(one: Any) -> tuple[float, float, float]:
+    return float(one["lat"]), float(one["lon"]), float(one["heading"])

@@ -24,6 +24,9 @@ RECOVERED = 0.8  # of it: the next fall is a new one
 STANDING = 2.0  # m/s: a walk; above what a receiver at rest shows
 GAP = 5.0  # s between two rows that are still compared
 HALT = 8_000  # ms of standing that are more than a hesitation
+CRAWL = 4.0  # m/s, 14 km/h: slower than anybody drives by choice on a road that flows
+FROM = 11.0  # m/s: lately highest speed of who crawls instead of driving; 25 m/s fades to it in 49 s, a taxi in town in 14
+LINGER = 4.0  # s of crawling between two looks at who does
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 
 _BRAKES_HARD = int(Sign.HARD_BRAKE)
@@ -39,6 +42,7 @@ _TRACK = np.dtype(
         ("braked", "?"),
         ("halted", "?"),
         ("stood", "i8"),  # ms: standing since; 0 if it moves
+        ("crept", "f4"),  # s for which it has crawled since it last drove
     ]
 )
 SEEN = np.dtype(
@@ -53,12 +57,14 @@ SEEN = np.dtype(
         ("decel", "f8"),  # m/s2: hardest braking of the last seconds
         ("stood", "i8"),  # ms: standing since; 0 if it moves
         ("rested", "f8"),  # s for which it stood, if it drove off in this pane; else 0
+        ("crept", "f8"),  # s for which it has crawled or stood since it last drove
         ("signs", "u4"),
         ("eased", "?"),  # fell below EASED in this pane
         ("fell", "?"),  # fell below FELL in this pane
         ("braked", "?"),  # began to brake hard in this pane
         ("halted", "?"),  # has now been standing for HALT
         ("acts", "?"),  # one of these four, or drove off after more than a hesitation
+        ("lingers", "?"),  # has crawled for LINGER more in this pane
     ]
 )
 """A believable vehicle in one pane, with its newest row there; nothing NaN."""
@@ -69,6 +75,7 @@ class Seen(NamedTuple):
 
     rows: Rows  # of SEEN
     acting: Rows  # of SEEN: those of them with which something happened, by reporter
+    lingering: Rows  # of SEEN: those that crawl or stand, every LINGER, by reporter
     since: int  # ms: from when on the first of those that stand has stood; 0 if none stands
 
 
@@ -87,9 +94,10 @@ class Tracks:
         observations = frame.observations
         self._tracks.reserve(len(observations))
         out = np.empty(len(observations), SEEN)
-        count, acting, since = _step(observations, *self._tracks.arrays, frame.start, out)
+        count, acting, lingering, since = _step(observations, *self._tracks.arrays, frame.start, out)
         rows = out[:count]
-        return Seen(rows, _by_reporter(rows.compress(rows["acts"])) if acting else rows[:0], since)
+        acts = _by_reporter(rows.compress(rows["acts"])) if acting else rows[:0]
+        return Seen(rows, acts, _by_reporter(rows.compress(rows["lingers"])) if lingering else rows[:0], since)
 
 
 def _by_reporter(rows: Rows) -> Rows:
@@ -99,9 +107,9 @@ def _by_reporter(rows: Rows) -> Rows:
 @compiled
 def _step(
     rows: Rows, tracks: Rows, names: Names, slots: Slots, size: NDArray[np.int64], start: int, seen: Rows
-) -> tuple[int, int, int]:
-    """How many were seen, with how many of them something happened, and from when on the first of them has stood."""
-    count = acting = since = 0
+) -> tuple[int, int, int, int]:
+    """How many were seen, how many of them act, how many linger, and from when on the first of them has stood."""
+    count = acting = lingering = since = 0
     for i in range(len(rows) - 1, -1, -1):  # the newest first
         row = rows[i]
         time, speed = row["time"], np.float64(row["speed"])
@@ -128,6 +136,9 @@ def _step(
         since_when = stood if stood > 0 else time
         stands = since_when if speed < STANDING else 0
         halted = stands > 0 and time - stands >= HALT
+        crawls = speed < CRAWL and peak > FROM
+        before = np.float64(track["crept"]) if down else 0.0
+        crept = before + min(gap, GAP) if crawls else before
 
         one = seen[count]
         count += 1
@@ -143,6 +154,9 @@ def _step(
         one["halted"] = halted and not track["halted"]
         one["acts"] = one["eased"] or one["fell"] or one["braked"] or one["halted"] or one["rested"] >= HALT / 1000.0
         acting += one["acts"]
+        one["crept"] = crept
+        one["lingers"] = crawls and math.floor(crept / LINGER) > math.floor(before / LINGER)
+        lingering += one["lingers"]
         if stands > 0 and (since == 0 or stands < since):
             since = stands
 
@@ -150,5 +164,6 @@ def _step(
         track["eased"] = low or (track["eased"] and down)
         track["fell"] = deep or (track["fell"] and down)
         track["braked"], track["halted"], track["stood"] = hard, halted, stands
+        track["crept"] = crept
         one["decel"] = track["decel"]
-    return count, acting, since
+    return count, acting, lingering, since

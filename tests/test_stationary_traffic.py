@@ -15,7 +15,7 @@ from detectors.geometry import distance
 from detectors.incidents import Change, Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
 from detectors.occurrences import _OCCURRENCE, CLUMP, HALTED, counts_of
-from detectors.queues import _crawl
+from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, Queues, _crawl
 from detectors.standing import _pass, _waits
 from detectors.stationary_traffic import StationaryTraffic
 from detectors.tracks import Tracks
@@ -207,11 +207,95 @@ def test_who_creeps_in_front_is_waited_for(north: float, speed: float, heading: 
 
 def test_a_queue_grows_by_those_who_crawl_beyond_what_is_known_of_it() -> None:
     rows = road.seen(4, [-20.0, -100.0, -120.0, -400.0], speed=[2.0, 2.0, 12.0, 2.0])
-    places = np.array([[road.T0, road.LAT, road.LON, 0.0, 20.0], [road.T0, road.LAT, road.LON, 180.0, 20.0]])
+    places = np.array([[road.T0, road.LAT, road.LON, way, 20.0, 3.0, 0.0] for way in (0.0, 180.0)])
     apart = np.full(4, -1.0)
     _crawl(rows, places, road.T0 + 5_000, apart)
     assert apart.tolist() == pytest.approx([20.0, 100.0, -1.0, -1.0], rel=1e-6)  # the third is too fast, the fourth too far
-    assert places[:, 0].tolist() == [road.T0 + 5_000, road.T0]  # news of its own carriageway only
+    assert places[:, TIME].tolist() == [road.T0 + 5_000, road.T0]  # news of its own carriageway only
+    assert places[:, PASSED].tolist() == [0.0, 3.0]
+
+
+def open_road(until: int, every: int = 12, speed: float = 25.0) -> list[Rows]:
+    """A road of 2 km northbound on which few report: one each `every` seconds."""
+    return [road.drive(k + 1, k * every, int(2000 / speed), 0.0, 0.0, 0.0, speed) for k in range(until // every)]
+
+
+def test_one_who_does_not_get_on_is_enough_where_others_drive_fast() -> None:
+    """In the queue of a blocked lane, where it creeps for half a minute; the others drive past it."""
+    stuck = stand(9001, 700, 40, 0.0, 1000.0, speed=25.0)
+    (incident,) = opened(findings(road.together(*open_road(900), stuck)))
+    assert 15 < seconds(incident) - 740 < 40
+    assert abs(north(incident) - 1000) < 60
+    assert (incident.reporters, incident.certainty) == (1, "Possible")
+    assert dict(incident.evidence)["crawling_seconds"] >= 16.0
+
+
+def test_a_moment_of_crawling_is_no_news() -> None:
+    assert not findings(road.together(*open_road(900), stand(9001, 700, 12, 0.0, 1000.0, speed=25.0)))
+
+
+def test_who_does_not_get_on_where_many_do_not_is_no_news() -> None:
+    often = [stand(8000 + k, 20 + 60 * k, 20, 0.0, 1000.0, speed=25.0) for k in range(25)]
+    assert not [f for f in findings(road.together(*open_road(1700), *often)) if seconds(f) > 900]
+
+
+def test_the_place_is_the_foremost_who_crawled() -> None:
+    """The first creeps 400 m ahead of the second, too shortly to be noticed."""
+    ahead = stand(9001, 660, 14, 0.0, 1400.0, speed=25.0)
+    stuck = stand(9002, 740, 60, 0.0, 1000.0, speed=25.0)
+    (incident,) = opened(findings(road.together(*open_road(900), ahead, stuck)))
+    assert abs(north(incident) - 1400) < 20
+    assert incident.reporters == 2
+
+
+def slowing(until: int) -> Rows:
+    """From 600 s on everybody drives slower and slower, from 25 to 8 m/s; from 900 s on the road is a jam."""
+    flows = [r for r in open_road(until, every=6) if r["time"][0] < road.T0 + 600_000]
+    speeds = np.linspace(24.0, 8.0, 50)
+    slower = [road.drive(2000 + k, 600 + 6 * k, int(2000 / v), 0.0, 0.0, 0.0, v) for k, v in enumerate(speeds.tolist())]
+    stuck = [stand(9000 + k, 900 + 10 * k, 60, 0.0, 1200.0 - 20 * k, speed=12.0) for k in range(15)]
+    return road.together(*flows, *slower, *stuck)
+
+
+def test_a_jam_that_grew_is_known_and_nothing_is_said() -> None:
+    assert not findings(slowing(1200))
+    stuck = [stand(9000 + k, 900 + 10 * k, 60, 0.0, 1200.0 - 20 * k, speed=25.0) for k in range(15)]
+    assert findings(road.together(*open_road(900, every=6), *stuck))
+
+
+def queues() -> Queues:
+    """One, from 1000 m to 1400 m, of which nothing but that was heard."""
+    some = Queues(StationaryTraffic()._places)
+    for place in range(1000, 1401, 100):
+        some.note(road.T0, road.LAT + place * road.METRE, road.LON, 0.0, reported=place == 1000)
+    some._places[:, 4] = 20.0
+    return some
+
+
+def ends(some: Queues, rows: Rows, at: int) -> list[float]:
+    """Where its ends are reported at `at` s, m."""
+    frame = next(road.silence(road.T0 + (at - 1) * 1000, 1))
+    some.forget(frame.end)
+    return sorted(round(north(f)) for f in some.ends(rows, frame))
+
+
+def test_a_reported_queue_is_followed_while_it_is_known_wherever_in_it_somebody_crawls() -> None:
+    some = queues()
+    within = road.seen(1, [1200.0], speed=2.0)
+    assert ends(some, within, 5) == ends(some, within, 200) == [1000, 1400]
+    assert ends(some, within, LASTS // 1000) == [1200]  # of the rest nothing was heard
+    assert not ends(some, road.seen(0), LASTS // 1000 + 5)
+
+
+def test_a_queue_is_over_where_many_pass_freely_and_nobody_slow_in_between() -> None:
+    some = queues()
+    free = road.seen(5, [1000.0] * 4 + [1400.0], speed=[20.0] * 4 + [2.0])  # somebody crawls at the head
+    slow = road.seen(2, [1010.0, 1400.0], speed=2.0)
+    assert FREED / 2 <= 4 * 20.0 * 5.0 / 80.0 < FREED
+    assert ends(some, free, 5) == ends(some, slow, 10) == ends(some, free, 15) == [1000, 1400]
+    ends(some, free, 20)
+    assert ends(some, free, 25) == [1100, 1400]
+    assert not some.holds(road.LAT + (1100 - REACH - 1) * road.METRE, road.LON, 0.0)
 
 
 def recording(name: str, until: int) -> Rows:
