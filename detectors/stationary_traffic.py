@@ -30,10 +30,10 @@ SURPRISE = 7.0  # -log10 of the chance, of falls alone: at merges two or three s
 SCOPES = ((30.0, 100.0), (120.0, 150.0))  # s and m: a tail grows upstream at some 15 km/h = 4 m/s at most
 FEW = 5  # occurrences, too few to surprise where as many were in the eight minutes before
 COMPANY = 2  # reporters at least: one vehicle that stops may have its own reasons
-CRAWLED = 16.0  # s from which on one alone is looked at: the small jams of a merge are over by then
+CRAWLED = 16.0  # s from which on one alone is looked at: who passes a small jam at a merge is through by then
 NOT_ON = 0.08  # surprise per second of crawling: every 12 s ten times as rare
 LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
-LINGERS = 5.0  # -log10 of the chance, of who does not get on: there are some hundred such an hour and a town, not 1e4
+LINGERS = 5.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
 
 
 class StationaryTraffic:
