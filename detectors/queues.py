@@ -25,7 +25,6 @@ EVERY = 5_000  # ms between two looks at who crawls
 LINKED = 250.0  # m: two places no farther apart are one queue
 EXTENT = 50.0  # m around an end that a finding speaks of
 
-
 TIME, LAT, LON, HEADING, USUAL, PASSED, REPORTED = range(7)  # columns of a place
 
 

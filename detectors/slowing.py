@@ -23,14 +23,16 @@ STALE = 600_000  # ms: a batch that nothing has followed for so long is not of t
 PRIOR = 10.0  # s of driving at the usual speed that are assumed
 SLOWER = 0.95  # of the usual speed; before 46 of 65 incidents found at 5 % of vehicles it was that, before 5 of 26 long jams
 DOUBT = 20.0  # surprise that is taken off for each unit below that
-LARGEST = 6.0  # surprise that is taken off at most: 0.65 of the usual speed, and a hundred thousand to one
+LARGEST = 6.0  # surprise that is taken off at most: at 0.65 of the usual speed, a million to one
 
 
 class Slowing:
     """Speeds lately and usually, as sums of seconds and metres on a lattice. It learns a batch later than the others."""
 
     def __init__(self) -> None:
-        self._sums = FadingSums((LATELY, LATELY, TAU, TAU), FORGET)  # seconds, metres, twice
+        # Seconds and metres, lately and usually. `PlaceRates` knows the usual ones too, but with the newest batch, which a jam
+        # of a minute pulls down by a tenth.
+        self._sums = FadingSums((LATELY, LATELY, TAU, TAU), FORGET)
         self._waiting: Rows = np.empty(0, DRIVEN)  # the newest batch: what happens now has slowed it
         self._learned = 0  # ms: when it came
 

@@ -18,9 +18,10 @@ from detectors.across import at_the_side
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, angle_between, distance, turn_between
 from detectors.ground import Ground
-from detectors.model import Finding, Frame, Rows, Sign, plain
+from detectors.model import Finding, Frame, Rows, Sign
 from detectors.queues import Queues
-from detectors.tracks import Seen
+from detectors.sightings import Sightings
+from detectors.tracks import CREEP, Seen
 
 LEAST = 60_000  # ms of standing before it is looked at: most reds are shorter
 WATCH = 30_000  # ms of standing from which on those who drive past are counted
@@ -30,7 +31,6 @@ HAZARD = 1.0  # added for hazard lights: of stands with them ten times as many a
 ALONE = 7.0  # instead of SURPRISE where nobody drives past: then it may be a queue whose reason is out of sight
 PASSED = 3  # reporters that drove past freely: if there is a queue, it is not in this lane
 FREE = 0.65  # of the usual speed: who drives past so fast is not in a queue
-CREEP = 4.0  # m/s: who is slower than this may be
 AHEAD = 60.0  # m in front that must be free of others
 ACROSS = 8.0  # m to each side: the lanes of one direction
 NEAR = 25.0  # m
@@ -40,8 +40,6 @@ PASSES = 20.0  # passes before a place is judged at all
 BESIDE = 1.5  # standard deviations off the middle of the driving: the outermost lane lies at 1.1, the shoulder at 1.9
 SAME_WAY = 45.0  # degrees
 PASSING = 256  # of those that stand and those that drive past them: room for as many pairs as an ordinary pane has
-
-_HALT = np.dtype([("time", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8")])
 
 
 @dataclass(slots=True)
@@ -60,13 +58,13 @@ class Standing:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._halts: Rows = np.empty(0, _HALT)  # of the last minutes
+        self._halts = Sightings(LATELY)
         self._standers: dict[int, _Stander] = {}  # reporter -> stander
 
     def update(self, seen: Seen, frame: Frame, queues: Queues) -> list[Finding]:
         """Take in a pane; every few seconds, report. Who stands in a known queue is none of its business."""
         now, rows = frame.end, seen.rows
-        self._remember(seen.acting, now)
+        self._halts.note(seen.acting.compress(seen.acting["halted"]), now)
         if seen.since and now - seen.since >= WATCH:
             self._watch(rows, now)
         if now % EVERY >= now - frame.start:
@@ -80,17 +78,6 @@ class Standing:
         places = long[["lat", "lon", "heading"]].tolist()
         found = [self._judge(one, rows, now) for one, place in zip(long, places, strict=True) if not queues.holds(*place)]
         return [finding for finding in found if finding]
-
-    def _remember(self, acting: Rows, now: int) -> None:
-        if len(self._halts) and self._halts["time"][0] <= now - LATELY:
-            self._halts = self._halts[self._halts["time"] > now - LATELY]
-        if len(acting) and acting["halted"].any():
-            halted = acting.compress(acting["halted"])
-            halts = np.empty(len(halted), _HALT)
-            halts["time"] = now
-            for name in ("reporter", "lat", "lon", "heading"):
-                halts[name] = halted[name]
-            self._halts = np.concatenate([plain(self._halts), plain(halts)]).view(_HALT)
 
     def _watch(self, seen: Rows, now: int) -> None:
         """Note who stands, and who drives past."""
@@ -148,7 +135,7 @@ class Standing:
 
     def _customary(self, lat: float, lon: float, heading: float, since: int) -> bool:
         """Whether so many stood here in the minutes before that one more is no news: a jam, a new light."""
-        before = self._halts[self._halts["time"] < since]
+        before = self._halts.rows.compress(self._halts.rows["time"] < since)
         near = distance(before["lat"], before["lon"], lat, lon) <= 2.0 * NEAR
         near &= angle_between(before["heading"], heading) <= SAME_WAY
         return len(np.unique(before["reporter"][near])) >= CUSTOM

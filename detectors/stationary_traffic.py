@@ -35,6 +35,8 @@ NOT_ON = 0.08  # surprise per second of crawling: every 12 s ten times as rare
 LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
 LINGERS = 5.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
 
+Place = tuple[float, float, float]  # lat, lon, heading
+
 
 class StationaryTraffic:
     """Finds where traffic falls to a stand, and follows the queue for as long as it lasts."""
@@ -67,7 +69,7 @@ class StationaryTraffic:
 
     def _look(self, one: Any, fresh: set[int], now: int) -> Finding | None:
         """Remember what one of the acting (`tracks.SEEN`) did; a finding, if too many did the like."""
-        where = float(one["lat"]), float(one["lon"]), float(one["heading"])
+        where = _place(one)
         if self._queues.holds(*where):  # a queue must not teach that queues are usual
             if one["fell"]:
                 self._queues.note(now, *where)
@@ -75,94 +77,84 @@ class StationaryTraffic:
         for kind, did in ((kind_of(float(one["decel"])), one["eased"]), (HALTED, one["halted"]), (BRAKED, one["braked"])):
             if did:
                 self._places.occur(now, *where, kind)
-        finding = self._judge(*where, now) if int(one["reporter"]) in fresh else None
-        if finding:
-            self._queues.note(now, *where, reported=True)
-        return finding
+        return self._judge(where, now) if int(one["reporter"]) in fresh else None
 
-    def _judge(self, lat: float, lon: float, heading: float, now: int) -> Finding | None:
+    def _judge(self, where: Place, now: int) -> Finding | None:
         """A finding, if too many vehicles lately fell, halted or braked hard around this place."""
         widest = SCOPES[-1][1]
-        near = self._lately.around(lat, lon, heading, widest, now)
+        near = self._lately.around(*where, widest, now)
         fresh = near.fresh(widest)
         if fresh < COMPANY or fresh <= min(FEW, sum(near.old(SCOPES[0][1]))):
             return None
         best, behind = 0.0, near.rows
-        for window, radius in SCOPES:
-            cluster = near.cluster(window, radius)
+        for scope in SCOPES:
+            cluster = near.cluster(*scope)
             if len(np.unique(cluster["reporter"])) < COMPANY:
                 continue
-            score = self._score(near, lat, lon, heading, now, window, radius, SURPRISE)
+            score = self._score(near, where, now, scope, SURPRISE)
             if score > best:
                 best, behind = score, cluster
-        if best < SURPRISE or not self._sudden(lat, lon, heading, now, best - SURPRISE):
+        if best < SURPRISE or not self._sudden(where, now, best - SURPRISE):
             return None
-        front_lat, front_lon, who = self._crawlers.foremost(lat, lon, heading)
         stopping = frozenset(behind["reporter"].tolist())
-        return Finding(
-            kind="dangerous_end_of_queue",
-            time=now,
-            onset=int(behind["time"].min()),
-            lat=front_lat,
-            lon=front_lon,
-            heading=heading,
-            radius=50.0,
-            score=best,
-            reporters=stopping | who,
-            evidence=(("stopping_vehicles", float(len(stopping))),),
-        )
+        return self._open(where, now, int(behind["time"].min()), best, stopping, ("stopping_vehicles", float(len(stopping))))
 
     def _watch(self, lingering: Rows, now: int) -> list[Finding]:
-        """Findings about those that crawl on and on where no queue is known."""
-        strays = [one for one in lingering if not self._queues.holds(*_place(one))]
-        self._crawlers.note(np.array(strays, lingering.dtype), now)
-        return [found for one in strays if one["crept"] >= CRAWLED and (found := self._linger(one, now))]
+        """Findings about those that creep on and on where no queue is known."""
+        strays = [not self._queues.holds(*_place(one)) for one in lingering]
+        self._crawlers.note(lingering.compress(strays), now)
+        return [found for one in lingering if one["crept"] >= CRAWLED and (found := self._linger(one, now))]
 
     def _linger(self, one: Any, now: int) -> Finding | None:
         """A finding, if it is a surprise that this one does not get on."""
-        lat, lon, heading = _place(one)
-        if self._queues.holds(lat, lon, heading):  # of another who lingers in this pane
+        where, crept = _place(one), float(one["crept"])
+        if self._queues.holds(*where):
             return None
-        near = self._lately.around(lat, lon, heading, SCOPES[-1][1], now)
-        slow = NOT_ON * min(float(one["crept"]), LONGEST)
-        score = slow + max(self._score(near, lat, lon, heading, now, *scope, LINGERS - slow) for scope in SCOPES)
-        if score < LINGERS or not self._sudden(lat, lon, heading, now, score - LINGERS):
+        near = self._lately.around(*where, SCOPES[-1][1], now)
+        slow = NOT_ON * min(crept, LONGEST)
+        score = slow + max(self._score(near, where, now, scope, LINGERS - slow) for scope in SCOPES)
+        if score < LINGERS or not self._sudden(where, now, score - LINGERS):
             return None
-        self._queues.note(now, lat, lon, heading, reported=True)
-        front_lat, front_lon, who = self._crawlers.foremost(lat, lon, heading)
-        return Finding(
-            kind="dangerous_end_of_queue",  # revised once the head of the queue is known
-            time=now,
-            onset=now - round(float(one["crept"]) * 1000.0),
-            lat=front_lat,
-            lon=front_lon,
-            heading=heading,
-            radius=50.0,
-            score=score,
-            reporters=who | {int(one["reporter"])},
-            evidence=(("crawling_seconds", float(one["crept"])),),
-        )
+        onset = now - round(crept * 1000.0)
+        return self._open(where, now, onset, score, frozenset({int(one["reporter"])}), ("crawling_seconds", crept))
 
-    def _sudden(self, lat: float, lon: float, heading: float, now: int, margin: float) -> bool:
-        """Whether it is, with so much surprise to spare, or traffic had been getting slower anyway: then a queue is known."""
-        if self._slowing.doubt(lat, lon, heading, now) <= margin:
-            return True
-        self._queues.note(now, lat, lon, heading)
-        return False
-
-    def _score(
-        self, near: Nearby, lat: float, lon: float, heading: float, now: int, window: float, radius: float, least: float
-    ) -> float:
+    def _score(self, near: Nearby, where: Place, now: int, scope: tuple[float, float], least: float) -> float:
         """How surprising the cluster is, by what is usual here and by what went on before; 0 if it cannot be `least`."""
-        cluster = near.cluster(window, radius)
+        cluster = near.cluster(*scope)
         counts = counts_of(cluster)
-        excused = near.excused(counts, window, radius)
+        excused = near.excused(counts, *scope)
         if sum(e for e, count in zip(excused, counts, strict=True) if count) < least:
             return 0.0
-        usual = self._places.surprises(lat, lon, heading, now, counts, window, radius)
+        usual = self._places.surprises(*where, now, counts, *scope)
         score = sum(min(pair) for pair in zip(usual, excused, strict=True))
         return score - at_the_side(float(cluster["aside"].mean()))
 
+    def _sudden(self, where: Place, now: int, margin: float) -> bool:
+        """Whether it is, with so much surprise to spare, or traffic had been getting slower anyway: then a queue is known."""
+        if self._slowing.doubt(*where, now) <= margin:
+            return True
+        self._queues.note(now, *where)
+        return False
 
-def _place(one: Any) -> tuple[float, float, float]:
+    def _open(
+        self, where: Place, now: int, onset: int, score: float, reporters: frozenset[int], evidence: tuple[str, float]
+    ) -> Finding:
+        """The end of a queue is here: from now on the queue is followed. Its place is where it begins."""
+        self._queues.note(now, *where, reported=True)
+        lat, lon, ahead = self._crawlers.foremost(*where)
+        return Finding(
+            kind="dangerous_end_of_queue",  # revised once the head of the queue is known
+            time=now,
+            onset=onset,
+            lat=lat,
+            lon=lon,
+            heading=where[2],
+            radius=50.0,
+            score=score,
+            reporters=reporters | ahead,
+            evidence=(evidence,),
+        )
+
+
+def _place(one: Any) -> Place:
     return float(one["lat"]), float(one["lon"]), float(one["heading"])

@@ -24,9 +24,9 @@ RECOVERED = 0.8  # of it: the next fall is a new one
 STANDING = 2.0  # m/s: a walk; above what a receiver at rest shows
 GAP = 5.0  # s between two rows that are still compared
 HALT = 8_000  # ms of standing that are more than a hesitation
-CRAWL = 4.0  # m/s, 14 km/h: slower than anybody drives by choice on a road that flows
-FROM = 11.0  # m/s: lately highest speed of who crawls instead of driving; 25 m/s fades to it in 49 s, a taxi in town in 14
-LINGER = 4.0  # s of crawling between two looks at who does
+CREEP = 4.0  # m/s, 14 km/h: slower than anybody drives by choice on a road that flows
+FROM = 11.0  # m/s: lately highest speed of who creeps instead of driving; 25 m/s fades to it in 49 s, a taxi in town in 14
+LINGER = 4.0  # s of creeping between two looks at who does
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 
 _BRAKES_HARD = int(Sign.HARD_BRAKE)
@@ -42,7 +42,7 @@ _TRACK = np.dtype(
         ("braked", "?"),
         ("halted", "?"),
         ("stood", "i8"),  # ms: standing since; 0 if it moves
-        ("crept", "f4"),  # s for which it has crawled since it last drove
+        ("crept", "f4"),  # s for which it has crept since it last drove
     ]
 )
 SEEN = np.dtype(
@@ -57,14 +57,14 @@ SEEN = np.dtype(
         ("decel", "f8"),  # m/s2: hardest braking of the last seconds
         ("stood", "i8"),  # ms: standing since; 0 if it moves
         ("rested", "f8"),  # s for which it stood, if it drove off in this pane; else 0
-        ("crept", "f8"),  # s for which it has crawled or stood since it last drove
+        ("crept", "f8"),  # s for which it has crept or stood since it last drove
         ("signs", "u4"),
         ("eased", "?"),  # fell below EASED in this pane
         ("fell", "?"),  # fell below FELL in this pane
         ("braked", "?"),  # began to brake hard in this pane
         ("halted", "?"),  # has now been standing for HALT
         ("acts", "?"),  # one of these four, or drove off after more than a hesitation
-        ("lingers", "?"),  # has crawled for LINGER more in this pane
+        ("lingers", "?"),  # has crept for LINGER more in this pane
     ]
 )
 """A believable vehicle in one pane, with its newest row there; nothing NaN."""
@@ -75,7 +75,7 @@ class Seen(NamedTuple):
 
     rows: Rows  # of SEEN
     acting: Rows  # of SEEN: those of them with which something happened, by reporter
-    lingering: Rows  # of SEEN: those that crawl or stand, every LINGER, by reporter
+    lingering: Rows  # of SEEN: those that creep or stand, every LINGER, by reporter
     since: int  # ms: from when on the first of those that stand has stood; 0 if none stands
 
 
@@ -136,9 +136,9 @@ def _step(
         since_when = stood if stood > 0 else time
         stands = since_when if speed < STANDING else 0
         halted = stands > 0 and time - stands >= HALT
-        crawls = speed < CRAWL and peak > FROM
+        creeps = speed < CREEP and peak > FROM
         before = np.float64(track["crept"]) if down else 0.0
-        crept = before + min(gap, GAP) if crawls else before
+        crept = before + min(gap, GAP) if creeps else before
 
         one = seen[count]
         count += 1
@@ -155,7 +155,7 @@ def _step(
         one["acts"] = one["eased"] or one["fell"] or one["braked"] or one["halted"] or one["rested"] >= HALT / 1000.0
         acting += one["acts"]
         one["crept"] = crept
-        one["lingers"] = crawls and math.floor(crept / LINGER) > math.floor(before / LINGER)
+        one["lingers"] = creeps and math.floor(crept / LINGER) > math.floor(before / LINGER)
         lingering += one["lingers"]
         if stands > 0 and (since == 0 or stands < since):
             since = stands

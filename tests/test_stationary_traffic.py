@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import zstandard
 
+from detectors.crawlers import LATELY, Crawlers
 from detectors.geometry import distance
 from detectors.incidents import Change, Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
 from detectors.occurrences import _OCCURRENCE, CLUMP, HALTED, counts_of
-from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, Queues, _crawl
+from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, USUAL, Queues, _crawl
 from detectors.standing import _pass, _waits
 from detectors.stationary_traffic import StationaryTraffic
 from detectors.tracks import Tracks
@@ -248,6 +249,17 @@ def test_the_place_is_the_foremost_who_crawled() -> None:
     assert incident.reporters == 2
 
 
+def test_the_place_is_no_farther_ahead_than_a_shard_sees_over_its_border() -> None:
+    """Else the shard that owns the place may not know of those behind, and the one that does not own it keeps silent."""
+    some = Crawlers()
+    some.note(road.seen(3, [400.0, 800.0, -100.0], reporter=[1, 2, 3]), road.T0)
+    lat, lon, who = some.foremost(road.LAT, road.LON, 0.0)
+    assert (lat, lon) == (pytest.approx(road.LAT + 400 * road.METRE), road.LON)
+    assert who == {1}
+    some.note(road.seen(0), road.T0 + LATELY)
+    assert some.foremost(road.LAT, road.LON, 0.0) == (road.LAT, road.LON, frozenset())
+
+
 def slowing(until: int) -> Rows:
     """From 600 s on everybody drives slower and slower, from 25 to 8 m/s; from 900 s on the road is a jam."""
     flows = [r for r in open_road(until, every=6) if r["time"][0] < road.T0 + 600_000]
@@ -268,7 +280,7 @@ def queues() -> Queues:
     some = Queues(StationaryTraffic()._places)
     for place in range(1000, 1401, 100):
         some.note(road.T0, road.LAT + place * road.METRE, road.LON, 0.0, reported=place == 1000)
-    some._places[:, 4] = 20.0
+    some._places[:, USUAL] = 20.0
     return some
 
 
@@ -293,7 +305,7 @@ def test_a_queue_is_over_where_many_pass_freely_and_nobody_slow_in_between() -> 
     slow = road.seen(2, [1010.0, 1400.0], speed=2.0)
     assert FREED / 2 <= 4 * 20.0 * 5.0 / 80.0 < FREED
     assert ends(some, free, 5) == ends(some, slow, 10) == ends(some, free, 15) == [1000, 1400]
-    ends(some, free, 20)
+    assert ends(some, free, 20) == [1000, 1400]  # ten since the last slow one
     assert ends(some, free, 25) == [1100, 1400]
     assert not some.holds(road.LAT + (1100 - REACH - 1) * road.METRE, road.LON, 0.0)
 
