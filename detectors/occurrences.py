@@ -13,7 +13,7 @@ import numpy as np
 
 from detectors.across import Across
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE, angle_between, distance
+from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
 from detectors.lattice import Floats
 from detectors.model import Rows, plain
 from detectors.rarity import surprise
@@ -24,6 +24,11 @@ FALLS = (3.0, 5.0)  # m/s2 between soft, firm and hard falls: drivers who see it
 HALTED, BRAKED, KINDS = 3, 4, 5
 CLUMP = 3  # of a kind, of which more say no more: they fell because the others did
 SAME_WAY = 45.0  # degrees
+BEFORE = 240.0  # s: who fell longer ago than that did not fall for what is new here
+CLOSER = 50.0  # m ahead are the same place
+AHEAD = 500.0  # m: so far a shard sees over its border
+SEVERAL = 2  # reporters who fell ahead, so that it is a jam: one may have had his own reasons
+COMES_BACK = 4.0  # surprise that is taken off for it: ten thousand to one
 
 _OCCURRENCE = np.dtype(
     [("time", "i8"), ("kind", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8"), ("aside", "f8")]
@@ -64,6 +69,14 @@ class Occurrences:
         far = distance(near["lat"], near["lon"], lat, lon)
         return Nearby(near, far, (now - near["time"]) / 1000.0)
 
+    def jam_ahead(self, lat: float, lon: float, heading: float, now: int) -> float:
+        """Surprise to take off what happens here, for traffic fell ahead minutes before: a jam comes back to where it was."""
+        earlier = self.around(lat, lon, heading, AHEAD, now).earlier(BEFORE, AHEAD)
+        east, north = metres(earlier["lat"], earlier["lon"], lat, lon)
+        ahead = east * math.sin(math.radians(heading)) + north * math.cos(math.radians(heading)) > CLOSER
+        fell = earlier["reporter"][ahead & (earlier["kind"] != BRAKED)]
+        return COMES_BACK * min(len(np.unique(fell)) / SEVERAL, 1.0)
+
 
 @compiled
 def _note(acting: Rows, now: int, new: Rows) -> int:
@@ -99,6 +112,9 @@ class Nearby:
 
     def cluster(self, window: float, radius: float) -> Rows:
         return self.rows.compress((self._age < window) & (self._far <= radius))
+
+    def earlier(self, age: float, radius: float) -> Rows:
+        return self.rows.compress((self._age > age) & (self._far <= radius))
 
     def excused(self, counts: list[int], window: float, radius: float) -> list[float]:
         """Per kind, -log10 of the chance of so many in `window` s after what went on here in the minutes before."""

@@ -1,7 +1,8 @@
 """Whether traffic had been getting slower for minutes before something happened: then it is a jam that grew, not an obstacle.
 
-Behind a crash the last free vehicle comes at full speed. Where too many want to drive, all of them get slower for minutes
-before the first one stands. So the speed of the last minutes, without the newest, is held against that of the last hour.
+Behind a crash the last free vehicle comes at full speed, and ahead of it the road is free. Where too many want to drive, all
+of them get slower for minutes before the first one stands, and ahead of him it goes on. So the speed of the last minutes,
+without the newest, is held against that of the last hour, here and farther ahead.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ LATELY = 60_000.0  # ms: with what is waited for before, mostly from half a minu
 FORGET = 1.0  # m driven
 STALE = 600_000  # ms: a batch that nothing has followed for so long is not of the minutes before any more
 PRIOR = 10.0  # s of driving at the usual speed that are assumed
-SLOWER = 0.95  # of the usual speed; before 46 of 65 incidents found at 5 % of vehicles it was that, before 5 of 26 long jams
-DOUBT = 20.0  # surprise that is taken off for each unit below that
-LARGEST = 6.0  # surprise that is taken off at most: at 0.65 of the usual speed, a million to one
+AHEAD = 200.0  # m: with two SIGMA, so far a shard sees over its border
+SLOWER = 0.95  # of the usual speed; before 52 of 69 incidents found at 5 % of vehicles it was that, before 11 of 32 false ones
+DOUBT = 10.0  # surprise that is taken off for each unit below that, here and again ahead
+LARGEST = 6.0  # surprise that is taken off at most at either place: at 0.35 of the usual speed, a million to one
 
 
 class Slowing:
@@ -61,4 +63,7 @@ class Slowing:
 
     def doubt(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Surprise to take off what happens here, for traffic had been getting slower anyway."""
-        return min(max((SLOWER - self.share(lat, lon, heading, now)) * DOUBT, 0.0), LARGEST)
+        turn = math.radians(heading)
+        north, east = AHEAD * math.cos(turn) / M_PER_DEGREE, AHEAD * math.sin(turn) / M_PER_DEGREE / math.cos(math.radians(lat))
+        shares = self.share(lat, lon, heading, now), self.share(lat + north, lon + east, heading, now)
+        return sum(min(max((SLOWER - share) * DOUBT, 0.0), LARGEST) for share in shares)

@@ -31,9 +31,9 @@ SCOPES = ((30.0, 100.0), (120.0, 150.0))  # s and m: a tail grows upstream at so
 FEW = 5  # occurrences, too few to surprise where as many were in the eight minutes before
 COMPANY = 2  # reporters at least: one vehicle that stops may have its own reasons
 CRAWLED = 16.0  # s from which on one alone is looked at: who passes a small jam at a merge is through by then
-NOT_ON = 0.08  # surprise per second of crawling: every 12 s ten times as rare
+NOT_ON = 0.005  # surprise per metre that others drive in that time: every 200 m are ten times as rare
 LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
-LINGERS = 5.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
+LINGERS = 3.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
 
 Place = tuple[float, float, float]  # lat, lon, heading
 
@@ -111,7 +111,7 @@ class StationaryTraffic:
         if self._queues.holds(*where):
             return None
         near = self._lately.around(*where, SCOPES[-1][1], now)
-        slow = NOT_ON * min(crept, LONGEST)
+        slow = NOT_ON * self._places.usual_speed(*where, now) * min(crept, LONGEST)
         score = slow + max(self._score(near, where, now, scope, LINGERS - slow) for scope in SCOPES)
         if score < LINGERS or not self._sudden(where, now, score - LINGERS):
             return None
@@ -130,8 +130,8 @@ class StationaryTraffic:
         return score - at_the_side(float(cluster["aside"].mean()))
 
     def _sudden(self, where: Place, now: int, margin: float) -> bool:
-        """Whether it is, with so much surprise to spare, or traffic had been getting slower anyway: then a queue is known."""
-        if self._slowing.doubt(*where, now) <= margin:
+        """Whether it is, with so much surprise to spare, or a jam that grew or comes from ahead: then a queue is known."""
+        if self._slowing.doubt(*where, now) + self._lately.jam_ahead(*where, now) <= margin:
             return True
         self._queues.note(now, *where)
         return False

@@ -12,11 +12,13 @@ import pytest
 import zstandard
 
 from detectors.crawlers import LATELY, Crawlers
+from detectors.driven import BATCH, Driven
 from detectors.geometry import distance
 from detectors.incidents import Change, Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
-from detectors.occurrences import _OCCURRENCE, CLUMP, HALTED, counts_of
+from detectors.occurrences import _OCCURRENCE, CLUMP, COMES_BACK, HALTED, Occurrences, counts_of
 from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, USUAL, Queues, _crawl
+from detectors.slowing import SLOWER, Slowing
 from detectors.standing import _pass, _waits
 from detectors.stationary_traffic import StationaryTraffic
 from detectors.tracks import Tracks
@@ -273,6 +275,52 @@ def test_a_jam_that_grew_is_known_and_nothing_is_said() -> None:
     assert not findings(slowing(1200))
     stuck = [stand(9000 + k, 900 + 10 * k, 60, 0.0, 1200.0 - 20 * k, speed=25.0) for k in range(15)]
     assert findings(road.together(*open_road(900, every=6), *stuck))
+
+
+def test_a_jam_that_grows_ahead_is_known_where_it_has_not_slowed_anybody_yet() -> None:
+    """For an hour everybody drives 20 m/s; then for three minutes half as fast, beyond 1200 m."""
+    driven, slowing = Driven(), Slowing()
+    places = np.arange(0.0, 2000.0, 20.0)
+    for half_minute in range(126):
+        slower = half_minute >= 120
+        now = road.T0 + half_minute * BATCH
+        driven.teach(now, slowing)
+        driven.take(road.seen(100, places, speed=np.where(slower & (places > 1200.0), 10.0, 20.0)), now)
+    here, back, jam = ((road.LAT + north * road.METRE, road.LON, 0.0, now) for north in (1000.0, 600.0, 1400.0))
+    assert slowing.share(*here) > SLOWER
+    assert slowing.doubt(*jam) > slowing.doubt(*here) > 0.5
+    assert slowing.doubt(*back) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("stood", "at", "known"),
+    [
+        ((1200.0, 1350.0), 400, True),
+        ((800.0, 850.0), 400, False),  # behind
+        ((1200.0, 1350.0), 760, False),  # it began just now
+        ((1700.0, 1750.0), 400, False),  # a shard may not see so far over its border
+    ],
+    ids=["a jam", "behind", "now", "too far"],
+)
+def test_a_jam_that_comes_from_ahead_is_known(stood: tuple[float, ...], at: int, known: bool) -> None:
+    """Nobody stood there so long that it was news."""
+    ahead = [stand(9100 + k, at, 9, 0.0, place, speed=25.0) for k, place in enumerate(stood)]
+    stuck = stand(9001, 860, 17, 0.0, 1000.0, speed=25.0)
+    found = findings(road.together(*open_road(960), *ahead, stuck))
+    assert bool([f for f in found if seconds(f) > 860]) != known
+
+
+def test_one_who_fell_ahead_may_have_had_his_own_reasons() -> None:
+    some = Occurrences()
+    for reporter, wanted in ((1, 0.5), (1, 0.5), (2, 1.0), (3, 1.0)):
+        some.note(road.seen(1, 200.0, reporter=reporter, fell=True), StationaryTraffic()._ground.across, road.T0)
+        assert some.jam_ahead(road.LAT, road.LON, 0.0, road.T0 + 300_000) == wanted * COMES_BACK
+
+
+@pytest.mark.parametrize(("speed", "news"), [(25.0, True), (12.0, False)])
+def test_what_others_would_have_driven_makes_it_a_surprise(speed: float, news: bool) -> None:
+    stuck = stand(9001, 700, 20, 0.0, 1000.0, speed=speed)
+    assert bool(findings(road.together(*open_road(960, speed=speed), stuck))) == news
 
 
 def queues() -> Queues:
