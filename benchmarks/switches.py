@@ -66,6 +66,10 @@ def _nothing(_: object) -> Callable[..., list[object]]:
     return lambda *_: []
 
 
+def _no_doubt(_: object) -> Callable[..., float]:
+    return lambda *_: 0.0
+
+
 MODELS = (
     Switch(
         "a place's own rate of rare occurrences (Gamma-Poisson)",
@@ -94,6 +98,23 @@ MODELS = (
         "detectors.across",
         "Across.aside",
         lambda _: _in_the_middle,
+    ),
+    Switch(
+        "one vehicle that does not get on",
+        ("StationaryTraffic",),
+        "detectors.stationary_traffic",
+        "StationaryTraffic._linger",
+        lambda _: lambda *_: None,
+    ),
+    Switch(
+        "jams that grew are known (slower for minutes)", ("StationaryTraffic",), "detectors.slowing", "Slowing.doubt", _no_doubt
+    ),
+    Switch(
+        "jams that come from ahead are known",
+        ("StationaryTraffic",),
+        "detectors.occurrences",
+        "Occurrences.jam_ahead",
+        _no_doubt,
     ),
     Switch("queues followed by their two ends", ("StationaryTraffic",), "detectors.queues", "Queues.ends", _nothing),
     Switch("single vehicles that stand in a lane", ("StationaryTraffic",), "detectors.standing", "Standing.update", _nothing),

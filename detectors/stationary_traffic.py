@@ -4,8 +4,9 @@ A vehicle that falls to less than half of its lately highest speed, or stands fo
 common at merges and lights. So every place learns how often vehicles ease off, stand and brake hard there; several that do
 so within a minute or two, where that is a surprise, open an incident. One alone does if it does not get on: a quarter of a
 minute of crawling where others drive. What traffic had been getting slower for is a jam that grew, and where vehicles fell
-ahead minutes before it is one that comes back; it is known, and nothing is said. From then on weaker evidence is enough: whoever falls or crawls near a known queue belongs to it, and the two ends
-of one that was reported are followed for as long as it lasts.
+ahead minutes before it is one that comes back: that is known, and nothing is said. From then on weaker evidence is enough:
+whoever falls or crawls near a known queue belongs to it, and the two ends of one that was reported are followed for as long
+as it lasts.
 """
 
 from __future__ import annotations
