@@ -150,6 +150,8 @@ def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
         name = own or form
         if name not in FORMATS:
             raise UsageError(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
+        if Path(path).is_dir():
+            raise UsageError(f"{path} is a directory; name the recordings in it")
         if not Path(path).is_file():
             raise UsageError(f"there is no file {path}; name a recording that exists")
         pairs.append((Path(path), name))

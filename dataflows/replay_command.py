@@ -16,7 +16,7 @@ from dataflows import logs, replay
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
 from dataflows.metrics import METRICS
-from dataflows.recorded import messages
+from dataflows.recorded import RecordingError, messages
 from dataflows.settings import Settings
 
 say = Console(stderr=True)
@@ -27,10 +27,17 @@ def replay_files(
 ) -> None:
     """Replay (path, format name) files; alerts go to `out`. Raises RecordingError, SettingsError."""
     logs.configure(settings.logs.level, settings.logs.format)
-    for path in (out, cells, dead_letters):
-        if path is not None:  # an empty file says that there was nothing; an old one would say what is not true
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"")
+    written = [path for path in (out, cells, dead_letters) if path is not None]
+    for path in written:
+        if not path.parent.is_dir():
+            raise RecordingError(f"there is no directory {path.parent} for {path.name}; make it, or name another place")
+    for path in written:  # an empty file says that there was nothing; an old one would say what is not true
+        path.write_bytes(b"")
+    key = settings.privacy.key_file
+    if settings.privacy.key is None and not key.exists():
+        say.print(
+            f"a new key is made in {key}; only alerts under the same key can be compared", highlight=False, soft_wrap=True
+        )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=say, transient=True) as bar:
         counting = bar.add_task("counting messages", total=None)
@@ -58,6 +65,11 @@ def replay_files(
         reasons = ", ".join(f"{count} {reason}" for reason, count in refused.items())
         say.print(f"refused: {reasons}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
+    for path, name in files:
+        if totals[path] and not any(METRICS.value(f"{what}_records_total", topic=str(path)) for what in ("accepted", "late")):
+            raise RecordingError(
+                f"nothing in {path} could be read as {name}; name its format with --format, or see roadwatch decode"
+            )
 
 
 def _incidents(out: Path) -> str:

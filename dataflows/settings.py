@@ -237,8 +237,10 @@ def _toml(path: Path) -> dict[str, Any]:
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "tuple_type":
+        return f"setting {where} is a list; write it in a TOML file and name that with --config"
     if first["type"] != "extra_forbidden":
-        return f"setting {where}: {first['msg']}"
+        return f"setting {where}: {first['msg'].removeprefix('Value error, ')}"
     *parents, last = first["loc"]
     return f"setting {where}: {_nearest(str(last), _fields(parents))}"
 

@@ -20,6 +20,7 @@ COLOURS = {"Extreme": "bold red", "Severe": "red", "Moderate": "yellow", "Minor"
 NEEDED = {"incident_id", "sequence", "status", "kind", "severity", "certainty"}
 NEEDED |= {"detected_at", "onset_at", "updated_at", "location", "reporters"}
 COLUMNS = ("kind", "severity", "certainty", "since", "last change", "place", "heading", "radius", "reporters", "incident")
+WHOLE = {"kind": 22, "place": 17}  # characters; what cannot be cut, however narrow the terminal
 
 
 class OpenIncidents:
@@ -104,7 +105,9 @@ def _show_table(console: Console, reader: Reader, incidents: OpenIncidents) -> N
 
 def _table(incidents: OpenIncidents) -> Table:
     title = f"{len(incidents)} open incident{'' if len(incidents) == 1 else 's'} (times in UTC; Ctrl-C ends)"
-    table = Table(*COLUMNS, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    for name in COLUMNS:
+        table.add_column(name, no_wrap=True, min_width=WHOLE.get(name))
     for row in incidents.rows():
         table.add_row(*row, style=COLOURS.get(row[1]))
     return table

@@ -34,6 +34,7 @@ def test_flags_before_environment_before_file(toml: Path, monkeypatch: pytest.Mo
     ("text", "sentence"),
     [
         ('[kafka]\nbootstrap_server = "x"', "kafka.bootstrap_server: .*did you mean 'bootstrap_servers'?"),
+        ('[inputs]\ntopics = "a"', "inputs.topics is a list; write it in a TOML file and name that with --config"),
         ("[windw]\npane = 1", "windw: there is no 'windw'; did you mean 'window'?"),
         ("[window]\npane = 1", "window.pane: .*greater than or equal to 100"),
         ('[[inputs.topics]]\ntopic = "a"\nformat = "b"', "inputs.topics.0.format: .*'gbt32960'"),

@@ -134,3 +134,15 @@ def test_without_a_terminal_it_writes_lines_until_it_is_stopped(broker: str) -> 
     ]
     assert rest == ""
     assert watching.returncode == 0
+
+
+def test_kind_and_place_are_whole_on_a_narrow_terminal() -> None:
+    incidents = OpenIncidents()
+    incidents.take(
+        [message(ACCIDENT | {"kind": "dangerous_end_of_queue", "location": ACCIDENT["location"] | {"lon": -114.10056}})]
+    )
+    console = Console(width=90, record=True, file=io.StringIO())
+    console.print(_table(incidents))
+    text = console.export_text()
+    assert "dangerous_end_of_queue" in text
+    assert "22.5543,-114.1006" in text

@@ -27,7 +27,7 @@ CATCHES_UP = 60.0  # s that the worker may take for what waits when the recordin
 DRAINED = 1.0  # s of silence after which a topic has nothing more to say
 
 NEXT = (
-    "next: KEEP=1 make run stays up for a look at the page and at Grafana; make score and make bench measure; "
+    "next: KEEP=1 make run stays up for a look at the page and at open incidents; make score and make bench measure; "
     "README.md tells the way of a message"
 )
 
@@ -59,6 +59,7 @@ def _with_broker(console: Console, broker: str, directory: Path, speed: float, k
             f"a Kafka broker at {broker}, the worker with its metrics at {built.url}/metrics",
             f"{recording.MINUTES} minutes of a motorway as one vehicle in seven saw them, at {speed:g} times real time",
             "on the wire: ODE JSON, compact JSON, GB/T 32960, WZDx; one message in 5,000 is damaged on purpose",
+            "one record in 24 comes more than 2 s late, too late to be used, as on the air",
             "times are the recording's, in UTC; updates that change no more than place and number are not shown",
             "",
         )

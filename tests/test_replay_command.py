@@ -1,0 +1,58 @@
+"""What `roadwatch replay` says to a person, and how it ends, when the input is not what he thinks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import road
+from tests.living import PATIENCE, roadwatch
+
+OBSERVATION = {"id": "a", "ts": road.T0, "lat": road.LAT, "lon": road.LON, "v": 20.0, "hdg": 0.0}
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "recording.jsonl"
+    path.write_text(json.dumps(OBSERVATION) + "\n")
+    return path
+
+
+def replay(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code and what it said."""
+    ended = subprocess.run(
+        roadwatch("replay", *arguments, f"--set=privacy.key_file={folder}/key"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_a_new_key_is_mentioned_once(recording: Path) -> None:
+    said = [replay(recording.parent, str(recording)) for _ in range(2)]
+    assert [(code, "a new key is made in" in text) for code, text in said] == [(0, True), (0, False)]
+
+
+def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path) -> None:
+    code, text = replay(recording.parent, str(recording), "--format", "ode-json")
+    assert code == 1
+    assert f"roadwatch: nothing in {recording} could be read as ode-json; name its format with --format" in text
+    recording.write_text("")
+    assert replay(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
+
+
+def test_no_directory_is_made_for_what_is_written(recording: Path) -> None:
+    code, text = replay(recording.parent, str(recording), "--out", str(recording.parent / "typo" / "alerts.jsonl"))
+    assert (code, (recording.parent / "typo").exists()) == (1, False)
+    assert "roadwatch: there is no directory" in text
+
+
+def test_a_directory_is_no_recording(recording: Path) -> None:
+    code, text = replay(recording.parent, str(recording.parent))
+    assert (code, text) == (1, f"roadwatch: {recording.parent} is a directory; name the recordings in it\n")
