@@ -122,6 +122,8 @@ class StationaryTraffic:
     def _score(self, near: Nearby, where: Place, now: int, scope: tuple[float, float], least: float) -> float:
         """How surprising the cluster is, by what is usual here and by what went on before; 0 if it cannot be `least`."""
         cluster = near.cluster(*scope)
+        if not len(cluster):
+            return 0.0
         counts = counts_of(cluster)
         excused = near.excused(counts, *scope)
         if sum(e for e, count in zip(excused, counts, strict=True) if count) < least:

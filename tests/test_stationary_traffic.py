@@ -317,6 +317,14 @@ def test_one_who_fell_ahead_may_have_had_his_own_reasons() -> None:
         assert some.jam_ahead(road.LAT, road.LON, 0.0, road.T0 + 300_000) == wanted * COMES_BACK
 
 
+def test_where_nobody_fell_there_is_nothing_to_be_surprised_at() -> None:
+    """As around one that has crept on since its fall, so long that the fall is forgotten."""
+    detector = StationaryTraffic()
+    where = road.LAT, road.LON, 0.0
+    near = detector._lately.around(*where, 150.0, road.T0)
+    assert detector._score(near, where, road.T0, (30.0, 100.0), least=-1.0) == 0.0
+
+
 @pytest.mark.parametrize(("speed", "news"), [(25.0, True), (12.0, False)])
 def test_what_others_would_have_driven_makes_it_a_surprise(speed: float, news: bool) -> None:
     stuck = stand(9001, 700, 20, 0.0, 1000.0, speed=speed)
