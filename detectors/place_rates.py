@@ -87,7 +87,7 @@ class PlaceRates:
         self, lat: float, lon: float, heading: float, now: int, counts: Sequence[int], window: float, radius: float
     ) -> list[float]:
         """Per kind, -log10 of the chance of so many or more within `radius` m and `window` s, all being well."""
-        if now - self._first < WARM_UP:
+        if not self.warm(now):
             return [0.0] * self._kinds
         *known, braked, _, metres = self._around(lat, lon, heading, now)
         observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
@@ -99,6 +99,10 @@ class PlaceRates:
             surprise(count, exposure, before, metres, nervous * rate / driven)
             for count, before, rate in zip(counts, known, occurrences, strict=True)
         ]
+
+    def warm(self, now: int) -> bool:
+        """Whether enough has been seen to be surprised."""
+        return now - self._first >= WARM_UP
 
     def nervous(self, braked: float, expected: float) -> float:
         """How many times the fleet's rate is to be expected where so many seconds of gentle braking were, and so many usual."""

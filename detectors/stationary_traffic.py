@@ -11,6 +11,7 @@ as it lasts.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -109,7 +110,7 @@ class StationaryTraffic:
     def _linger(self, one: Any, now: int) -> Finding | None:
         """A finding, if it is a surprise that this one does not get on."""
         where, crept = _place(one), float(one["crept"])
-        if self._queues.holds(*where):
+        if self._queues.holds(*where) or not self._places.warm(now):
             return None
         near = self._lately.around(*where, SCOPES[-1][1], now)
         slow = NOT_ON * self._places.usual_speed(*where, now) * min(crept, LONGEST)
@@ -120,10 +121,11 @@ class StationaryTraffic:
         return self._open(where, now, onset, score, frozenset({int(one["reporter"])}), ("crawling_seconds", crept))
 
     def _score(self, near: Nearby, where: Place, now: int, scope: tuple[float, float], least: float) -> float:
-        """How surprising the cluster is, by what is usual here and by what went on before; 0 if it cannot be `least`."""
+        """How surprising the cluster is, by what is usual here and by what went on before; 0 if it cannot be `least`,
+        and out of the question if nothing happened."""
         cluster = near.cluster(*scope)
         if not len(cluster):
-            return 0.0
+            return -math.inf
         counts = counts_of(cluster)
         excused = near.excused(counts, *scope)
         if sum(e for e, count in zip(excused, counts, strict=True) if count) < least:

@@ -322,7 +322,11 @@ def test_where_nobody_fell_there_is_nothing_to_be_surprised_at() -> None:
     detector = StationaryTraffic()
     where = road.LAT, road.LON, 0.0
     near = detector._lately.around(*where, 150.0, road.T0)
-    assert detector._score(near, where, road.T0, (30.0, 100.0), least=-1.0) == 0.0
+    assert detector._score(near, where, road.T0, (30.0, 100.0), least=-1.0) == -math.inf
+
+
+def test_who_does_not_get_on_before_anything_is_known_is_no_news() -> None:
+    assert not findings(road.together(*open_road(290), stand(9001, 100, 60, 0.0, 1000.0, speed=25.0)))
 
 
 @pytest.mark.parametrize(("speed", "news"), [(25.0, True), (12.0, False)])
