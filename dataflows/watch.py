@@ -20,7 +20,7 @@ COLOURS = {"Extreme": "bold red", "Severe": "red", "Moderate": "yellow", "Minor"
 NEEDED = {"incident_id", "sequence", "status", "kind", "severity", "certainty"}
 NEEDED |= {"detected_at", "onset_at", "updated_at", "location", "reporters"}
 COLUMNS = ("kind", "severity", "certainty", "since", "last change", "place", "heading", "radius", "reporters", "incident")
-WHOLE = {"kind": 22, "place": 17}  # characters; what cannot be cut, however narrow the terminal
+WHOLE = {"kind": 22, "place": 17}  # characters of those columns that are not cut, however narrow the terminal
 
 
 class OpenIncidents:

@@ -10,11 +10,11 @@ import math
 
 import numpy as np
 
-from detectors.geometry import angle_between, metres
+from detectors.geometry import ahead, angle_between, distance
+from detectors.model import SIGHT
 from detectors.sightings import Sightings
 
 LATELY = 240_000  # ms that are remembered
-AHEAD = 500.0  # m: so far a shard sees beyond its border, so the shard that owns the place has seen what lies behind it, too
 SAME_PLACE = 20.0  # m: who is no farther ahead is not in front
 SAME_WAY = 60.0  # degrees
 
@@ -28,10 +28,10 @@ class Crawlers(Sightings):
     def foremost(self, lat: float, lon: float, heading: float) -> tuple[float, float, frozenset[int]]:
         """Where the queue begins at whose end this place is, and who crawled from there to here."""
         rows = self.rows.compress(angle_between(self.rows["heading"], heading) <= SAME_WAY)
-        east, north = metres(rows["lat"], rows["lon"], lat, lon)
-        ahead = east * math.sin(math.radians(heading)) + north * math.cos(math.radians(heading))
-        front = (ahead > SAME_PLACE) & (np.hypot(north, east) <= AHEAD)
+        along = ahead(rows["lat"], rows["lon"], lat, lon, heading)
+        # No farther, so that the shard that owns the place has seen what lies behind it, too.
+        front = (along > SAME_PLACE) & (distance(rows["lat"], rows["lon"], lat, lon) <= SIGHT)
         if not front.any():
             return lat, lon, frozenset()
-        first = rows[np.argmax(np.where(front, ahead, -math.inf))]
+        first = rows[np.argmax(np.where(front, along, -math.inf))]
         return float(first["lat"]), float(first["lon"]), frozenset(rows["reporter"][front].tolist())

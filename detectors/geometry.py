@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -34,6 +36,17 @@ def distance(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float) -> Floats
     """
     east, north = metres(lat, lon, lat0, lon0)
     return np.hypot(east, north)
+
+
+def ahead(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float, heading: float) -> Floats:
+    """Metres by which each point lies ahead of (lat0, lon0) for who goes there in that direction; negative behind.
+
+    >>> ahead([22.55, 22.53], 114.06, 22.54, 114.06, 0.0).round().tolist()
+    [1112.0, -1112.0]
+    """
+    east, north = metres(lat, lon, lat0, lon0)
+    turn = math.radians(heading)
+    return east * math.sin(turn) + north * math.cos(turn)
 
 
 def angle_between(a: ArrayLike, b: ArrayLike) -> Floats:

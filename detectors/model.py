@@ -139,11 +139,14 @@ def plain(rows: Rows) -> Rows:
     return rows.view(f"V{rows.dtype.itemsize}")
 
 
+SIGHT = 500.0  # m over a shard's border that it sees: what is decided by what lies farther would differ with the shard
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One closed pane of one shard: everything accepted with start <= time < end, sorted by time, then reporter.
 
-    Rows of neighbouring shards within 500 m of the border are in it too, so that what happens at an edge is seen
+    Rows of neighbouring shards within SIGHT of the border are in it too, so that what happens at an edge is seen
     whole; a finding whose place another shard owns is dropped by the window step, for that shard finds it as well.
     An empty frame is the tick: silence is news too. After ten minutes of it a shard sleeps, so the next frame may start
     much later than the last one ended: an hour later an empty one, for what is to be forgotten by then.

@@ -13,9 +13,9 @@ import numpy as np
 
 from detectors.across import Across
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres
+from detectors.geometry import M_PER_DEGREE, ahead, angle_between, distance
 from detectors.lattice import Floats
-from detectors.model import Rows, plain
+from detectors.model import SIGHT, Rows, plain
 from detectors.rarity import surprise
 
 LATELY = 600.0  # s that are remembered
@@ -26,7 +26,6 @@ CLUMP = 3  # of a kind, of which more say no more: they fell because the others 
 SAME_WAY = 45.0  # degrees
 BEFORE = 240.0  # s: who fell longer ago than that did not fall for what is new here
 CLOSER = 50.0  # m ahead are the same place
-AHEAD = 500.0  # m: so far a shard sees over its border
 SEVERAL = 2  # reporters who fell ahead, so that it is a jam: one may have had his own reasons
 COMES_BACK = 4.0  # surprise that is taken off for it: ten thousand to one
 
@@ -71,10 +70,9 @@ class Occurrences:
 
     def jam_ahead(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Surprise to take off what happens here, for traffic fell ahead minutes before: a jam comes back to where it was."""
-        earlier = self.around(lat, lon, heading, AHEAD, now).earlier(BEFORE, AHEAD)
-        east, north = metres(earlier["lat"], earlier["lon"], lat, lon)
-        ahead = east * math.sin(math.radians(heading)) + north * math.cos(math.radians(heading)) > CLOSER
-        fell = earlier["reporter"][ahead & (earlier["kind"] != BRAKED)]
+        earlier = self.around(lat, lon, heading, SIGHT, now).earlier(BEFORE, SIGHT)
+        farther = ahead(earlier["lat"], earlier["lon"], lat, lon, heading) > CLOSER
+        fell = earlier["reporter"][farther & (earlier["kind"] != BRAKED)]
         return COMES_BACK * min(len(np.unique(fell)) / SEVERAL, 1.0)
 
 

@@ -20,7 +20,7 @@ from detectors.occurrences import _OCCURRENCE, CLUMP, COMES_BACK, HALTED, Occurr
 from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, USUAL, Queues, _crawl
 from detectors.slowing import SLOWER, Slowing
 from detectors.standing import _pass, _waits
-from detectors.stationary_traffic import StationaryTraffic
+from detectors.stationary_traffic import CRAWLED, NOT_ON, StationaryTraffic
 from detectors.tracks import Tracks
 from tests import road
 
@@ -329,10 +329,12 @@ def test_who_does_not_get_on_before_anything_is_known_is_no_news() -> None:
     assert not findings(road.together(*open_road(290), stand(9001, 100, 60, 0.0, 1000.0, speed=25.0)))
 
 
-@pytest.mark.parametrize(("speed", "news"), [(25.0, True), (12.0, False)])
-def test_what_others_would_have_driven_makes_it_a_surprise(speed: float, news: bool) -> None:
-    stuck = stand(9001, 700, 20, 0.0, 1000.0, speed=speed)
-    assert bool(findings(road.together(*open_road(960, speed=speed), stuck))) == news
+def test_the_farther_others_would_have_driven_the_greater_the_surprise() -> None:
+    scores = [
+        findings(road.together(*open_road(960, speed=speed), stand(9001, 700, 20, 0.0, 1000.0, speed=speed)))[0].score
+        for speed in (17.0, 25.0)
+    ]
+    assert scores[1] - scores[0] == pytest.approx(NOT_ON * (25.0 - 17.0) * CRAWLED, abs=0.1)
 
 
 def queues() -> Queues:

@@ -59,7 +59,7 @@ def _with_broker(console: Console, broker: str, directory: Path, speed: float, k
             f"a Kafka broker at {broker}, the worker with its metrics at {built.url}/metrics",
             f"{recording.MINUTES} minutes of a motorway as one vehicle in seven saw them, at {speed:g} times real time",
             "on the wire: ODE JSON, compact JSON, GB/T 32960, WZDx; one message in 5,000 is damaged on purpose",
-            "one record in 24 comes more than 2 s late, too late to be used, as on the air",
+            f"records that come more than {built.settings.window.lateness / 1000:g} s late are counted and not used",
             "times are the recording's, in UTC; updates that change no more than place and number are not shown",
             "",
         )
