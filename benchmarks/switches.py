@@ -7,7 +7,6 @@ A switch names a function or method by its path and puts something that knows no
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -77,13 +76,6 @@ MODELS = (
         "detectors.place_rates",
         "surprise",
         _fleet_only,
-    ),
-    Switch(
-        "the excuse of what went on here in the minutes before",
-        ("StationaryTraffic",),
-        "detectors.occurrences",
-        "surprise",
-        lambda _: lambda *_: math.inf,
     ),
     Switch(
         "how nervous a place is (gentle braking)",

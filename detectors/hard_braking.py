@@ -94,7 +94,7 @@ class HardBraking:
             return None
         lats, lons, headings = lats[near], lons[near], headings[near]
         lat, lon, heading = float(lats.mean()), float(lons.mean()), mean_heading(headings)
-        score = sum(self._places.surprises(lat, lon, heading, now, (len(cluster),), WINDOW, RADIUS))
+        score = sum(self._places.at(lat, lon, heading, now).surprises((len(cluster),), WINDOW, RADIUS))
         score += WEIGHT * sum(max(0.0, b.decel - UNCHOSEN) for b in cluster)
         if score >= SURPRISE:  # only then look, for it costs
             score -= at_the_side(float(self._across.aside(lats, lons, headings, now).mean()))

@@ -10,16 +10,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.across import Across
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE, ahead, angle_between, distance
-from detectors.lattice import Floats
+from detectors.geometry import M_PER_DEGREE, turn_between
 from detectors.model import SIGHT, Rows, plain
-from detectors.rarity import surprise
 
 LATELY = 600.0  # s that are remembered
-OLD = 120.0  # s: what is older is not part of a cluster but what is going on here anyway
 FALLS = (3.0, 5.0)  # m/s2 between soft, firm and hard falls: drivers who see it coming stay below 3, and 5 is an emergency
 HALTED, BRAKED, KINDS = 3, 4, 5
 CLUMP = 3  # of a kind, of which more say no more: they fell because the others did
@@ -29,7 +27,7 @@ CLOSER = 50.0  # m ahead are the same place
 SEVERAL = 2  # reporters who fell ahead, so that it is a jam: one may have had his own reasons
 COMES_BACK = 4.0  # surprise that is taken off for it: ten thousand to one
 
-_OCCURRENCE = np.dtype(
+OCCURRENCE = np.dtype(
     [("time", "i8"), ("kind", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8"), ("aside", "f8")]
 )
 
@@ -44,7 +42,7 @@ class Occurrences:
     """Those of the last ten minutes, in order of time."""
 
     def __init__(self) -> None:
-        self._rows: Rows = np.empty(0, _OCCURRENCE)
+        self._rows: Rows = np.empty(0, OCCURRENCE)
 
     def note(self, acting: Rows, across: Across, now: int) -> set[int]:
         """Take in what was done (`tracks.SEEN`) in the pane that ended at `now` (ms); forget the old. Returns whose it was."""
@@ -52,27 +50,23 @@ class Occurrences:
             self._rows = self._rows.compress(self._rows["time"] > now - LATELY * 1000.0)
         if not len(acting):
             return set()
-        new = np.empty(3 * len(acting), _OCCURRENCE)
+        new = np.empty(3 * len(acting), OCCURRENCE)
         new = new[: _note(acting, now, new)]
         if not len(new):
             return set()
         new["aside"] = across.aside(new["lat"], new["lon"], new["heading"], now)
-        self._rows = np.concatenate([plain(self._rows), plain(new)]).view(_OCCURRENCE)
+        self._rows = np.concatenate([plain(self._rows), plain(new)]).view(OCCURRENCE)
         return set(new["reporter"].tolist())
 
-    def around(self, lat: float, lon: float, heading: float, radius: float, now: int) -> Nearby:
-        """Those within `radius` m of a place that went this way."""
-        band = np.abs(self._rows["lat"] - lat) <= radius / M_PER_DEGREE  # cheap, for there may be thousands
-        near = self._rows.compress(band)
-        near = near.compress(angle_between(near["heading"], heading) <= SAME_WAY)
-        far = distance(near["lat"], near["lon"], lat, lon)
-        return Nearby(near, far, (now - near["time"]) / 1000.0)
+    def cluster(self, lat: float, lon: float, heading: float, now: int, window: float, radius: float) -> Rows:
+        """Those of the last `window` s within `radius` m of a place that went this way, the newest first."""
+        held = np.empty(len(self._rows), np.int64)
+        return self._rows.take(held[: _near(self._rows, lat, lon, heading, now - window * 1000.0, radius, held)])
 
     def jam_ahead(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Surprise to take off what happens here, for traffic fell ahead minutes before: a jam comes back to where it was."""
-        earlier = self.around(lat, lon, heading, SIGHT, now).earlier(BEFORE, SIGHT)
-        farther = ahead(earlier["lat"], earlier["lon"], lat, lon, heading) > CLOSER
-        fell = earlier["reporter"][farther & (earlier["kind"] != BRAKED)]
+        held = np.empty(len(self._rows), np.int64)
+        fell = self._rows["reporter"].take(held[: _ahead(self._rows, lat, lon, heading, now - BEFORE * 1000.0, held)])
         return COMES_BACK * min(len(np.unique(fell)) / SEVERAL, 1.0)
 
 
@@ -92,36 +86,56 @@ def _note(acting: Rows, now: int, new: Rows) -> int:
     return count
 
 
-class Nearby:
-    """Occurrences around one place, with their distance from it in m and their age in s."""
-
-    def __init__(self, rows: Rows, far: Floats, age: Floats) -> None:
-        self.rows, self._far, self._age = rows, far, age
-
-    def fresh(self, radius: float) -> int:
-        """How many are too young to be what goes on here anyway."""
-        return int(((self._age < OLD) & (self._far <= radius)).sum())
-
-    def old(self, radius: float) -> list[int]:
-        """How many of each kind went before."""
-        before = (self._age >= OLD) & (self._far <= radius)
-        counts: list[int] = np.bincount(self.rows["kind"][before], minlength=KINDS).tolist()
-        return counts
-
-    def cluster(self, window: float, radius: float) -> Rows:
-        return self.rows.compress((self._age < window) & (self._far <= radius))
-
-    def earlier(self, age: float, radius: float) -> Rows:
-        return self.rows.compress((self._age > age) & (self._far <= radius))
-
-    def excused(self, counts: list[int], window: float, radius: float) -> list[float]:
-        """Per kind, -log10 of the chance of so many in `window` s after what went on here in the minutes before."""
-        return [
-            surprise(count, window, known, LATELY - OLD, 1.0 / LATELY) if known else math.inf
-            for count, known in zip(counts, self.old(radius), strict=True)
-        ]
+@compiled
+def _near(rows: Rows, lat: float, lon: float, heading: float, since: float, radius: float, held: NDArray[np.int64]) -> int:
+    """Write which of the rows are younger than `since` and within `radius` m of a place; returns how many."""
+    count, narrow = 0, math.cos(math.radians(lat))
+    for i in range(len(rows) - 1, -1, -1):
+        one = rows[i]
+        if one["time"] <= since:
+            break
+        north = (one["lat"] - lat) * M_PER_DEGREE
+        east = (one["lon"] - lon) * M_PER_DEGREE * narrow
+        if north * north + east * east <= radius * radius and turn_between(one["heading"], heading) <= SAME_WAY:
+            held[count] = i
+            count += 1
+    return count
 
 
-def counts_of(cluster: Rows) -> list[int]:
-    """Reporters of each kind, CLUMP at most."""
-    return [min(len(np.unique(cluster["reporter"][cluster["kind"] == kind])), CLUMP) for kind in range(KINDS)]
+@compiled
+def _ahead(rows: Rows, lat: float, lon: float, heading: float, until: float, held: NDArray[np.int64]) -> int:
+    """Write which of the rows are falls and halts older than `until`, in sight ahead of a place; returns how many."""
+    count, narrow, turn = 0, math.cos(math.radians(lat)), math.radians(heading)
+    for i in range(len(rows)):
+        one = rows[i]
+        if one["time"] >= until:
+            break
+        north = (one["lat"] - lat) * M_PER_DEGREE
+        east = (one["lon"] - lon) * M_PER_DEGREE * narrow
+        in_sight = north * north + east * east <= SIGHT * SIGHT and east * math.sin(turn) + north * math.cos(turn) > CLOSER
+        if in_sight and one["kind"] != BRAKED and turn_between(one["heading"], heading) <= SAME_WAY:
+            held[count] = i
+            count += 1
+    return count
+
+
+def counts_of(cluster: Rows) -> tuple[list[int], int]:
+    """Reporters of each kind, CLUMP at most, and of all."""
+    counts = np.zeros(KINDS, np.int64)
+    reporters = _count(cluster["kind"], cluster["reporter"], counts)
+    return np.minimum(counts, CLUMP).tolist(), reporters
+
+
+@compiled
+def _count(kinds: NDArray[np.int64], reporters: NDArray[np.uint64], counts: NDArray[np.int64]) -> int:
+    """Add up the reporters of each kind; returns how many there are of all."""
+    some = 0
+    for i in range(len(kinds)):
+        first, first_of_kind = True, True
+        for j in range(i):
+            if reporters[j] == reporters[i]:
+                first = False
+                first_of_kind = first_of_kind and kinds[j] != kinds[i]
+        some += int(first)
+        counts[kinds[i]] += int(first_of_kind)
+    return some

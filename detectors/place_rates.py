@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,27 +79,20 @@ class PlaceRates:
         """Something occurred. It counts when it has settled, so that a cluster does not excuse itself."""
         self._occurred.append((now, kind, lat, lon, heading))
 
-    def usual_speed(self, lat: float, lon: float, heading: float, now: int) -> float:
-        """Metres driven per second spent, m/s; 0 where nothing is known."""
-        *_, seconds, metres = self._around(lat, lon, heading, now)
-        return metres / seconds if seconds else 0.0
-
-    def surprises(
-        self, lat: float, lon: float, heading: float, now: int, counts: Sequence[int], window: float, radius: float
-    ) -> list[float]:
-        """Per kind, -log10 of the chance of so many or more within `radius` m and `window` s, all being well."""
-        if not self.warm(now):
-            return [0.0] * self._kinds
-        *known, braked, _, metres = self._around(lat, lon, heading, now)
-        observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
-        per_second = metres / (SIGMA * math.sqrt(2.0 * math.pi)) * 2.0 * radius / observed
-        exposure = max(per_second * window, sum(counts) * 2.0 * radius)  # those who did it drove through, at least
+    def at(self, lat: float, lon: float, heading: float, now: int) -> Usual:
+        """What is usual at a place, for those who go in about this direction."""
+        *known, braked, seconds, metres = self._around(lat, lon, heading, now)
         *occurrences, gently, driven = self._fleet.read(now)
+        observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
         nervous = self.nervous(braked, gently / driven * metres)
-        return [
-            surprise(count, exposure, before, metres, nervous * rate / driven)
-            for count, before, rate in zip(counts, known, occurrences, strict=True)
-        ]
+        return Usual(
+            speed=metres / seconds if seconds else 0.0,
+            flow=metres / (SIGMA * math.sqrt(2.0 * math.pi)) / observed,
+            metres=metres,
+            known=known,
+            expected=[nervous * rate / driven for rate in occurrences],
+            warm=self.warm(now),
+        )
 
     def warm(self, now: int) -> bool:
         """Whether enough has been seen to be surprised."""
@@ -113,6 +107,29 @@ class PlaceRates:
         reach = _HIGH, math.ceil(REACH / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
         total: list[float] = around(lat, lon, heading, reach, SIGMA, *self._sums.arrays(now)).tolist()
         return total
+
+
+@dataclass(slots=True)
+class Usual:
+    """What is usual at one place."""
+
+    speed: float  # m/s: metres driven per second spent; 0 where nothing is known
+    flow: float  # vehicles per second
+    metres: float  # driven, as far as they count here and now
+    known: list[float]  # occurrences of each kind in these
+    expected: list[float]  # rate of each kind, a metre, before the place has shown its own
+    warm: bool  # whether enough has been seen to be surprised
+
+    def surprises(self, counts: Sequence[int], window: float, radius: float) -> list[float]:
+        """Per kind, -log10 of the chance of so many or more within `radius` m and `window` s, all being well."""
+        if not self.warm:
+            return [0.0] * len(self.known)
+        # Those who did it drove through, at least.
+        exposure = max(self.flow * window, sum(counts)) * 2.0 * radius
+        return [
+            surprise(count, exposure, before, self.metres, rate)
+            for count, before, rate in zip(counts, self.known, self.expected, strict=True)
+        ]
 
 
 @compiled

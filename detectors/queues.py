@@ -47,7 +47,7 @@ class Queues:
     def note(self, now: int, lat: float, lon: float, heading: float, reported: bool = False) -> None:
         """There is a queue at this place; if it was reported, its ends will be followed."""
         if not _refresh(self._places, lat, lon, heading, now, reported):
-            usual = self._usual.usual_speed(lat, lon, heading, now)
+            usual = self._usual.at(lat, lon, heading, now).speed
             self._places = np.vstack([self._places, (now, lat, lon, heading, usual, 0.0, reported)])
 
     def ends(self, seen: Rows, frame: Frame) -> list[Finding]:

@@ -14,6 +14,7 @@ from river.base import AnomalyDetector
 
 TAU = 45 * 60_000.0  # ms: rush hours come and go within it
 PRIOR = 0.3  # occurrences that the expected rate weighs at a new place: rates differ widely from place to place
+FEW = 5  # with a share of a half that many have a chance of more than 1e-3
 BOLDEST = 1.0  # largest shape of the negative binomial: occurrences come in clumps however many a place has seen
 
 
@@ -70,19 +71,25 @@ def surprise(count: float, exposure: float, known: float, driven: float, rate: f
 
 
 def tail(count: float, shape: float, mean: float) -> float:
-    """P(N >= count) of a negative binomial with this shape and mean, summed upwards so that tiny chances keep digits.
+    """P(N >= count) of a negative binomial with this shape and mean, to nine digits however tiny it is.
 
     >>> round(tail(1, 1.0, 1.0), 6), round(tail(2, 1.0, 1.0), 6)
     (0.5, 0.25)
     """
     share = mean / (mean + shape)
-    term = math.exp(
-        math.lgamma(count + shape) - math.lgamma(shape) - math.lgamma(count + 1)
-        + count * math.log(share) + shape * math.log1p(-share)
-    )  # fmt: skip
-    total, n = 0.0, count
+    if share > 0.5 and count <= FEW:  # not tiny, and summing upwards would take long
+        return 1.0 - sum(_chance(n, shape, share) for n in range(int(count)))
+    total, n, term = 0.0, count, _chance(count, shape, share)
     while term > 1e-12 * total:
         total += term
         term *= share * (n + shape) / (n + 1)
         n += 1
     return min(1.0, max(total, 1e-300))
+
+
+def _chance(count: float, shape: float, share: float) -> float:
+    """P(N = count)."""
+    return math.exp(
+        math.lgamma(count + shape) - math.lgamma(shape) - math.lgamma(count + 1)
+        + count * math.log(share) + shape * math.log1p(-share)
+    )  # fmt: skip

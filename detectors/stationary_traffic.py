@@ -14,15 +14,13 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import numpy as np
-
 from detectors.across import at_the_side
 from detectors.crawlers import Crawlers
 from detectors.driven import Driven
 from detectors.ground import Ground
 from detectors.model import Finding, Frame, Rows
-from detectors.occurrences import BRAKED, HALTED, KINDS, Nearby, Occurrences, counts_of, kind_of
-from detectors.place_rates import PlaceRates
+from detectors.occurrences import BRAKED, HALTED, KINDS, Occurrences, counts_of, kind_of
+from detectors.place_rates import PlaceRates, Usual
 from detectors.queues import Queues
 from detectors.slowing import Slowing
 from detectors.standing import Standing
@@ -30,7 +28,6 @@ from detectors.tracks import Tracks
 
 SURPRISE = 7.0  # -log10 of the chance, of falls alone: at merges two or three stop for a moment every few minutes
 SCOPES = ((30.0, 100.0), (120.0, 150.0))  # s and m: a tail grows upstream at some 15 km/h = 4 m/s at most
-FEW = 5  # occurrences, too few to surprise where as many were in the eight minutes before
 COMPANY = 2  # reporters at least: one vehicle that stops may have its own reasons
 CRAWLED = 16.0  # s from which on one alone is looked at: who passes a small jam at a merge is through by then
 NOT_ON = 0.005  # surprise per metre that others drive in that time: every 200 m are ten times as rare
@@ -83,23 +80,14 @@ class StationaryTraffic:
 
     def _judge(self, where: Place, now: int) -> Finding | None:
         """A finding, if too many vehicles lately fell, halted or braked hard around this place."""
-        widest = SCOPES[-1][1]
-        near = self._lately.around(*where, widest, now)
-        fresh = near.fresh(widest)
-        if fresh < COMPANY or fresh <= min(FEW, sum(near.old(SCOPES[0][1]))):
+        clusters = self._clusters(where, now)
+        if len(clusters[-1]) < COMPANY:
             return None
-        best, behind = 0.0, near.rows
-        for scope in SCOPES:
-            cluster = near.cluster(*scope)
-            if len(np.unique(cluster["reporter"])) < COMPANY:
-                continue
-            score = self._score(near, where, now, scope, SURPRISE)
-            if score > best:
-                best, behind = score, cluster
-        if best < SURPRISE or not self._sudden(where, now, best - SURPRISE):
+        score, behind = _weigh(clusters, self._places.at(*where, now), COMPANY)
+        if score < SURPRISE or not self._sudden(where, now, score - SURPRISE):
             return None
         stopping = frozenset(behind["reporter"].tolist())
-        return self._open(where, now, int(behind["time"].min()), best, stopping, ("stopping_vehicles", float(len(stopping))))
+        return self._open(where, now, int(behind["time"].min()), score, stopping, ("stopping_vehicles", float(len(stopping))))
 
     def _watch(self, lingering: Rows, now: int) -> list[Finding]:
         """Findings about those that creep on and on where no queue is known."""
@@ -112,27 +100,16 @@ class StationaryTraffic:
         where, crept = _place(one), float(one["crept"])
         if self._queues.holds(*where) or not self._places.warm(now):
             return None
-        near = self._lately.around(*where, SCOPES[-1][1], now)
-        slow = NOT_ON * self._places.usual_speed(*where, now) * min(crept, LONGEST)
-        score = slow + max(self._score(near, where, now, scope, LINGERS - slow) for scope in SCOPES)
+        usual = self._places.at(*where, now)
+        score = _weigh(self._clusters(where, now), usual, 1)[0] + NOT_ON * usual.speed * min(crept, LONGEST)
         if score < LINGERS or not self._sudden(where, now, score - LINGERS):
             return None
         onset = now - round(crept * 1000.0)
         return self._open(where, now, onset, score, frozenset({int(one["reporter"])}), ("crawling_seconds", crept))
 
-    def _score(self, near: Nearby, where: Place, now: int, scope: tuple[float, float], least: float) -> float:
-        """How surprising the cluster is, by what is usual here and by what went on before; 0 if it cannot be `least`,
-        and out of the question if nothing happened."""
-        cluster = near.cluster(*scope)
-        if not len(cluster):
-            return -math.inf
-        counts = counts_of(cluster)
-        excused = near.excused(counts, *scope)
-        if sum(e for e, count in zip(excused, counts, strict=True) if count) < least:
-            return 0.0
-        usual = self._places.surprises(*where, now, counts, *scope)
-        score = sum(min(pair) for pair in zip(usual, excused, strict=True))
-        return score - at_the_side(float(cluster["aside"].mean()))
+    def _clusters(self, where: Place, now: int) -> list[Rows]:
+        """What was done around this place lately, for each of the scopes."""
+        return [self._lately.cluster(*where, now, *scope) for scope in SCOPES]
 
     def _sudden(self, where: Place, now: int, margin: float) -> bool:
         """Whether it is, with so much surprise to spare, or a jam that grew or comes from ahead: then a queue is known."""
@@ -159,6 +136,18 @@ class StationaryTraffic:
             reporters=reporters | ahead,
             evidence=(evidence,),
         )
+
+
+def _weigh(clusters: list[Rows], usual: Usual, company: int) -> tuple[float, Rows]:
+    """The most surprising of those with so many reporters, and how surprising it is; -inf if none has."""
+    best, behind = -math.inf, clusters[-1]
+    for cluster, scope in zip(clusters, SCOPES, strict=True):
+        counts, reporters = counts_of(cluster)
+        if reporters >= company:
+            score = sum(usual.surprises(counts, *scope)) - at_the_side(float(cluster["aside"].mean()))
+            if score > best:
+                best, behind = score, cluster
+    return best, behind
 
 
 def _place(one: Any) -> Place:

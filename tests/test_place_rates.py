@@ -30,7 +30,7 @@ def learned() -> tuple[PlaceRates, Driven]:
 
 
 def score(places: PlaceRates, north: float, after: int = MINUTES * 60_000) -> float:
-    return places.surprises(road.LAT + north * road.METRE, road.LON, 0.0, road.T0 + after, [2], 30.0, 60.0)[0]
+    return places.at(road.LAT + north * road.METRE, road.LON, 0.0, road.T0 + after).surprises([2], 30.0, 60.0)[0]
 
 
 def test_a_nervous_place_is_less_surprised() -> None:

@@ -16,11 +16,12 @@ from detectors.driven import BATCH, Driven
 from detectors.geometry import distance
 from detectors.incidents import Change, Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
-from detectors.occurrences import _OCCURRENCE, CLUMP, COMES_BACK, HALTED, Occurrences, counts_of
+from detectors.occurrences import CLUMP, COMES_BACK, HALTED, KINDS, OCCURRENCE, Occurrences, counts_of
+from detectors.place_rates import PlaceRates
 from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, USUAL, Queues, _crawl
 from detectors.slowing import SLOWER, Slowing
 from detectors.standing import _pass, _waits
-from detectors.stationary_traffic import CRAWLED, NOT_ON, StationaryTraffic
+from detectors.stationary_traffic import CRAWLED, NOT_ON, SCOPES, StationaryTraffic, _weigh
 from detectors.tracks import Tracks
 from tests import road
 
@@ -84,11 +85,11 @@ def queue(until: int) -> Rows:
 
 
 def test_more_of_a_kind_than_a_clump_say_no_more() -> None:
-    rows = np.zeros(9, _OCCURRENCE)
+    rows = np.zeros(9, OCCURRENCE)
     rows["reporter"], rows["kind"] = np.arange(9), [0] * 6 + [HALTED] * 3
-    assert counts_of(rows) == [CLUMP, 0, 0, 3, 0]
+    assert counts_of(rows) == ([CLUMP, 0, 0, 3, 0], 9)
     rows["reporter"] = 1
-    assert counts_of(rows) == [1, 0, 0, 1, 0]
+    assert counts_of(rows) == ([1, 0, 0, 1, 0], 1)
 
 
 def test_a_queue_is_one_incident_that_opens_at_its_head() -> None:
@@ -319,10 +320,19 @@ def test_one_who_fell_ahead_may_have_had_his_own_reasons() -> None:
 
 def test_where_nobody_fell_there_is_nothing_to_be_surprised_at() -> None:
     """As around one that has crept on since its fall, so long that the fall is forgotten."""
-    detector = StationaryTraffic()
     where = road.LAT, road.LON, 0.0
-    near = detector._lately.around(*where, 150.0, road.T0)
-    assert detector._score(near, where, road.T0, (30.0, 100.0), least=-1.0) == -math.inf
+    clusters = [Occurrences().cluster(*where, road.T0, *scope) for scope in SCOPES]
+    assert _weigh(clusters, PlaceRates(KINDS).at(*where, road.T0), 1)[0] == -math.inf
+
+
+def test_a_cluster_is_what_was_done_near_lately_by_those_who_go_this_way() -> None:
+    some, across = Occurrences(), StationaryTraffic()._ground.across
+    done = [(0.0, 0.0, 0), (40.0, 0.0, 0), (90.0, 10.0, 20), (-99.0, 0.0, 25), (101.0, 0.0, 25), (0.0, 90.0, 25)]
+    for reporter, (north, heading, second) in enumerate(done):
+        halted = road.seen(1, north, reporter=reporter, heading=heading, halted=True)
+        some.note(halted, across, road.T0 + second * 1000)
+    assert some.cluster(road.LAT, road.LON, 0.0, road.T0 + 30_000, 30.0, 100.0)["reporter"].tolist() == [3, 2]
+    assert some.cluster(road.LAT, road.LON, 0.0, road.T0 + 30_000, 31.0, 100.0)["reporter"].tolist() == [3, 2, 1, 0]
 
 
 def test_who_does_not_get_on_before_anything_is_known_is_no_news() -> None:
