@@ -1,7 +1,8 @@
 """How long after its pane could be closed an alert is there, live: the real worker on a broker, event time being wall time.
 
-    python -m benchmarks.latency [--loads 2000 10000 ...] [--minutes 2.5] [--begin 940] [--warm 8]
+    [KAFKA_JARS=var/kafka] python -m benchmarks.latency [--loads 2000 10000 ...] [--minutes 2.5] [--begin 940] [--warm 8]
 
+against the embedded broker, or a real Kafka (`make kafka` fetches it), which wakes those that wait for messages sooner.
 From the broker's acknowledgement of the message that closes the pane (benchmarks/closing.py) to the moment at which a consumer
 has the alert. The bundled recording's road is copied until it makes the load; `warm` of the copies have been driven on since
 the recording's start, sent at once before the clock starts, so that their detectors know what is usual; electric cars, loops
@@ -29,7 +30,7 @@ from rich.console import Console
 
 from benchmarks import live_traffic, player
 from benchmarks.closing import closing, courses
-from benchmarks.live import Stage, cpu, everybody, stage
+from benchmarks.live import Stage, cpu, everybody, name_of_broker, stage
 from benchmarks.live_traffic import TOPICS
 from benchmarks.machine import commit, versions
 from benchmarks.table import Table
@@ -175,10 +176,8 @@ def main() -> None:
     whole.note = f"{met} Where the medians go: {'; '.join(notes)}."
     for table in (whole, each):
         console.print(table.rich())
-    asked.out.write_text(
-        f"# Latency\n\n`python -m benchmarks.latency {' '.join(sys.argv[1:])}` at commit {commit()}; {versions()}.\n\n"
-        + f"{whole.markdown()}\n{each.markdown()}"
-    )
+    how = f"`python -m benchmarks.latency {' '.join(sys.argv[1:])}` against {name_of_broker()}"
+    asked.out.write_text(f"# Latency\n\n{how}, at commit {commit()}; {versions()}.\n\n{whole.markdown()}\n{each.markdown()}")
 
 
 if __name__ == "__main__":

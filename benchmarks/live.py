@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from dataflows.broker import embedded_broker
 from dataflows.kafka_admin import create_missing
 from dataflows.settings import Settings, load
+from tests import real_kafka
 
 TICKS = os.sysconf("SC_CLK_TCK")  # of the kernel, a second
 
@@ -50,11 +51,26 @@ def _idle(form: str) -> str:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
+    """With the embedded broker, or with a real Kafka where KAFKA_JARS says where its jars are."""
     with TemporaryDirectory() as folder:
         before = set(children(os.getpid()))
-        with embedded_broker() as broker:
+        with _broker(Path(folder)) as address:
             (pid,) = set(children(os.getpid())) - before
-            yield Stage(Path(folder), broker, pid)
+            yield Stage(Path(folder), address, pid)
+
+
+@contextmanager
+def _broker(folder: Path) -> Iterator[str]:
+    if real_kafka.wanted() is None:
+        with embedded_broker() as address:
+            yield address
+    else:
+        with real_kafka.real_kafka(folder) as kafka:
+            yield kafka.address
+
+
+def name_of_broker() -> str:
+    return "the embedded broker" if real_kafka.wanted() is None else "Apache Kafka"
 
 
 def children(pid: int) -> list[int]:

@@ -126,6 +126,11 @@ class Intake:
         """Event time in ms up to which the partition is complete; NEVER before its first row."""
         return self.latest - self._lateness if self.latest != NEVER else NEVER
 
+    @property
+    def to_close(self) -> int:
+        """Event time in ms that is missing until a pane can close by this partition."""
+        return self._pane - self.watermark % self._pane
+
     def progress(self, offset: int) -> Progress:
         return Progress(offset, self.latest, self.newest)
 

@@ -21,14 +21,13 @@ from dataflows.kafka_admin import SILENT, client, connect, counter
 from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
 from dataflows.kafka_sink import KafkaSink
 from dataflows.metrics import METRICS
-from dataflows.pace import Pace
+from dataflows.pace import Pace, nap
 from dataflows.seal import Seal
 from dataflows.settings import Input, Kafka, Settings, pseudonym_key
 
 log = structlog.get_logger(__name__)
 
 NOT_YET = float("-inf")  # s, on the clock that does not jump
-NAP = timedelta(milliseconds=20)  # between polls that bring little: each poll is heard by all shards, which costs 0.1 ms
 
 
 class Stop:
@@ -102,6 +101,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._idle = False
         self._heard = time.monotonic()
         self._behind = False
+        self._closes = NOT_YET  # when live messages will be so far that a pane may close by them
         self._looked = 0.0
         self._consumer = Consumer(
             client(self._kafka)
@@ -139,7 +139,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         ahead = self._pace.ahead(self._intake.name, self._intake.watermark)
         METRICS.waits(self._topic, self._number, ahead)
         if ahead:  # which is no silence
-            self._heard, self._behind = time.monotonic(), False
+            self._heard, self._behind, self._closes = time.monotonic(), False, NOT_YET
             return []
         got = self._consumer.consume(self._kafka.poll_messages, timeout=0)
         good = [message for message in got if message.error() is None]
@@ -158,11 +158,14 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         poll = self._intake.take([message.value() or b"" for message in good], arrivals, offsets)
         if poll.chunks:
             self._heard, self._idle = time.monotonic(), False
+            self._closes = self._heard + self._intake.to_close / 1000
         self._show_lag()
         return [poll, *self._silence()]
 
     def next_awake(self) -> datetime | None:
-        return None if self._behind else datetime.now(UTC) + NAP
+        if self._behind:
+            return None
+        return datetime.now(UTC) + timedelta(seconds=nap(self._closes - time.monotonic()))
 
     def snapshot(self) -> bytes:
         try:  # for lag tools only, so a broker that is away is no reason to stop

@@ -107,7 +107,7 @@ class RealKafka:
     def format(self, *arguments: str) -> None:
         """Make the empty log directory; `arguments` such as --add-scram."""
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings), *arguments]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._settings), *arguments]
         done = subprocess.run(self._java(*tool), capture_output=True, text=True, timeout=UP_WITHIN)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -53,6 +53,17 @@ def test_what_is_further_behind_than_the_lateness_is_late() -> None:
     assert way.latest == T0 + 50
 
 
+@given(ms=st.integers(0, 5000))
+@settings(deadline=None, max_examples=50)
+def test_a_message_that_late_brings_news_and_none_before_it(ms: int) -> None:
+    """So the partition may rest until then (`pace.nap`)."""
+    way = intake()
+    take(way, [message(T0 + ms)])
+    due = T0 + ms + way.to_close
+    assert take(way, [message(due - 1)]).tick is None
+    assert take(way, [message(due)]).tick is not None
+
+
 def test_a_clock_that_runs_ahead_makes_nobody_late() -> None:
     way = intake()
     poll = take(way, [message(T0 + 9000, arrival=T0), message(T0, arrival=T0 + 100)])
