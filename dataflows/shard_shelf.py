@@ -23,11 +23,15 @@ class ShardShelf:
     """One shard's files: where its snapshots go, and come from."""
 
     def __init__(self, disk: Disk, shard: int) -> None:
-        self._shard = shard
+        self._disk, self._shard = disk, shard
         self._shelves = {STATE: Shelf(disk, f"shard-{shard}"), CARS: Shelf(disk, f"cars-{shard}", TURNS)}
 
+    def changes(self) -> None:
+        """The shard is fed: the epoch will end with a snapshot of it."""
+        self._disk.changes(self._shard)
+
     def put(self, window: ShardWindow) -> tuple[bytes, int]:
-        """The row of slips, and how many bytes were written. Raises OSError."""
+        """The row of slips, and how many bytes are being written. Raises OSError."""
         pieces, vehicles = window.in_two()
         slips = {STATE: self._shelves[STATE].put(pieces)}
         size = slips[STATE][-1].size
@@ -35,6 +39,7 @@ class ShardShelf:
         if len(vehicles) or cars.next:
             slips[CARS] = cars.put(pack({CHANGES: vehicles.changes(cars.next, TURNS)})[0])
             size += slips[CARS][-1].size
+        self._disk.packed(self._shard)
         return to_row(slips), size
 
     def take(self, row: bytes, panes: Panes) -> ShardWindow:

@@ -23,7 +23,9 @@ from dataflows.packing import Piece
 from dataflows.panics import LastWords
 
 SPARE = 3  # files older than those needed: the engine resumes from its last epoch or the one before, a cluster one behind
+WRITERS = 2  # files at a time, while the next state is packed and summed: a snapshot of 166 MB stops the input half as long
 SYNCS = 4  # files at a time: a disk waits as long for four as for one
+OPEN = 256  # files that are not on the disk yet, at most
 IOV_MAX = 1024  # pieces that Linux takes in one call
 
 
@@ -43,37 +45,57 @@ FAILURE = LastWords[OSError]()
 
 
 class Disk:
-    """A store's directory, and threads that write there while the next piece is summed. One for each process."""
+    """A store's directory, and threads that write there while the next state is packed. One for each process."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._writer = ThreadPoolExecutor(1, "roadwatch-writer")
+        self._writers = ThreadPoolExecutor(WRITERS, "roadwatch-writer")
         self._syncs = ThreadPoolExecutor(SYNCS, "roadwatch-sync")
-        self._waiting: deque[Future[None]] = deque()
+        self._writing: deque[Future[Future[None]]] = deque()  # each gives what then gets it on to the disk
+        self._syncing: deque[Future[None]] = deque()
+        self._changing: set[int] = set()
 
-    def write(self, path: Path, pieces: Sequence[Piece]) -> Future[int]:
-        """Write a file, which gets on to the disk by itself until `settle`. The number of bytes, when all are written."""
-        self.settle(but=SYNCS - 1)
-        return self._writer.submit(self._write, path, pieces)
+    def write(self, path: Path, pieces: Sequence[Piece]) -> None:
+        """Write a file, which gets on to the disk by itself until `settle`. The pieces must not change before `written`."""
+        if len(self._writing) >= OPEN:
+            self.settle()
+        self._writing.append(self._writers.submit(self._write, path, pieces))
 
-    def settle(self, but: int = 0) -> None:
-        """Wait until everything is on the disk; or all `but` the last so many files. Raises OSError."""
+    def changes(self, shard: int) -> None:
+        """This shard is not any more as it was packed last."""
+        self._changing.add(shard)
+
+    def packed(self, shard: int) -> None:
+        """Its files are on their way. With the last that changed in an epoch all are `written`, for then they may change
+        again, and the engine may say that the epoch is complete. Raises OSError."""
+        self._changing.discard(shard)
+        if not self._changing:
+            self.written()
+
+    def written(self) -> None:
+        """Wait until everything is written: it outlives this process, and what the pieces show may change. Raises OSError."""
         with _kept():
-            while len(self._waiting) > but:
-                self._waiting.popleft().result()
+            while self._writing:
+                self._syncing.append(self._writing.popleft().result())
 
-    def _write(self, path: Path, pieces: Sequence[Piece]) -> int:
+    def settle(self) -> None:
+        """Wait until everything is on the disk. Raises OSError."""
+        self.written()
+        with _kept():
+            while self._syncing:
+                self._syncing.popleft().result()
+
+    def _write(self, path: Path, pieces: Sequence[Piece]) -> Future[None]:
         try:
             descriptor, new = os.open(path, os.O_WRONLY), False
         except FileNotFoundError:
             descriptor, new = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), True
         try:
-            size = _write(descriptor, pieces)
+            _write(descriptor, pieces)
         except OSError:
             os.close(descriptor)
             raise
-        self._waiting.append(self._syncs.submit(_sync, descriptor, self.directory if new else None))
-        return size
+        return self._syncs.submit(_sync, descriptor, self.directory if new else None)
 
 
 class Shelf:
@@ -98,14 +120,12 @@ class Shelf:
         return self._slips[-1].number + 1 if self._slips else 0
 
     def put(self, pieces: Sequence[Piece]) -> list[Slip]:
-        """Write a file; the slips of those that are needed now. Raises OSError."""
+        """Write a file (`Disk.write`); the slips of those that are needed now. Raises OSError."""
         number, digest = self.next, sha256()
-        written = self._disk.write(self.path(number), pieces)
+        self._disk.write(self.path(number), pieces)
         for piece in pieces:
             digest.update(piece)
-        with _kept():
-            size = written.result()
-        self._slips = [*self._slips, Slip(number, size, digest.hexdigest())][-self._parts :]
+        self._slips = [*self._slips, Slip(number, sum(map(len, pieces)), digest.hexdigest())][-self._parts :]
         return self._slips
 
     def take(self, slips: Sequence[Slip]) -> list[bytearray]:
@@ -114,6 +134,7 @@ class Shelf:
         return list(self.read(slips))
 
     def read(self, slips: Sequence[Slip]) -> Iterator[bytearray]:
+        self._disk.written()
         for slip in slips:
             path = self.path(slip.number)
             try:
@@ -143,16 +164,14 @@ def from_row(row: bytes) -> dict[str, list[Slip]] | None:
     return {name: [Slip(*slip) for slip in slips] for name, slips in json.loads(row).items()}
 
 
-def _write(descriptor: int, pieces: Sequence[Piece]) -> int:
+def _write(descriptor: int, pieces: Sequence[Piece]) -> None:
     left = [memoryview(piece) for piece in pieces if len(piece)]
-    size = sum(map(len, left))
     while left:
         written = os.writev(descriptor, left[:IOV_MAX])
         while left and written >= len(left[0]):
             written -= len(left.pop(0))
         if written:
             left[0] = left[0][written:]
-    return size
 
 
 def _sync(descriptor: int, directory: Path | None) -> None:

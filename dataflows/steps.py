@@ -40,6 +40,8 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
     def on_batch(self, values: list[tuple[int, Chunk]]) -> tuple[Iterable[Report], bool]:
         if self._window is None:
             self._window, self._resume = self._begin(values[0][0]), None
+        if self._shelf is not None:
+            self._shelf.changes()
         for _, chunk in values:
             self._window.add(chunk)
             self._pace.hear(chunk)

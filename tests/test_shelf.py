@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +16,17 @@ from hypothesis import strategies as st
 from dataflows import shelf
 from dataflows.grid import Grid
 from dataflows.intake import Chunk
+from dataflows.pace import Pace
 from dataflows.packing import load, pack, unpack
+from dataflows.seal import Seal
 from dataflows.settings import Settings
 from dataflows.shard_shelf import TURNS, ShardShelf
 from dataflows.shelf import SPARE, Disk, Shelf, ShelfError, from_row, to_row
+from dataflows.steps import WindowStep
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
 from detectors.battery_vehicles import FORGET, Changes, Vehicles
+from tests import road
 from tests.test_contract import batteries
 
 PANES = Panes(1000, ("ev/0",), Grid(Settings().window), CATALOGUE)
@@ -51,8 +57,10 @@ def test_so_many_older_rows_can_still_be_resumed_from(tmp_path: Path) -> None:
 
 
 def test_a_resumed_shelf_writes_over_nothing_that_is_needed(tmp_path: Path) -> None:
-    one = Shelf(Disk(tmp_path), "shard-7", parts=3)
+    disk = Disk(tmp_path)
+    one = Shelf(disk, "shard-7", parts=3)
     *_, before, _lost = [list(one.put([bytes([number])])) for number in range(10)]
+    disk.settle()
     again = Shelf(Disk(tmp_path), "shard-7", parts=3)
     again.take(before)
     slips = again.put([b"another"])
@@ -89,8 +97,10 @@ def test_why_a_snapshot_failed_is_kept(number: int, words: str, tmp_path: Path, 
 
     monkeypatch.setattr(shelf.FAILURE, "error", None)
     monkeypatch.setattr(os, "writev", fails)
+    disk = Disk(tmp_path)
+    Shelf(disk, "shard-7").put([b"state"])
     with pytest.raises(OSError, match=os.strerror(number)):
-        Shelf(Disk(tmp_path), "shard-7").put([b"state"])
+        disk.written()
     assert shelf.FAILURE.error is not None
     assert words in shelf.complaint(shelf.FAILURE.error)
 
@@ -164,6 +174,36 @@ def feed(window: ShardWindow, start: int, end: int) -> str:
         window.add(Chunk("ev/0", newest - 2000, newest, True, -1, readings=rows))
         said.append(repr(window.close()))
     return "".join(said)
+
+
+def test_an_epoch_ends_when_all_that_changed_in_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the disk is, the files are as their slips say before anything changes or the process may be killed."""
+    asked, write, wait_for_all = threading.Event(), os.writev, Disk.written
+
+    def slowly(*arguments: Any) -> int:
+        asked.wait()
+        return write(*arguments)
+
+    def written(disk: Disk) -> None:
+        asked.set()
+        wait_for_all(disk)
+
+    disk, seal, rows = Disk(tmp_path), Seal(b"key"), road.motorway()
+    rows["cell"] = PANES.grid.cells(rows["lat"], rows["lon"])
+    steps = {shard: WindowStep(PANES, Pace(PANES.partitions, Settings().window), seal, disk, None) for shard in (3, 4)}
+    for shard in (3, 4):
+        for some in np.array_split(rows, 30):
+            steps[shard].on_batch([(shard, Chunk("ev/0", int(some["time"].max()), 0, True, -1, observations=some))])
+    monkeypatch.setattr(os, "writev", slowly)
+    monkeypatch.setattr(Disk, "written", written)
+    taken = {3: steps[3].snapshot()}
+    assert not asked.is_set()
+    taken[4] = steps[4].snapshot()
+    held = asked.is_set()
+    asked.set()
+    assert held
+    for shard, row in taken.items():
+        ShardShelf(disk, shard).check(seal.open(f"windows/{shard}", row))
 
 
 def test_a_shard_that_is_resumed_from_its_shelf_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
