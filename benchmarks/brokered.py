@@ -86,5 +86,5 @@ def worker(messages: list[bytes], settings: Settings) -> Measure:
         kafka.STOP.asked = True
 
     threading.Thread(target=follow, daemon=True).start()
-    cli_main(flow(settings))
+    cli_main(flow(settings, kept=False))
     return {"seconds": span[1] - span[0], "cpu": spent[1] - spent[0]}

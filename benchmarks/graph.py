@@ -40,7 +40,7 @@ def replay(files: Sequence[tuple[Path, str]], out: Path) -> None:
     from dataflows.settings import load
 
     settings = load(None, {"privacy": {"key": "benchmarks"}})
-    cli_main(flow(settings, recorded.ends(files, settings, out)))
+    cli_main(flow(settings, recorded.ends(files, settings, out), kept=False))
 
 
 def opened(lines: Iterable[str]) -> Iterable[Alert]:

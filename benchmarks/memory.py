@@ -70,7 +70,7 @@ class Graph:
     form: Form = Form()
 
     def __call__(self, messages: list[bytes], settings: Settings) -> Measure:
-        run_main(flow(settings, self._ends(messages, settings)))
+        run_main(flow(settings, self._ends(messages, settings), kept=False))
         stages = spent(self.form.name)
         accepted = METRICS.value("accepted_records_total", topic="memory")
         assert accepted > 0.9 * len(messages), f"{accepted:.0f} of {len(messages)} messages were accepted"

@@ -24,14 +24,15 @@ from dataflows.window import Panes, Report
 from detectors import CATALOGUE
 
 
-def flow(settings: Settings | None = None, ends: Ends | None = None, store: Path | None = None) -> Dataflow:
+def flow(settings: Settings | None = None, ends: Ends | None = None, store: Path | None = None, kept: bool = True) -> Dataflow:
     """The graph. `ends` says where messages come from and records go: Kafka by default, files in a replay.
 
     `store` is where large state is kept beside the engine's own files; without it all state goes through the engine.
+    `kept`: whether anybody keeps snapshots. The engine asks for them anyway, and packing state costs time.
     """
     settings = settings or load()
     ends = ends or kafka.ends(settings)
-    seal, disk = Seal(pseudonym_key(settings)), None if store is None else Disk(store)
+    seal, disk = Seal(pseudonym_key(settings)) if kept else None, None if store is None else Disk(store)
     shards, outputs = [(str(shard), shard) for shard in range(settings.window.shards)], settings.outputs
     panes = Panes(settings.window.pane, ends.source.partitions, ends.grid, CATALOGUE)
 

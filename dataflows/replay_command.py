@@ -48,7 +48,7 @@ def replay_files(
         ends = replay.ends(
             files, settings, out, cells, dead_letters, lambda file, count: bar.update(tasks[file], completed=count)
         )
-        cli_main(flow(settings, ends))
+        cli_main(flow(settings, ends, kept=False))
         seconds = time.monotonic() - started
     total = sum(totals.values())
     received, accepted, late = (

@@ -1,6 +1,6 @@
 """The two stateful steps as Bytewax wants them: thin wrappers that feed, ask, and snapshot.
 
-What they remember is pickled, sealed, and unpickled only behind an unbroken seal (dataflows/seal.py).
+What they remember is pickled, sealed, and unpickled only behind an unbroken seal (dataflows/seal.py); without one, not at all.
 Neither flushes nor forgets at the end of input: a drained worker resumes where it was, and no alert is born of a stop.
 """
 
@@ -22,13 +22,14 @@ from dataflows.shard_shelf import ShardShelf
 from dataflows.shelf import Disk
 from dataflows.window import Panes, Report, ShardWindow
 
+UNKEPT = b""  # what the engine is given where nobody keeps snapshots
 AREA = "all"  # the one key of the incident step: findings are few, and no order may depend on where they lie
 
 
 class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
     """One shard. Which one, its first chunk tells."""
 
-    def __init__(self, panes: Panes, pace: Pace, seal: Seal, disk: Disk | None, snapshot: bytes | None) -> None:
+    def __init__(self, panes: Panes, pace: Pace, seal: Seal | None, disk: Disk | None, snapshot: bytes | None) -> None:
         self._panes = panes
         self._pace = pace
         self._seal = seal
@@ -49,6 +50,8 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
         return ([] if report is None else [report]), self.RETAIN
 
     def snapshot(self) -> bytes:
+        if self._seal is None:
+            return UNKEPT
         if self._window is None:  # resumed, and the input ended before it was fed
             assert self._resume is not None
             return self._resume
@@ -65,7 +68,7 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
     def _begin(self, shard: int) -> ShardWindow:
         if self._disk is not None:
             self._shelf = ShardShelf(self._disk, shard)
-        state = None if self._resume is None else self._seal.open(f"windows/{shard}", self._resume)
+        state = None if self._resume is None or self._seal is None else self._seal.open(f"windows/{shard}", self._resume)
         if state is None or self._shelf is None:
             return ShardWindow(shard, self._panes, state)
         return self._shelf.take(state, self._panes)
@@ -74,11 +77,11 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
 class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
     """The one area: reports in, records for the alerts and incidents topics out."""
 
-    def __init__(self, settings: Settings, seal: Seal, disk: Disk | None, snapshot: bytes | None) -> None:
+    def __init__(self, settings: Settings, seal: Seal | None, disk: Disk | None, snapshot: bytes | None) -> None:
         self._settings = settings
         self._seal = seal
         self._disk = disk
-        state = None if snapshot is None else seal.open(f"incidents/{AREA}", snapshot)
+        state = None if snapshot is None or seal is None else seal.open(f"incidents/{AREA}", snapshot)
         self._merge = IncidentMerge(settings.window.shards, settings.window.lateness, state)
 
     def on_batch(self, values: list[Report]) -> tuple[Iterable[Record], bool]:
@@ -88,6 +91,8 @@ class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
         return alert_records(self._merge.advance(), self._settings.outputs, self._settings.alerts, arrival), self.RETAIN
 
     def snapshot(self) -> bytes:
+        if self._seal is None:
+            return UNKEPT
         started = time.perf_counter()
         if self._disk is not None:
             self._disk.settle()  # its snapshot comes after the shards'

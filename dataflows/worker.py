@@ -65,7 +65,7 @@ def work(
 def _work(
     settings: Settings, recovery: RecoveryConfig | None, state: str, process_id: int | None, addresses: list[str] | None
 ) -> None:
-    graph = flow(settings, store=settings.recovery.directory if recovery else None)
+    graph = flow(settings, store=settings.recovery.directory if recovery else None, kept=recovery is not None)
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)
     rehearse(settings.window)

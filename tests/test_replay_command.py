@@ -7,7 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bytewax.testing import run_main
 
+from dataflows import replay
+from dataflows.incidents import flow
+from dataflows.settings import load
+from dataflows.window import ShardWindow
 from tests import road
 from tests.living import PATIENCE, roadwatch
 
@@ -21,7 +26,7 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def replay(folder: Path, *arguments: str) -> tuple[int, str]:
+def say(folder: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and what it said."""
     ended = subprocess.run(
         roadwatch("replay", *arguments, f"--set=privacy.key_file={folder}/key"),
@@ -35,24 +40,40 @@ def replay(folder: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_a_new_key_is_mentioned_once(recording: Path) -> None:
-    said = [replay(recording.parent, str(recording)) for _ in range(2)]
+    said = [say(recording.parent, str(recording)) for _ in range(2)]
     assert [(code, "a new key is made in" in text) for code, text in said] == [(0, True), (0, False)]
 
 
 def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path) -> None:
-    code, text = replay(recording.parent, str(recording), "--format", "ode-json")
+    code, text = say(recording.parent, str(recording), "--format", "ode-json")
     assert code == 1
     assert f"roadwatch: nothing in {recording} could be read as ode-json; name its format with --format" in text
     recording.write_text("")
-    assert replay(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
+    assert say(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
 
 
 def test_no_directory_is_made_for_what_is_written(recording: Path) -> None:
-    code, text = replay(recording.parent, str(recording), "--out", str(recording.parent / "typo" / "alerts.jsonl"))
+    code, text = say(recording.parent, str(recording), "--out", str(recording.parent / "typo" / "alerts.jsonl"))
     assert (code, (recording.parent / "typo").exists()) == (1, False)
     assert "roadwatch: there is no directory" in text
 
 
 def test_a_directory_is_no_recording(recording: Path) -> None:
-    code, text = replay(recording.parent, str(recording.parent))
+    code, text = say(recording.parent, str(recording.parent))
     assert (code, text) == (1, f"roadwatch: {recording.parent} is a directory; name the recordings in it\n")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_no_state_is_packed_that_nobody_keeps(kept: bool, recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine asks every shard for a snapshot, if only at the end of the files."""
+    pack, packed = ShardWindow.snapshot, []
+
+    def snapshot(window: ShardWindow) -> bytes:
+        packed.append(window.shard)
+        return pack(window)
+
+    monkeypatch.setattr(ShardWindow, "snapshot", snapshot)
+    settings = load(None, {"privacy": {"key": "a key"}})
+    ends = replay.ends([(recording, "observation")], settings, recording.parent / "alerts.jsonl")
+    run_main(flow(settings, ends, kept=kept))
+    assert len(packed) == settings.window.shards * kept

@@ -40,7 +40,7 @@ def replay_recording(directory: Path) -> tuple[list[Alert], Counts]:
     for path in (alerts, dead):  # made by the first record otherwise, and there may be none
         path.touch()
     started = time.monotonic()
-    cli_main(flow(settings, replay.ends(files, settings, alerts, dead_letters=dead)))
+    cli_main(flow(settings, replay.ends(files, settings, alerts, dead_letters=dead), kept=False))
     seconds = time.monotonic() - started
     counts = Counts.of(Page.parse(METRICS.page().decode()), seconds, len(dead.read_bytes().splitlines()))
     return [json.loads(line) for line in alerts.read_bytes().splitlines()], counts
