@@ -1,6 +1,6 @@
 """What a second process is worth: `roadwatch run` with one and with two over a topic of 8 partitions, and from 8 files.
 
-    python -m benchmarks.processes [--minutes 9] [--copies 20] [--rounds 3]
+    python -m benchmarks.processes [--minutes 18] [--copies 10] [--rounds 3]
 
 Twice: a city of parallel motorways 1.2 km apart, which lies in a few shards, and the same motorways 28 km apart, which do not.
 Through the broker the clock runs from the first reading of the metrics pages that shows messages to the one that shows all of
@@ -37,6 +37,7 @@ from dataflows.cluster import _free_addresses
 from dataflows.demo.page import scrape
 from dataflows.grid import Grid
 from dataflows.incidents import flow
+from dataflows.rehearsal import rehearse
 from dataflows.settings import Settings, load
 from dataflows.tap import Reader
 from tests.living import LivingCluster, LivingWorker, wait_for
@@ -149,7 +150,8 @@ def member(order: dict[str, Any]) -> None:
 
     settings = load(None, {"privacy": {"key": "the key of the benchmarks"}})
     files = [(Path(path), "observation") for path in order["files"]]
-    graph = flow(settings, replay.ends(files, settings, Path(order["out"]), progressed=progressed))
+    rehearse(settings.window)  # as a worker does before its first message
+    graph = flow(settings, replay.ends(files, settings, Path(order["out"]), progressed=progressed), kept=False)
     cli_main(graph, process_id=order["process_id"], addresses=order["addresses"])
     ended, (first, spent) = time.time(), began[0]
     print(json.dumps({"began": first, "ended": ended, "cpu": time.process_time() - spent, "all": time.process_time()}))
@@ -219,8 +221,8 @@ def shards(messages: Sequence[bytes]) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=9.0, help="nothing happens in the first seven")
-    parser.add_argument("--copies", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=18.0, help="nothing happens in the first ten")
+    parser.add_argument("--copies", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--member", help=argparse.SUPPRESS)
