@@ -148,7 +148,8 @@ class ShardWindow:
                 if found and speaks:
                     findings.extend(mine for each in found if (mine := self._place(each)) is not None)
                     now = time.perf_counter()
-        minutes = state.census.update(self._count(tables["observations"], doubts), limit)
+        silent = not any(each.holds for each in state.partitions.values())
+        minutes = state.census.update(self._count(tables["observations"], doubts), limit, last=silent)
         METRICS.detected(count, seconds, Counter(finding.kind for finding in findings))
         state.closed = limit
         return Report(self.shard, limit, tuple(findings), tuple(minutes), self._taken_arrival())

@@ -13,6 +13,7 @@ from detectors.model import Rows, Sign
 from detectors.table import MIX, Names, Slots, Table, claim
 
 MINUTE = 60_000  # ms
+SPREAD = 30_000  # ms of the next minute over which one's records are told: alerts would wait for a hundred thousand at once
 ANONYMOUS = 3  # distinct reporters: fewer could be told apart, so the record is not made
 OCTANT = 45.0  # degrees; octant 0 is centred on north
 
@@ -51,37 +52,48 @@ class Census:
     def __init__(self) -> None:
         self._minute = 0
         self._begin()
+        self._over: Rows = np.empty(0, ROAD)  # the minute that is over, by road cell
+        self._start = 0  # ms: of that minute
+        self._told = 0  # of these road cells
 
     def _begin(self) -> None:
         self._roads = Table(ROAD, "road")
         self._pairs = Table(PAIR, "pair")
 
-    def update(self, rows: Rows, closed: int) -> list[CellMinute]:
-        """Take a shard's own rows, sorted by time, of the panes up to `closed` (ms); answer with the minutes that are over."""
+    def update(self, rows: Rows, closed: int, last: bool = False) -> list[CellMinute]:
+        """Take a shard's own rows, sorted by time, of the panes up to `closed` (ms); answer with what is due of the minutes
+        that are over, or with all of it if nothing more is to be expected: `last`."""
         done, start = [], 0
         while start < len(rows):
             minute = int(rows["time"][start]) // MINUTE * MINUTE
             if minute != self._minute:
-                done += self._close()
+                done += self._turn()
                 self._minute = minute
             self._roads.reserve(len(rows) - start)
             self._pairs.reserve(len(rows) - start)
             start = _count(rows, start, minute + MINUTE, *self._roads.arrays, *self._pairs.arrays[1:])
         if closed >= self._minute + MINUTE:
-            done += self._close()
-        return done
+            done += self._turn()
+        return done + self._tell(SPREAD if last else closed - self._start - MINUTE)
 
-    def _close(self) -> list[CellMinute]:
+    def _turn(self) -> list[CellMinute]:
+        """The minute is over. Answers with what was left of the one before."""
         if not len(self._roads):
             return []
-        roads = self._roads.held
+        rest, roads = self._tell(SPREAD), self._roads.held
         roads = roads.compress((roads["reporters"] >= ANONYMOUS) & (roads["moving"] > 0))
-        done = [
-            CellMinute(self._minute, road & ~(7 << 56), (road >> 56) & 7, reporters, seen, speed / moving / 100, brakes)
-            for road, reporters, seen, moving, speed, brakes in sorted(roads.tolist())
-        ]
+        self._over, self._start, self._told = roads.take(np.argsort(roads["road"])), self._minute, 0
         self._begin()
-        return done
+        return rest
+
+    def _tell(self, since: int) -> list[CellMinute]:
+        """What is due so many ms after the end of the minute that is over."""
+        due = len(self._over) * min(max(since, 0), SPREAD) // SPREAD
+        some, self._told = self._over[self._told : due].tolist(), max(due, self._told)
+        return [
+            CellMinute(self._start, road & ~(7 << 56), (road >> 56) & 7, reporters, seen, speed / moving / 100, brakes)
+            for road, reporters, seen, moving, speed, brakes in some
+        ]
 
 
 @compiled

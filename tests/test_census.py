@@ -47,6 +47,21 @@ def test_the_cut_does_not_matter(cuts: list[int]) -> None:
     assert minutes(np.split(seen, sorted(cuts))) == minutes([seen])
 
 
+@given(roads=st.integers(0, 200), closes=st.lists(st.integers(0, 40), max_size=8))
+@settings(max_examples=50, deadline=None)
+def test_a_minute_is_told_bit_by_bit(roads: int, closes: list[int]) -> None:
+    """So much of it as of half a minute is over, each road cell once, however often somebody asks."""
+    seen = np.repeat(rows(3, 1), roads)
+    seen["time"], seen["reporter"] = T0, np.arange(3 * roads) % 3
+    seen["cell"] += np.repeat(np.arange(roads, dtype=np.uint64), 3)
+    counting, told = Census(), 0
+    assert counting.update(seen, T0 + 1000) == []
+    for seconds in sorted(closes):
+        told += len(counting.update(seen[:0], T0 + 60_000 + seconds * 1000))
+        assert told == roads * min(seconds, 30) // 30
+    assert told + len(counting.update(seen[:0], T0 + 60_000 + max(closes, default=0) * 1000, last=True)) == roads
+
+
 def test_two_reporters_are_not_shown() -> None:
     assert minutes([rows(200, 2)]) == []
 

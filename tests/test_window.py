@@ -244,7 +244,9 @@ def test_a_detector_that_failed_starts_afresh() -> None:
     assert stumbler.panes == 1
 
 
-def test_copies_from_over_the_border_are_not_counted_here() -> None:
+@pytest.mark.parametrize("ended", [False, True])
+def test_copies_from_over_the_border_are_not_counted_here(ended: bool) -> None:
+    """Nor in a minute that is told half a minute later, or at once when nobody holds a pane open any more."""
     away = next(cell for n in range(1, 200) if GRID.owner(cell := GRID.cell(LAT + 0.01 * n, LON)) != SHARD)
     mine, theirs = (rows([T0 + 100 * n for n in range(9)]) for _ in range(2))
     mine["heading"] = theirs["heading"] = 10.0
@@ -252,8 +254,13 @@ def test_copies_from_over_the_border_are_not_counted_here() -> None:
     theirs["cell"] = away
     shard = window()
     shard.add(Chunk("a", T0 + 60_000, T0 + 62_000, True, -1, np.concatenate([mine, theirs])))
+    at_once = shard.close()
+    until = T0 + (61_000 if ended else 90_000)
+    shard.add(Chunk("a", until, until + 2000, not ended, -1))
     report = shard.close()
+    assert at_once is not None
     assert report is not None
+    assert not at_once.minutes
     assert [minute.cell for minute in report.minutes] == [CELL]
 
 
