@@ -221,6 +221,7 @@ class Intake:
             late=late,
             refused=Counter(str(refusal.reason) for refusal in decoded.refusals),
             recognised=decoded.recognised.total(),
+            speechless=int(np.isnan(decoded.observations["speed"]).sum()),
         )
         if self.latest != NEVER:
             METRICS.watermark(self.topic, self.partition, self.latest - self._lateness)

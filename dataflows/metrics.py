@@ -121,10 +121,12 @@ class Metrics:
         late: int,
         refused: Mapping[str, int],
         recognised: int = 0,
+        speechless: int = 0,
     ) -> None:
         """One poll that brought something. `size` is bytes, `seconds` decoding; from `received` on, records.
 
-        `accepted` includes the `recognised`; that received = accepted + late + refused is the caller's to get right.
+        `speechless` observations say no speed. `accepted` includes the `recognised`; that received = accepted + late + refused
+        is the caller's to get right.
         """
         with self._whole:
             self._histograms["poll_messages"].observe(messages)
@@ -134,6 +136,7 @@ class Metrics:
             self._add("accepted_records_total", accepted, topic)
             self._add("recognised_records_total", recognised, topic)
             self._add("late_records_total", late, topic)
+            self._add("observations_without_speed_total", speechless, topic)
             for reason, count in refused.items():
                 self._add("refused_records_total", count, topic, reason)
             self._histograms["decode_seconds"].labels(format).observe(seconds)

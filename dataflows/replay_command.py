@@ -66,7 +66,11 @@ def replay_files(
         say.print(f"refused: {reasons}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
     for path, name in files:
-        if totals[path] and not any(METRICS.value(f"{what}_records_total", topic=str(path)) for what in ("accepted", "late")):
+        silent = METRICS.value("observations_without_speed_total", topic=str(path))
+        if silent > totals[path] / 2:
+            what = f"{silent:,.0f} observations of {path} say no speed"
+            say.print(f"{what}, without which hardly anything is found; see roadwatch decode", highlight=False, soft_wrap=True)
+        if totals[path] and not any(METRICS.value(f"{part}_records_total", topic=str(path)) for part in ("accepted", "late")):
             raise RecordingError(
                 f"nothing in {path} could be read as {name}; name its format with --format, or see roadwatch decode"
             )

@@ -74,6 +74,7 @@ class PretendWorker:
             late=late,
             refused={Reason.NO_POSITION: no_place},
             recognised=recognised,
+            speechless=messages // 200,
         )
         say.dead_letters({Reason.NO_POSITION: no_place})
         idle = form == "sensor" and partition == 1

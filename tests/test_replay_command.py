@@ -52,6 +52,14 @@ def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path)
     assert say(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
 
 
+def test_observations_that_say_no_speed_are_mentioned(recording: Path) -> None:
+    """As where the sender calls it otherwise: then nothing will be found, and somebody should know why."""
+    assert "say no speed" not in say(recording.parent, str(recording))[1]
+    recording.write_text(recording.read_text().replace('"v"', '"speed"'))
+    code, text = say(recording.parent, str(recording))
+    assert (code, f"1 observations of {recording} say no speed, without which hardly anything is found" in text) == (0, True)
+
+
 def test_no_directory_is_made_for_what_is_written(recording: Path) -> None:
     code, text = say(recording.parent, str(recording), "--out", str(recording.parent / "typo" / "alerts.jsonl"))
     assert (code, (recording.parent / "typo").exists()) == (1, False)
