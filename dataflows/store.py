@@ -24,6 +24,7 @@ from dataflows.store_check import StoreError, check, parts
 
 LOCK = "roadwatch.lock"  # held by the worker, or by the first process of the cluster, that uses the store
 NOTE = "roadwatch.json"  # beside the engine's files: what they were made with
+DRAFT = f"{NOTE}.new"  # the note of a store that is being made
 VERSION = 6  # of what the snapshots hold: to be raised whenever a detector's state changes its layout
 WAIT = 10.0  # s for the cluster's first process to make the store
 LEAVES = 5.0  # s for whoever had it before to end: a cluster that was killed and started again
@@ -62,10 +63,15 @@ def sole_use(settings: Settings, process_id: int = 0) -> Iterator[None]:
 
     The first process holds it for its whole cluster. Raises RecoveryError.
     """
-    directory = settings.recovery.directory
     if process_id:
         yield
         return
+    with _locked(settings.recovery.directory):
+        yield
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
     try:
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
@@ -94,7 +100,11 @@ def open_store(settings: Settings, process_id: int = 0) -> RecoveryConfig:
     note = directory / NOTE
     try:
         if process_id == 0 and not note.exists():
-            _make(directory, made_with, seal)
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _refuse_others(directory)
+            with _locked(directory):
+                if not note.exists():  # still
+                    _make(directory, made_with, seal)
         deadline = time.monotonic() + WAIT
         while not note.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -170,18 +180,29 @@ def _compare(found: Mapping[str, Any], made_with: Mapping[str, Any], seal: Seal,
             )
 
 
-def _make(directory: Path, made_with: Mapping[str, Any], seal: Seal) -> None:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if any(directory.iterdir()):
+def _begun(directory: Path) -> list[Path]:
+    """What there is of a store whose maker was killed before it was one: nothing was ever kept in it."""
+    draft = directory / DRAFT
+    return [*directory.glob("part-*.sqlite3*"), draft] if draft.exists() else []
+
+
+def _refuse_others(directory: Path) -> None:
+    if set(directory.iterdir()) - {directory / LOCK, *_begun(directory)}:
         raise RecoveryError(
             f"{directory} holds something else than a recovery store, or one without its {NOTE}; {REMEDIES['malformed']}"
         )
+
+
+def _make(directory: Path, made_with: Mapping[str, Any], seal: Seal) -> None:
+    for path in _begun(directory):
+        path.unlink()
     try:
         with Panics():
             _fill(directory, made_with, seal)
     except BaseException as error:  # half a store is none; the engine panics on a full disk, which is no Exception
         for path in directory.iterdir():
-            path.unlink()
+            if path.name != LOCK:
+                path.unlink()
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         complaint = of_sqlite(str(error)) or error
@@ -191,7 +212,7 @@ def _make(directory: Path, made_with: Mapping[str, Any], seal: Seal) -> None:
 
 
 def _fill(directory: Path, made_with: Mapping[str, Any], seal: Seal) -> None:
-    draft = directory / f"{NOTE}.new"
+    draft = directory / DRAFT
     file = os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")  # first: it says best what is wrong
     init_db_dir(directory, made_with["partitions"])
     store = secrets.randbelow(2**31 - 1) + 1

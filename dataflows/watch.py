@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from dataflows.interrupt import Interrupt, noted
 from dataflows.settings import Settings
 from dataflows.tap import Reader, Received
 
@@ -82,22 +84,20 @@ def watch(settings: Settings) -> None:
     """Show open incidents until Ctrl-C: a live table on a terminal, else a line for each change. Raises BrokerError."""
     console = Console()
     incidents = OpenIncidents()
-    with Reader(settings, settings.outputs.incidents) as reader:
-        try:
-            if console.is_terminal:
-                _show_table(console, reader, incidents)
-            else:
-                while True:
-                    for alert in incidents.take(reader.read(1.0)):
-                        print(line(alert), flush=True)
-        except KeyboardInterrupt:
-            return
+    with noted() as interrupt, Reader(settings, settings.outputs.incidents) as reader, suppress(KeyboardInterrupt):
+        if console.is_terminal:
+            _show_table(console, reader, incidents, interrupt)
+        while True:
+            interrupt.check()
+            for alert in incidents.take(reader.read(0.25)):
+                print(line(alert), flush=True)
 
 
-def _show_table(console: Console, reader: Reader, incidents: OpenIncidents) -> None:
+def _show_table(console: Console, reader: Reader, incidents: OpenIncidents, interrupt: Interrupt) -> None:
     with Live(_table(incidents), console=console, auto_refresh=False, screen=True) as live:
         drawn = time.monotonic()
         while True:
+            interrupt.check()
             if incidents.take(reader.read(0.25)) or time.monotonic() - drawn > 1.0:
                 live.update(_table(incidents), refresh=True)
                 drawn = time.monotonic()

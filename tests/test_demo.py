@@ -18,7 +18,6 @@ import pytest
 from rich.console import Console
 
 from dataflows.broker import available
-from dataflows.demo.interrupt import noted
 from dataflows.demo.page import Page
 from dataflows.demo.recording import BUNDLE, DAMAGED, MINUTES, Sent, messages
 from dataflows.demo.screen import Screen
@@ -26,6 +25,7 @@ from dataflows.demo.summary import Counts, summary
 from dataflows.demo.verdict import Label, judge, labels
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
+from dataflows.interrupt import noted
 from tests.living import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[1]

@@ -18,7 +18,7 @@ import pytest
 from dataflows.merge import IncidentMerge
 from dataflows.seal import Seal
 from dataflows.settings import Settings, SettingsError, load
-from dataflows.store import NOTE, VERSION, RecoveryError, open_store, sole_use
+from dataflows.store import LOCK, NOTE, VERSION, RecoveryError, open_store, sole_use
 from dataflows.store_check import parts
 from tests import golden
 
@@ -81,7 +81,7 @@ def test_nobody_else_may_look_into_it(umask: int, tmp_path: Path) -> None:
     finally:
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "recovery").iterdir()}
-    assert modes == {NOTE: 0o600, "part-0.sqlite3": 0o600, "part-1.sqlite3": 0o600}
+    assert modes == dict.fromkeys((NOTE, LOCK, "part-0.sqlite3", "part-1.sqlite3"), 0o600)
     assert stat.S_IMODE((tmp_path / "recovery").stat().st_mode) == 0o700
 
 
@@ -158,6 +158,24 @@ def test_a_lost_note_is_no_reason_to_start_from_nothing(filled: Path) -> None:
     before = rows(filled)
     refused(filled, "or one without its roadwatch.json")
     assert rows(filled) == before
+
+
+@pytest.mark.parametrize("left", [(), ("part-0.sqlite3",), ("part-0.sqlite3", "part-0.sqlite3-journal", "part-1.sqlite3")])
+def test_a_worker_that_was_killed_while_it_made_its_store_makes_it_anew(left: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "recovery").mkdir()
+    for name in (*left, f"{NOTE}.new"):
+        (tmp_path / "recovery" / name).write_bytes(b"half of it")
+    open_store(settings(tmp_path))
+    assert {path.name for path in parts(tmp_path / "recovery")} == {"part-0.sqlite3", "part-1.sqlite3"}
+    assert not (tmp_path / "recovery" / f"{NOTE}.new").exists()
+
+
+def test_what_lies_beside_a_store_that_was_begun_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "recovery").mkdir()
+    for name in ("thesis.txt", f"{NOTE}.new"):
+        (tmp_path / "recovery" / name).write_text("years of work")
+    refused(tmp_path, "holds something else")
+    assert len(list((tmp_path / "recovery").iterdir())) == 2
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

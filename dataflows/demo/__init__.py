@@ -11,13 +11,13 @@ from rich.console import Console
 
 from dataflows.broker import NoBrokerError, embedded_broker
 from dataflows.demo import recording
-from dataflows.demo.interrupt import Interrupt, noted
 from dataflows.demo.page import Page
 from dataflows.demo.player import Player
 from dataflows.demo.screen import Screen
 from dataflows.demo.stage import DemoError, Stage, stage
 from dataflows.demo.summary import Counts, summary
 from dataflows.demo.without_broker import replay_recording
+from dataflows.interrupt import Interrupt, noted
 from dataflows.kafka_admin import BrokerError
 from dataflows.tap import Reader, Received
 from dataflows.watch import Alert, parse

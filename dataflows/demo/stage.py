@@ -12,9 +12,9 @@ from pathlib import Path
 
 from dataflows.broker import free_port
 from dataflows.children import end, with_its_parent
-from dataflows.demo.interrupt import Interrupt
 from dataflows.demo.page import Page, get, scrape
 from dataflows.demo.recording import Wire
+from dataflows.interrupt import Interrupt
 from dataflows.kafka_admin import create_missing
 from dataflows.settings import Settings, load
 
