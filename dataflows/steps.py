@@ -68,7 +68,7 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
     def _begin(self, shard: int) -> ShardWindow:
         if self._disk is not None:
             self._shelf = ShardShelf(self._disk, shard)
-        state = None if self._resume is None or self._seal is None else self._seal.open(f"windows/{shard}", self._resume)
+        state = _opened(self._seal, f"windows/{shard}", self._resume)
         if state is None or self._shelf is None:
             return ShardWindow(shard, self._panes, state)
         return self._shelf.take(state, self._panes)
@@ -81,7 +81,7 @@ class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
         self._settings = settings
         self._seal = seal
         self._disk = disk
-        state = None if snapshot is None or seal is None else seal.open(f"incidents/{AREA}", snapshot)
+        state = _opened(seal, f"incidents/{AREA}", snapshot)
         self._merge = IncidentMerge(settings.window.shards, settings.window.lateness, state)
 
     def on_batch(self, values: list[Report]) -> tuple[Iterable[Record], bool]:
@@ -99,3 +99,11 @@ class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
         taken = self._seal.close(f"incidents/{AREA}", self._merge.snapshot())
         METRICS.snapshot("incidents", time.perf_counter() - started, len(taken))
         return taken
+
+
+def _opened(seal: Seal | None, place: str, snapshot: bytes | None) -> bytes | None:
+    """What was kept under a seal; who keeps nothing is given nothing back."""
+    if snapshot is None:
+        return None
+    assert seal is not None, f"a snapshot of {place} where none is kept"
+    return seal.open(place, snapshot)

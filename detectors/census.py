@@ -13,7 +13,7 @@ from detectors.model import Rows, Sign
 from detectors.table import MIX, Names, Slots, Table, claim
 
 MINUTE = 60_000  # ms
-SPREAD = 30_000  # ms of the next minute over which one's records are told: alerts would wait for a hundred thousand at once
+SPREAD = 30_000  # ms of the next minute over which one's records are told: alerts would wait for eighty thousand at once
 ANONYMOUS = 3  # distinct reporters: fewer could be told apart, so the record is not made
 OCTANT = 45.0  # degrees; octant 0 is centred on north
 

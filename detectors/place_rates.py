@@ -91,12 +91,8 @@ class PlaceRates:
             metres=metres,
             known=known,
             expected=[nervous * rate / driven for rate in occurrences],
-            warm=self.warm(now),
+            warm=now - self._first >= WARM_UP,
         )
-
-    def warm(self, now: int) -> bool:
-        """Whether enough has been seen to be surprised."""
-        return now - self._first >= WARM_UP
 
     def nervous(self, braked: float, expected: float) -> float:
         """How many times the fleet's rate is to be expected where so many seconds of gentle braking were, and so many usual."""

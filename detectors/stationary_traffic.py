@@ -98,9 +98,11 @@ class StationaryTraffic:
     def _linger(self, one: Any, now: int) -> Finding | None:
         """A finding, if it is a surprise that this one does not get on."""
         where, crept = _place(one), float(one["crept"])
-        if self._queues.holds(*where) or not self._places.warm(now):
+        if self._queues.holds(*where):
             return None
         usual = self._places.at(*where, now)
+        if not usual.warm:
+            return None
         score = _weigh(self._clusters(where, now), usual, 1)[0] + NOT_ON * usual.speed * min(crept, LONGEST)
         if score < LINGERS or not self._sudden(where, now, score - LINGERS):
             return None
