@@ -22,12 +22,12 @@ def again(found: Sequence[Place]) -> str:
 
 
 def _commands(place: Place) -> list[str]:
-    meta, whole = place.meta, "100 %" in place.penetrations
+    meta = place.meta
     options = "".join(f" --{option} {meta[key]}" for option, key, usual in MADE if meta[key] != usual)
-    raw = f" --raw RAW/{place.name}" if whole else ""
+    raw = f" --raw RAW/{place.name}" if place.exported else ""
     out = f"DIR/{place.name}"
     lines = [f"python gen/make.py --scenario {meta['scenario']} --seed {meta['seed']} --out {out} --normal-full{options}{raw}"]
-    if whole:
+    if place.exported:
         lines.append(f"python gen/export.py --raw RAW/{place.name} --out {out}/events_p100.jsonl.zst --pen 1.0")
         lines.append(f"python gen/export.py --raw RAW/{place.name}/normal --out {out}/normal_events_p100.jsonl.zst --pen 1.0")
     return lines

@@ -15,6 +15,7 @@ from benchmarks.judge import Label, read_labels
 
 ROOT = Path(__file__).parents[1]
 OPEN = ROOT.parent / "shared" / "scenarios" / "open"
+OPEN_DAYS = {("motorway", 1), ("motorwayB", 2), ("urban", 3)}  # scenario and seed
 ABSENT = (
     "The labelled recordings are not here: ../shared/scenarios/open beside the repository holds them, "
     "and without them there is nothing to score."
@@ -23,6 +24,7 @@ ABSENT = (
 Day = Literal["incident", "normal"]
 DAYS: tuple[Day, ...] = ("incident", "normal")
 PREFIX = {"incident": "", "normal": "normal_"}  # of a day's files
+EXPORTED = "events_p100.jsonl.zst"
 Penetration = Literal["100 %", "20 %", "5 %"]
 PENETRATIONS: tuple[Penetration, ...] = ("100 %", "20 %", "5 %")
 SHARE = {"100 %": 1.0, "20 %": 0.20, "5 %": 0.05}
@@ -58,18 +60,23 @@ class Place:
 
     @property
     def tuned_on(self) -> bool:
-        """The open sets are what detectors are tuned on; whatever else is given was not seen before."""
-        return self.path.parent == OPEN
+        """The open days, of however many vehicles, are what detectors are tuned on; others were not seen before."""
+        return (self.meta["scenario"], self.meta["seed"]) in OPEN_DAYS
 
     @property
     def penetrations(self) -> tuple[Penetration, ...]:
-        """All vehicles report only where somebody has exported both days so: the sets themselves hold 20 %."""
-        whole = all(self.recording(day, "100 %").exists() for day in DAYS)
-        return tuple(p for p in PENETRATIONS if whole or p != "100 %")
+        """All vehicles report where the set was made so (then they are all it is for), or both days were exported so."""
+        if self.meta["penetration"] == SHARE["100 %"]:
+            return ("100 %",)
+        return tuple(p for p in PENETRATIONS if self.exported or p != "100 %")
+
+    @property
+    def exported(self) -> bool:
+        """Whether both days of all vehicles lie beside those of 20 %, which 5 % is cut out of."""
+        return all((self.path / f"{PREFIX[day]}{EXPORTED}").exists() for day in DAYS)
 
     def recording(self, day: Day, penetration: Penetration) -> Path:
-        share = "_p100" if penetration == "100 %" else ""  # 5 % is cut out of 20 %
-        return self.path / f"{PREFIX[day]}events{share}.jsonl.zst"
+        return self.path / (PREFIX[day] + (EXPORTED if penetration == "100 %" and self.exported else "events.jsonl.zst"))
 
     def loops(self, day: Day) -> Path:
         return self.path / ("loops.csv" if day == "incident" else "normal_loops.csv.gz")

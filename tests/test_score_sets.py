@@ -35,6 +35,7 @@ META: dict[str, Any] = {
     "config": {"kind": "motorway", "mix": "motorway", "net": {"km": 8, "on": [[1700, 5000]]}, "dem": {}},
     "normal_day": {"sender_faults": []},
 }
+OPEN_DAY = {"scenario": "motorway", "seed": 1}
 
 
 def make(folder: Path, **other: Any) -> Path:
@@ -99,12 +100,15 @@ def test_sets_are_found_in_a_folder_or_named_and_only_when_complete(tmp_path: Pa
     assert [place.name for place in recordings.places([tmp_path / "b"])] == ["b"]
 
 
-def test_only_the_open_sets_count_as_tuned_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recordings, "OPEN", tmp_path / "open")
-    make(tmp_path / "open" / "a")
-    make(tmp_path / "other" / "b")
-    assert [place.tuned_on for place in recordings.places()] == [True]
-    assert [place.tuned_on for place in recordings.places([tmp_path / "other"])] == [False]
+def test_the_open_days_count_as_tuned_on_wherever_they_lie(tmp_path: Path) -> None:
+    make(tmp_path / "a", **OPEN_DAY, penetration=1.0)
+    make(tmp_path / "b", scenario="urban", seed=4)
+    assert [place.tuned_on for place in recordings.places([tmp_path])] == [True, False]
+
+
+@pytest.mark.skipif(not recordings.OPEN.exists(), reason=recordings.ABSENT)
+def test_the_open_days_are_those_of_the_open_sets() -> None:
+    assert {(place.meta["scenario"], place.meta["seed"]) for place in recordings.places()} == recordings.OPEN_DAYS
 
 
 def test_a_hundred_percent_wants_both_days(tmp_path: Path) -> None:
@@ -117,16 +121,22 @@ def test_a_hundred_percent_wants_both_days(tmp_path: Path) -> None:
     assert len(score.jobs([place], loops=True)) == 2 * 2 * 3
 
 
-def test_the_board_keeps_feeds_and_validation_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recordings, "OPEN", tmp_path)
+def test_a_set_made_of_all_vehicles_is_no_sample_of_a_fifth(tmp_path: Path) -> None:
+    place = Place(make(tmp_path / "a", penetration=1.0), {**META, "penetration": 1.0})
+    assert place.penetrations == ("100 %",)
+    assert place.recording("normal", "100 %").name == "normal_events.jsonl.zst"
+    assert origin.again([place]).count("--pen 1.0") == 1
+
+
+def test_the_board_keeps_feeds_and_validation_apart(tmp_path: Path) -> None:
     crash = {"id": "I1", "label": "incident", "kind": "crash", "start": T0, "end": T0 + 60_000, "lat": 22.0, "lon": 114.0}
     seen, unseen = make(tmp_path / "seen"), make(tmp_path / "elsewhere" / "unseen")
     for path in (seen, unseen):
         (path / "truth.jsonl").write_text(json.dumps(crash))
     finds = [Alert("accident", 22.0, 114.0, T0 + 5000)]
     runs = [
-        Run(Place(seen, META), "incident", "5 %", [], [], 1.0),
-        Run(Place(seen, META), "incident", "5 %", finds, [], 1.0, loops=True),
+        Run(Place(seen, {**META, **OPEN_DAY}), "incident", "5 %", [], [], 1.0),
+        Run(Place(seen, {**META, **OPEN_DAY}), "incident", "5 %", finds, [], 1.0, loops=True),
         Run(Place(unseen, META), "incident", "5 %", finds, [], 1.0),
     ]
     tables = {table.title: table for table in board(runs)}
@@ -167,9 +177,8 @@ def test_the_results_are_written_with_their_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One open set and one other: each goes to its own file, and only the open one is drawn."""
-    make(tmp_path / "open" / "seen")
+    make(tmp_path / "open" / "seen", **OPEN_DAY)
     make(tmp_path / "other" / "unseen")
-    monkeypatch.setattr(recordings, "OPEN", tmp_path / "open")
     monkeypatch.setattr(score, "ROOT", tmp_path)
     monkeypatch.setattr(score, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(score, "commit", lambda: "abc1234")
