@@ -2,8 +2,9 @@
 
 At low penetration there is often a single equipped vehicle near an incident, and in town everybody stops. What nobody does is
 to stand for much longer than the longest red. So the length of ordinary stops is learned, from the fleet and from the place,
-as a threshold that one stop in ten passes and an exponential tail beyond it (peaks over threshold). A stand is judged by how
-improbable its length has become, and by who else stands so long beside it.
+as a threshold that one stop in ten passes and an exponential tail beyond it (peaks over threshold). How often stops are made
+at the very spot is learned too. A stand is judged by how seldom one so long would be made there; who else stands so long
+beside it belongs to it. At a stop line, where stops are made all day, lengths tell nothing of obstacles: some wait for a gap.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ STANDS = 0.5  # m/s: below it a receiver's speed is noise
 LEFT = 30.0  # m: whoever is seen so far from where it stood has driven on in between
 LOST = 30_000  # ms unseen: it may have driven off, or switched off
 SHORTEST = 5_000  # ms: a shorter stop says nothing of lights and queues
-SURPRISE = 5.0  # -log10 of the chance that an ordinary stop lasts so long: some thousand stops an hour in a district
+SURPRISE = 4.0  # -log10 of such stands an hour at one spot: a town has some ten thousand spots
 PASSED = 0.1  # share of stops that pass the threshold
 FIRST_THRESHOLD = 60_000.0  # ms: half of a long signal cycle of 120 s (HCM), until the fleet has shown its own
 FIRST_TAIL = 30_000.0  # ms, weighed as
@@ -35,10 +36,15 @@ ENOUGH = 50  # stops before the fleet's own threshold is trusted
 TOGETHER = 60.0  # m: a queue of some eight vehicles behind the first
 SAME_WAY = 45.0  # degrees
 EVERY = 5_000  # ms between two looks at who stands
-DAY = 86_400_000.0  # ms
+HOUR, DAY = 3_600_000.0, 86_400_000.0  # ms
 
-STEP = 0.0009  # degrees: 100 m, as far as a place's stops are read
+STEP = 0.0009  # degrees: 100 m, as far as the lengths of a place's stops are read
+SPOT = 0.00018  # degrees: 20 m, as far as stops are counted: some three vehicles
 DIRECTIONS = 8
+
+SELDOM, AT_FIRST = 0.3, 0.02  # stops and hours that every spot has seen before anything is known: 15 an hour, so quiet
+RAREST = 0.1  # stops an hour at least: that nobody of the fleet stopped here for days says little of who has to
+USUAL = 5.0  # stops an hour from which on a spot is a stop line or a kerb
 
 STAND = np.dtype(
     [
@@ -66,9 +72,12 @@ class LongStand:
         self._threshold = stats.Quantile(1.0 - PASSED)
         self._tail = FIRST_TAIL * FIRST_WEIGHT, FIRST_WEIGHT  # sum of what stops lasted beyond the threshold, and their number
         self._stops = 0
-        self._places = FadingSums((DAY, DAY), 0.05)
+        self._places = FadingSums((DAY, DAY), 0.05)  # ms beyond the threshold, and stops beyond it
+        self._spots = FadingSums((DAY,), 0.05)  # stops
+        self._begun = 0  # ms
 
     def update(self, frame: Frame) -> list[Finding]:
+        self._begun = self._begun or frame.start
         self._stands.reserve(len(frame.observations))
         if _note(frame.observations, *self._stands.arrays):
             stands = self._stands.held
@@ -78,6 +87,7 @@ class LongStand:
         if frame.end // EVERY == frame.start // EVERY:
             return []
         self._places.sweep(frame.end)
+        self._spots.sweep(frame.end)
         if not len(self._stands):
             return []
         stands = self._stands.held
@@ -95,8 +105,9 @@ class LongStand:
         lat, lon, heading = float(stand["lat"]), float(stand["lon"]), float(stand["heading"])
         seconds = (now - int(stand["since"])) / 1000.0
         beyond = (now - int(stand["since"]) - self.threshold) / self._usual(lat, lon, heading, now)
-        score = -math.log10(PASSED) + beyond / math.log(10.0)
-        if score < SURPRISE:
+        often = self._often(lat, lon, heading, now)
+        score = -math.log10(PASSED * max(often, RAREST)) + beyond / math.log(10.0)
+        if score < SURPRISE or often > USUAL:
             return None
         beside = distance(long["lat"], long["lon"], lat, lon) <= TOGETHER
         beside &= ~(angle_between(long["heading"], heading) > SAME_WAY)
@@ -117,9 +128,15 @@ class LongStand:
 
     def _usual(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Milliseconds by which stops that pass the threshold usually pass it here: the place's, shrunk to the fleet's."""
-        beyond, count = _around(self._places.arrays(now), lat, lon, heading)
+        beyond, count = _around(self._places.arrays(now), STEP, lat, lon, heading).tolist()
         fleet = self._tail[0] / self._tail[1]
-        return (beyond + FLEET_WEIGHT * fleet) / (count + FLEET_WEIGHT)
+        return float((beyond + FLEET_WEIGHT * fleet) / (count + FLEET_WEIGHT))
+
+    def _often(self, lat: float, lon: float, heading: float, now: int) -> float:
+        """Ordinary stops an hour at this spot."""
+        (count,) = _around(self._spots.arrays(now), SPOT, lat, lon, heading).tolist()
+        hours = -DAY * math.expm1((self._begun - now) / DAY) / HOUR  # faded like what was counted in them
+        return float((SELDOM + count) / (AT_FIRST + hours))
 
     def _learn(self, stood: NDArray[np.void], now: int) -> None:
         """Take the lengths of stops that are over. What was reported is no ordinary stop."""
@@ -129,10 +146,16 @@ class LongStand:
             beyond = lasted - self.threshold
             self._threshold.update(lasted)
             self._stops += 1
+            self._spots.add(_key(stand, SPOT), (np.ones(1),), now)
             if beyond > 0.0:
                 self._tail = self._tail[0] + beyond, self._tail[1] + 1.0
-                key = number_of(*row_and_column(stand["lat"], stand["lon"], STEP), DIRECTIONS, _direction(stand["heading"]))
-                self._places.add(np.array([key]), (np.array([beyond]), np.ones(1)), now)
+                self._places.add(_key(stand, STEP), (np.array([beyond]), np.ones(1)), now)
+
+
+def _key(stand: np.void, step: float) -> Keys:
+    """The place of a stand on a lattice."""
+    place = row_and_column(stand["lat"], stand["lon"], step)
+    return np.array([number_of(*place, DIRECTIONS, _direction(stand["heading"]))])
 
 
 Known = tuple[Keys, Slots, NDArray[np.float32], Floats]
@@ -178,21 +201,23 @@ def _apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
 
 
 @compiled
-def _around(known: Known, lat: float, lon: float, heading: float) -> tuple[float, float]:
-    """By how many ms stops around a place have lately passed the threshold, and how many did; the nearest weigh most."""
+def _around(known: Known, step: float, lat: float, lon: float, heading: float) -> Floats:
+    """What is held around a place in about this direction, per column of sums; the nearest weigh most. `step` in degrees."""
     keys, slots, sums, fades = known
-    row, column = row_and_column(lat, lon, STEP)
-    direction, beyond, count = _direction(heading), 0.0, 0.0
+    row, column = row_and_column(lat, lon, step)
+    total = np.zeros(len(fades))
     for up in range(-1, 2):
         for right in range(-1, 2):
-            at = find(slots, keys, number_of(row + up, column + right, DIRECTIONS, direction))
-            if at >= 0:
-                middle = (row + up + 0.5) * STEP - 90.0, (column + right + 0.5) * STEP - 180.0
-                far = _apart(middle[0], middle[1], lat, lon) / 100.0
-                weight = math.exp(-0.5 * far * far)
-                beyond += weight * sums[at, 0] * fades[0]
-                count += weight * sums[at, 1] * fades[1]
-    return beyond, count
+            middle = (row + up + 0.5) * step - 90.0, (column + right + 0.5) * step - 180.0
+            far = _apart(middle[0], middle[1], lat, lon) / (step * M_PER_DEGREE)
+            weight = math.exp(-0.5 * far * far)
+            for turn in range(-1, 2):
+                direction = (_direction(heading) + turn) % DIRECTIONS
+                at = find(slots, keys, number_of(row + up, column + right, DIRECTIONS, direction))
+                if at >= 0:
+                    for k in range(len(fades)):
+                        total[k] += weight * sums[at, k] * fades[k]
+    return total
 
 
 @compiled

@@ -23,7 +23,9 @@ OPPOSED = 60.0  # vehicles the other way before a place has a direction at all: 
 SUSPECT = 0.03  # share of the vehicles just here that went this way
 ORDINARY_SHARE = 0.3  # with so many going this way the suspicion is dropped
 SAMPLES = 2
-CERTAIN = 4.0  # sum of -log10(share) over a vehicle's samples
+CERTAIN = 7.0  # sum of -log10(share) over a vehicle's samples: a town where all report sends a million of them an hour
+STREET = 250.0  # m driven against the traffic after which
+LIKELY = 4.0  # is enough: positions err alike for some seconds, not for a street
 STRETCH = 30.0  # m driven against the traffic: wider than a junction, so turning across one is not enough
 STEER = 30.0  # degrees between where it says it goes and where it went
 PAST = 10_000  # ms of everybody's way that is looked at for jumps
@@ -117,7 +119,7 @@ class WrongWay:
         first, last = samples[0], samples[-1]
         east, north = metres(last.lat, last.lon, first.lat, first.lon)
         driven, score = float(np.hypot(east, north)), sum(s.surprise for s in samples)
-        if len(samples) < SAMPLES or driven < STRETCH or score < CERTAIN:
+        if len(samples) < SAMPLES or driven < STRETCH or score < (CERTAIN if driven < STREET else LIKELY):
             return None
         went = float(np.degrees(np.arctan2(east, north)))
         if angle_between(went, mean_heading([s.heading for s in samples])) > STEER:

@@ -89,6 +89,24 @@ def test_a_vehicle_that_is_switched_off_is_let_go() -> None:
     assert findings[-1].time <= road.T0 + (LEARNING + 200 + 35) * 1000
 
 
+def test_at_a_stop_line_lengths_tell_nothing() -> None:
+    """Somebody waits five minutes for a gap where everybody stops."""
+    assert found(lights(LEARNING), stand(7, LEARNING, 300, north=-100.0)) == []
+
+
+def test_where_nobody_stops_it_takes_less() -> None:
+    kerb = [stand(1000 + k, 600 * k, 10, north=50.0) for k in range(4)]  # now and then somebody is let out
+    drives_on = [road.drive(1000 + k, 600 * k + 10, 5, 0.0, 50.0, 0.0, 8.0) for k in range(4)]
+    first = found(lights(LEARNING), stand(7, LEARNING, 300, north=50.0))[0]
+    first_at_a_kerb = found(lights(LEARNING), *kerb, *drives_on, stand(7, LEARNING, 300, north=50.0))[0]
+    assert first.time < first_at_a_kerb.time
+
+
+def test_a_spot_that_was_hardly_watched_is_judged_by_longer_stands() -> None:
+    early, late = (found(lights(2 * LEARNING), stand(7, after, 300, north=50.0))[0] for after in (1500, 2 * LEARNING))
+    assert late.time - late.onset < early.time - early.onset
+
+
 def test_a_place_where_all_stand_long_learns_it() -> None:
     """A level crossing: two minutes are nothing there."""
     crossing = [stand(1000 + k, 90 * k, 120, north=5000.0) for k in range(60)]
