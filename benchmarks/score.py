@@ -4,6 +4,7 @@
     python -m benchmarks.score --loops         the same, and once more with the loops played beside the vehicles
     python -m benchmarks.score --sets DIR      other sets of the same form: benchmarks/results/validation.md
 
+A set that was made with `--pen 1.0` is scored at 100 %.
 Detectors are tuned on the open sets; what was made elsewhere says how they do at a place that nobody looked at. Read the
 detection rate together with what luck would have found, and with the false alarms of the normal day.
 """
