@@ -18,7 +18,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -74,15 +74,15 @@ class Run:
     def __call__(self, given: list[bytes], settings: Settings) -> Measure:
         count = sum(each.rate for each in self._traffic.values()) * self._seconds
         half = _Half(count)
-        ends = _ends(settings, {name: each.seconds(self._seconds) for name, each in self._traffic.items()}, half)
+        sources = ends(settings, {name: each.seconds(self._seconds) for name, each in self._traffic.items()}, half.progressed)
         if self._snapshots:
             with tempfile.TemporaryDirectory() as folder:
                 kept = settings.recovery.model_copy(update={"directory": Path(folder) / "recovery"})
                 store = open_store(settings.model_copy(update={"recovery": kept}))
-                graph = flow(settings, ends, kept.directory)
+                graph = flow(settings, sources, kept.directory)
                 run_main(graph, epoch_interval=timedelta(seconds=10), recovery_config=store)
         else:
-            run_main(flow(settings, ends), epoch_interval=NEVER)
+            run_main(flow(settings, sources), epoch_interval=NEVER)
         cpu = time.process_time() - half.cpu
         stages = {name: seconds - half.stages[name] for name, seconds in spent(*FORMS).items()}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -116,7 +116,8 @@ def _snapshot(settings: Settings) -> float:
     return seconds / count * settings.window.shards if count else 0.0
 
 
-def _ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], half: _Half) -> Ends:
+def ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], progressed: Callable[[str, int], None]) -> Ends:
+    """Made-up traffic by the name of its format, one partition each; who is told how many messages of which were read."""
     grid = Grid(settings.window)
 
     class Memory(PollSource):
@@ -129,7 +130,7 @@ def _ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], half: _
             intake = Intake(name, 0, FORMATS[name], context, grid, settings.window)
             messages = chain.from_iterable(traffic[name])
             batch = settings.kafka.poll_messages
-            return FilePartition(messages, intake, self.pace, Seal(KEY), batch, progressed=half.progressed)
+            return FilePartition(messages, intake, self.pace, Seal(KEY), batch, progressed=progressed)
 
     return Ends(grid, Memory(), Nowhere(), Nowhere(), Nowhere())
 
