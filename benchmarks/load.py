@@ -9,6 +9,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from dataflows import heap
 from dataflows.formats import FORMATS
 from dataflows.recorded import messages
 from dataflows.rehearsal import rehearse
@@ -52,7 +53,8 @@ def measured(run: Run, given: list[bytes], **flags: dict[str, object]) -> Measur
 
 def _alone(run: Run, given: list[bytes], flags: dict[str, object], say: Connection) -> None:
     settings = load(None, {"privacy": {"key": "bench"}} | flags)
-    rehearse(settings.window)  # as a worker does before its first message
+    rehearse(settings.window)  # as a worker does before its first message, and
+    heap.settle()
     started, spent = time.perf_counter(), time.process_time()
     measure = run(given, settings)
     whole = {"messages": len(given), "seconds": time.perf_counter() - started, "cpu": time.process_time() - spent}

@@ -12,7 +12,7 @@ from bytewax.run import cli_main
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dataflows import logs, replay
+from dataflows import heap, logs, replay
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
 from dataflows.metrics import METRICS
@@ -48,7 +48,9 @@ def replay_files(
         ends = replay.ends(
             files, settings, out, cells, dead_letters, lambda file, count: bar.update(tasks[file], completed=count)
         )
-        cli_main(flow(settings, ends, kept=False))
+        graph = flow(settings, ends, kept=False)
+        heap.settle()
+        cli_main(graph)
         seconds = time.monotonic() - started
     total = sum(totals.values())
     received, accepted, late = (

@@ -16,7 +16,7 @@ import structlog
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig
 from bytewax.run import cli_main
 
-from dataflows import health, kafka, logs, shelf
+from dataflows import health, heap, kafka, logs, shelf
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
@@ -69,6 +69,7 @@ def _work(
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)
     rehearse(settings.window)
+    heap.settle()
     topics = [each.topic for each in settings.inputs.topics]
     log.info("running", topics=topics, state=state if recovery else "not kept", metrics=server.url if server else "off")
     panics = Panics()
