@@ -32,7 +32,10 @@ def flow(settings: Settings | None = None, ends: Ends | None = None, store: Path
     """
     settings = settings or load()
     ends = ends or kafka.ends(settings)
-    seal, disk = Seal(pseudonym_key(settings)) if kept else None, None if store is None else Disk(store)
+    seal, disk = (
+        Seal(pseudonym_key(settings)) if kept else None,
+        None if store is None else Disk(store, settings.recovery.interval),
+    )
     shards, outputs = [(str(shard), shard) for shard in range(settings.window.shards)], settings.outputs
     panes = Panes(settings.window.pane, ends.source.partitions, ends.grid, CATALOGUE)
 

@@ -1,22 +1,29 @@
-"""A shard's state on the shelf: all of it but the vehicles' table, and of that what was touched and a share of the rest.
+"""A shard's state on the shelf: written whole now and then, and what came since beside it.
 
-A million cars are 286 MB, of which ten seconds touch a tenth. So each snapshot writes the rows that were touched since the last
-one, and every TURNS-th row in turn: what was written in the last TURNS snapshots is the whole table, and none of them takes
-longer than the others.
+A snapshot stops the input, so it writes little: how long the journal is of what the shard was fed since it was last written
+whole. The shards are written whole one after the other between the snapshots, each once an interval, at a moment of its own.
+
+A million cars are 286 MB, of which ten seconds touch a tenth. So of their table each file holds the rows that were touched
+since the last one, and every TURNS-th row in turn: the last TURNS files are the whole table, and none takes longer than others.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from dataflows.intake import Chunk
+from dataflows.journal import Journal, batches
 from dataflows.packing import load, pack, unpack
-from dataflows.shelf import Disk, Shelf, from_row, to_row
+from dataflows.shelf import Disk, Shelf, Slip, from_row, to_row
 from dataflows.window import Panes, ShardWindow
 from detectors.battery_vehicles import Changes, Vehicles
 
-TURNS = 16  # snapshots; as many files are kept, and as many are read at a start
-STATE, CARS = "state", "cars"
+TURNS = 16  # files; as many are kept, and as many are read at a start
+STATE, CARS, SINCE = "state", "cars", "since"
 CHANGES = "changes"
+GOLDEN = 0.618  # whose multiples leave no large gap between 0 and 1, however many shards there are
 
 
 class ShardShelf:
@@ -24,21 +31,42 @@ class ShardShelf:
 
     def __init__(self, disk: Disk, shard: int) -> None:
         self._disk, self._shard = disk, shard
-        self._shelves = {STATE: Shelf(disk, f"shard-{shard}"), CARS: Shelf(disk, f"cars-{shard}", TURNS)}
+        self._shelves = {
+            STATE: Shelf(disk, f"shard-{shard}"),
+            CARS: Shelf(disk, f"cars-{shard}", TURNS),
+            SINCE: Shelf(disk, f"since-{shard}"),
+        }
+        self._whole: dict[str, list[Slip]] = {}  # slips of the state as it was last written whole
+        self._journal: Journal | None = None  # of what came since
+        self._due = 0.0  # s: when its turn is, by time.monotonic
+        self._turned = False  # since the last snapshot: one of the files kept is for each
+        self._shown = False  # pieces that are being written may show what is about to change
+        self._size = 0  # bytes written since the last snapshot
 
-    def changes(self) -> None:
-        """The shard is fed: the epoch will end with a snapshot of it."""
+    def feed(self, chunks: Sequence[Chunk]) -> None:
+        """The window is about to be fed: it changes, and the epoch will end with a snapshot. Raises OSError."""
         self._disk.changes(self._shard)
+        if self._shown:
+            self._disk.written()
+            self._shown = False
+        if self._journal is not None:
+            before = self._journal.size
+            self._journal.add(chunks)
+            self._size += self._journal.size - before
+
+    def turn(self, window: ShardWindow) -> None:
+        """Write it whole, if it is its turn. Raises OSError."""
+        if self._journal is not None and not self._turned and time.monotonic() >= self._due:
+            self._write(window)
 
     def put(self, window: ShardWindow) -> tuple[bytes, int]:
-        """The row of slips, and how many bytes are being written. Raises OSError."""
-        pieces, vehicles = window.in_two()
-        slips = {STATE: self._shelves[STATE].put(pieces)}
-        size = slips[STATE][-1].size
-        cars = self._shelves[CARS]
-        if len(vehicles) or cars.next:
-            slips[CARS] = cars.put(pack({CHANGES: vehicles.changes(cars.next, TURNS)})[0])
-            size += slips[CARS][-1].size
+        """The row of slips, and how many bytes were written since the last one. Raises OSError."""
+        if self._journal is None:
+            self._write(window)
+            self._due += self._disk.interval * (self._shard * GOLDEN % 1.0)  # after a start all are written whole at once
+        assert self._journal is not None
+        slips = self._whole | ({SINCE: [self._journal.slip()]} if self._journal.size else {})
+        size, self._size, self._turned = self._size, 0, False
         self._disk.packed(self._shard)
         return to_row(slips), size
 
@@ -49,7 +77,11 @@ class ShardShelf:
             return ShardWindow(self._shard, panes, row)
         (state,) = self._shelves[STATE].take(slips[STATE])
         changes: list[Changes] = [load(unpack(file)[CHANGES]) for file in self._shelves[CARS].take(slips.get(CARS, []))]
-        return ShardWindow(self._shard, panes, state, Vehicles.of(changes) if changes else None)
+        window = ShardWindow(self._shard, panes, state, Vehicles.of(changes) if changes else None)
+        for file in self._shelves[SINCE].read(slips.get(SINCE, [])):
+            for batch in batches(file):
+                window.feed(batch)  # what it found was told before the snapshot
+        return window
 
     def files(self, row: bytes) -> list[Path]:
         """Those that the row's slips are of."""
@@ -60,3 +92,18 @@ class ShardShelf:
         for name, slips in (from_row(row) or {}).items():
             for _ in self._shelves[name].read(slips):
                 pass
+
+    def _write(self, window: ShardWindow) -> None:
+        """The state, and an empty journal beside it."""
+        pieces, vehicles = window.in_two()
+        self._whole = {STATE: self._shelves[STATE].put(pieces)}
+        cars = self._shelves[CARS]
+        if len(vehicles) or cars.next:
+            self._whole[CARS] = cars.put(pack({CHANGES: vehicles.changes(cars.next, TURNS)})[0])
+        number = self._whole[STATE][-1].number
+        if self._journal is not None:
+            self._journal.close()
+        self._journal = Journal(self._disk, self._shelves[SINCE].path(number), number)
+        self._size += sum(slips[-1].size for slips in self._whole.values())
+        self._due = time.monotonic() + self._disk.interval
+        self._turned = self._shown = True

@@ -45,10 +45,13 @@ FAILURE = LastWords[OSError]()
 
 
 class Disk:
-    """A store's directory, and threads that write there while the next state is packed. One for each process."""
+    """A store's directory, and threads that write there while the next state is packed. One for each process.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    `interval` is how many seconds lie between two snapshots.
+    """
+
+    def __init__(self, directory: Path, interval: float = 0.0) -> None:
+        self.directory, self.interval = directory, interval
         self._writers = ThreadPoolExecutor(WRITERS, "roadwatch-writer")
         self._syncs = ThreadPoolExecutor(SYNCS, "roadwatch-sync")
         self._writing: deque[Future[Future[None]]] = deque()  # each gives what then gets it on to the disk
@@ -77,6 +80,8 @@ class Disk:
         with _kept():
             while self._writing:
                 self._syncing.append(self._writing.popleft().result())
+            while self._syncing and self._syncing[0].done():
+                self._syncing.popleft().result()
 
     def settle(self) -> None:
         """Wait until everything is on the disk. Raises OSError."""
@@ -85,11 +90,27 @@ class Disk:
             while self._syncing:
                 self._syncing.popleft().result()
 
+    def open(self, path: Path) -> int:
+        """A descriptor to write a file over from its beginning. Raises OSError."""
+        with _kept():
+            new = not path.exists()
+            descriptor = _open(path)
+            if new:
+                self._syncing.append(self._syncs.submit(_sync, os.dup(descriptor), self.directory))
+            return descriptor
+
+    def append(self, descriptor: int, piece: Piece) -> None:
+        """Write where the descriptor is: at once, for it is little. Raises OSError."""
+        with _kept():
+            _write(descriptor, [piece])
+
+    def sync(self, descriptor: int) -> None:
+        """Get a file that was opened on to the disk, before `settle` ends."""
+        self._syncing.append(self._syncs.submit(_sync, os.dup(descriptor), None))
+
     def _write(self, path: Path, pieces: Sequence[Piece]) -> Future[None]:
-        try:
-            descriptor, new = os.open(path, os.O_WRONLY), False
-        except FileNotFoundError:
-            descriptor, new = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), True
+        new = not path.exists()
+        descriptor = _open(path)
         try:
             _write(descriptor, pieces)
         except OSError:
@@ -162,6 +183,10 @@ def from_row(row: bytes) -> dict[str, list[Slip]] | None:
     if not row.startswith(b"{"):
         return None
     return {name: [Slip(*slip) for slip in slips] for name, slips in json.loads(row).items()}
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
 
 
 def _write(descriptor: int, pieces: Sequence[Piece]) -> None:

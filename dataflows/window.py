@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
@@ -108,6 +108,12 @@ class ShardWindow:
         del sizes[STATE]
         METRICS.state(str(self.shard), sizes if not apart else sizes | {BATTERY: sizes[BATTERY] + apart})
         return pieces
+
+    def feed(self, chunks: Iterable[Chunk]) -> Report | None:
+        """Take in a batch, and close what it closes."""
+        for chunk in chunks:
+            self.add(chunk)
+        return self.close()
 
     def add(self, chunk: Chunk) -> None:
         self._arrival = max(self._arrival, chunk.arrival)

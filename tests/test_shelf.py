@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import threading
+from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 from dataflows import shelf
 from dataflows.grid import Grid
 from dataflows.intake import Chunk
+from dataflows.journal import Journal, batches
 from dataflows.pace import Pace
 from dataflows.packing import load, pack, unpack
 from dataflows.seal import Seal
@@ -27,6 +31,7 @@ from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
 from detectors.battery_vehicles import FORGET, Changes, Vehicles
 from tests import road
+from tests.living import PATIENCE
 from tests.test_contract import batteries
 
 PANES = Panes(1000, ("ev/0",), Grid(Settings().window), CATALOGUE)
@@ -165,14 +170,18 @@ def test_few_rows_are_written_of_a_large_table() -> None:
     assert len(vehicles.changes(2, TURNS).rows) == 1000
 
 
-def feed(window: ShardWindow, start: int, end: int) -> str:
-    """What is found, and the state."""
+def feed(window: ShardWindow, start: int, end: int, files: ShardShelf | None = None) -> str:
+    """What is found; `files` hear of it as from the window step."""
     said = []
     for at in range(start, end, 20):
         rows = READINGS[at : at + 20]
         newest = int(rows["time"].max())
-        window.add(Chunk("ev/0", newest - 2000, newest, True, -1, readings=rows))
-        said.append(repr(window.close()))
+        chunks = [Chunk("ev/0", newest - 2000, newest, True, -1, readings=rows)]
+        if files is not None:
+            files.feed(chunks)
+        said.append(repr(window.feed(chunks)))
+        if files is not None:
+            files.turn(window)
     return "".join(said)
 
 
@@ -206,29 +215,165 @@ def test_an_epoch_ends_when_all_that_changed_in_it_is_written(tmp_path: Path, mo
         ShardShelf(disk, shard).check(seal.open(f"windows/{shard}", row))
 
 
-def test_a_shard_that_is_resumed_from_its_shelf_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+def test_nothing_changes_that_is_still_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state that was written whole between two snapshots is that of its moment, and what came later is not in it."""
+    waits, write, wait_for_all = [False], os.writev, Disk.written
+    free = threading.Event()
+
+    def slowly(*arguments: Any) -> int:
+        if waits[0] and threading.current_thread() is not threading.main_thread():
+            free.wait(PATIENCE)
+        return write(*arguments)
+
+    def written(disk: Disk) -> None:
+        free.set()
+        wait_for_all(disk)
+
+    monkeypatch.setattr(os, "writev", slowly)
+    disk, seal = Disk(tmp_path, interval=1e9), Seal(b"key")
+    step = WindowStep(PANES, Pace(PANES.partitions, Settings().window), seal, disk, None)
+    fed = [(3, Chunk("ev/0", int(some["time"].max()), 0, True, -1, readings=some)) for some in np.array_split(READINGS, 60)]
+    step.on_batch(fed[:20])
+    first = step.snapshot()
+    step.on_batch(fed[20:21])
+    assert step._shelf is not None
+    step._shelf._due = 0.0
+    waits[0] = True
+    monkeypatch.setattr(Disk, "written", written)
+    step.on_batch(fed[21:22])  # and it is its turn
+    assert not free.is_set()
+    step.on_batch(fed[22:])
+    assert free.is_set()
+    then = step.snapshot()
+    rows = [from_row(seal.open("windows/3", row)) for row in (first, then)]
+    assert [row["state"][-1].number for row in rows if row] == [0, 1]
+    assert held(ShardShelf(disk, 3).take(seal.open("windows/3", then), PANES)) == held(step._window)  # type: ignore[arg-type]
+
+
+def test_rows_that_come_back_can_be_written(tmp_path: Path) -> None:
+    """As those that came first could: a compiled loop would be compiled anew for others."""
+    journal = Journal(Disk(tmp_path), tmp_path / "since-3.0", 0)
+    journal.add([Chunk("ev/0", 0, 0, True, -1, readings=READINGS[:7]), Chunk("ev/0", 0, 0, True, -1)])
+    ((chunk, tick),) = batches((tmp_path / "since-3.0").read_bytes())
+    assert chunk.readings is not None
+    assert chunk.readings.tobytes() == READINGS[:7].tobytes()
+    assert chunk.readings.flags.writeable
+    assert (tick.readings, chunk.observations, tick.sensors) == (None, None, None)
+
+
+@pytest.mark.parametrize("interval", [0.0, 1e9])
+def test_a_shard_that_is_resumed_from_its_shelf_goes_on_as_if_nothing_had_been(interval: float, tmp_path: Path) -> None:
+    """Whether its turn to be written whole comes in every epoch or never again."""
     whole = ShardWindow(3, PANES)
     calm = feed(whole, 0, len(READINGS))
-    disk = Disk(tmp_path)
+    disk = Disk(tmp_path, interval)
     window, files = ShardWindow(3, PANES), ShardShelf(disk, 3)
     said = ""
     for at in range(0, len(READINGS), 40):
-        said += feed(window, at, at + 40)
+        said += feed(window, at, at + 40, files)
         row, size = files.put(window)
         assert size > 0
-        files = ShardShelf(disk, 3)
-        window = files.take(row, PANES)
+        if at // 40 % 3 == 2:
+            files = ShardShelf(disk, 3)
+            window = files.take(row, PANES)
     assert said == calm
     assert "battery_anomaly" in said
     battery, twin = window.state.detectors["BatteryHealth"], whole.state.detectors["BatteryHealth"]
     assert battery.vehicles.table[:40].tobytes() == twin.vehicles.table[:40].tobytes()  # type: ignore[attr-defined]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=12), st.sampled_from([0.0, 1e9]))
+def test_the_engine_may_go_on_from_any_of_the_last_snapshots(epochs: list[tuple[int, bool]], interval: float) -> None:
+    """A cluster goes on one before the last, and what came after a snapshot stands behind it in the same file."""
+    with tempfile.TemporaryDirectory() as folder:
+        disk = Disk(Path(folder), interval)
+        window, files, fed = ShardWindow(3, PANES), ShardShelf(disk, 3), 0
+        taken = list[tuple[bytes, str]]()
+        for count, restart in epochs:
+            feed(window, fed, fed + 20 * count, files)
+            fed += 20 * count
+            taken.append((files.put(window)[0], held(window)))
+            feed(window, fed, fed + 20, files)  # of the next epoch
+            fed += 20
+            for row, state in taken[-SPARE:]:
+                ShardShelf(disk, 3).check(row)
+                assert held(ShardShelf(disk, 3).take(row, PANES)) == state
+            if restart:
+                fed -= 20
+                files = ShardShelf(disk, 3)
+                window = files.take(taken[-1][0], PANES)
+
+
+def held(window: ShardWindow) -> str:
+    """What it knows of time and of vehicles."""
+    battery = window.state.detectors["BatteryHealth"]
+    table = battery.vehicles.table[: len(battery.vehicles)].tobytes()  # type: ignore[attr-defined]
+    waiting = {name: [rows.tobytes() for rows in some] for name, some in window.state.waiting.items()}
+    return repr((window.state.closed, window.state.awake_until, window.state.partitions, waiting, sha256(table).hexdigest()))
+
+
+def test_a_journal_that_was_changed_is_refused(tmp_path: Path) -> None:
+    window, files = ShardWindow(3, PANES), ShardShelf(Disk(tmp_path, 1e9), 3)
+    feed(window, 0, 40, files)
+    files.put(window)
+    feed(window, 40, 80, files)
+    row, _ = files.put(window)
+    (path,) = tmp_path.glob("since-*")
+    assert path in files.files(row)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"what came after the snapshot")
+    files.check(row)
+    path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    with pytest.raises(ShelfError, match=r"since-3\.0 is not as roadwatch left it"):
+        files.check(row)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(ShelfError, match=r"since-3\.0 is not as roadwatch left it"):
+        files.take(row, PANES)
+
+
+def test_a_snapshot_writes_no_more_than_what_came(tmp_path: Path) -> None:
+    window, files = ShardWindow(3, PANES), ShardShelf(Disk(tmp_path, 1e9), 3)
+    feed(window, 0, 1000, files)
+    _, first = files.put(window)
+    feed(window, 1000, 1040, files)
+    _, then = files.put(window)
+    assert then < 40 * READINGS.dtype.itemsize + 1000 < first
+    assert files.put(window)[1] == 0
+
+
+def test_shards_are_written_whole_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once in ten seconds, and no two of 64 in the same tenth of a second."""
+    now, whole = [0.0], list[tuple[float, int]]()
+    monkeypatch.setattr("dataflows.shard_shelf.time.monotonic", lambda: now[0])
+    write = ShardShelf._write
+
+    def noted(files: ShardShelf, window: ShardWindow) -> None:
+        whole.append((now[0], files._shard))
+        write(files, window)
+
+    monkeypatch.setattr(ShardShelf, "_write", noted)
+    disk = Disk(tmp_path, interval=10.0)
+    shards = {shard: (ShardWindow(shard, PANES), ShardShelf(disk, shard)) for shard in range(64)}
+    for tenth in range(400):
+        now[0] = tenth / 10
+        for window, files in shards.values():
+            files.feed([Chunk("ev/0", 100 * tenth, 100 * tenth, True, -1)])
+            files.turn(window)
+            if tenth % 100 == 0:
+                files.put(window)
+    assert sorted(shard for at, shard in whole if at == 0.0) == list(range(64))
+    by_moment = Counter(at for at, _ in whole if at > 20.0)
+    assert max(by_moment.values()) <= 2
+    assert set(Counter(shard for at, shard in whole if 20.0 < at <= 30.0).values()) == {1}
+    assert len({shard for at, shard in whole if 20.0 < at <= 30.0}) == 64
+
+
 def test_a_detector_that_starts_afresh_is_not_given_its_old_vehicles_back(tmp_path: Path) -> None:
     window, files = ShardWindow(3, PANES), ShardShelf(Disk(tmp_path), 3)
-    feed(window, 0, 200)
+    feed(window, 0, 200, files)
     files.put(window)
     window.state.detectors["BatteryHealth"] = type(window.state.detectors["BatteryHealth"])()
+    feed(window, 200, 220, files)  # its turn
     row, _ = files.put(window)
-    again = files.take(row, PANES).state.detectors["BatteryHealth"]
-    assert len(again.vehicles) == 0  # type: ignore[attr-defined]
+    assert held(files.take(row, PANES)) == held(window)
