@@ -6,7 +6,6 @@ need not write what is large, but only say how long this file is.
 
 from __future__ import annotations
 
-import os
 import pickle
 import struct
 from collections.abc import Iterator, Sequence
@@ -38,25 +37,22 @@ class Journal:
     """
 
     def __init__(self, disk: Disk, path: Path, number: int) -> None:
-        self._disk, self._number = disk, number
-        self._file = disk.open(path)
+        self._disk, self._path, self._number = disk, path, number
+        self._new = not path.exists()
         self._digest, self.size = sha256(), 0
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """A batch that came. Raises OSError."""
         batch = pickle.dumps([_flat(chunk) for chunk in chunks], protocol=5)
         piece = _LENGTH.pack(len(batch)) + batch
-        self._disk.append(self._file, piece)
+        self._disk.append(self._path, piece, self.size)
         self._digest.update(piece)
         self.size += len(piece)
 
     def slip(self) -> Slip:
         """What there is so far, which is on its way to the disk."""
-        self._disk.sync(self._file)
+        self._disk.sync(self._path, self._new)
         return Slip(self._number, self.size, self._digest.copy().hexdigest())
-
-    def close(self) -> None:
-        os.close(self._file)
 
 
 def batches(whole: bytes | bytearray) -> Iterator[list[Chunk]]:

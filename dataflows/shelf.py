@@ -90,23 +90,20 @@ class Disk:
             while self._syncing:
                 self._syncing.popleft().result()
 
-    def open(self, path: Path) -> int:
-        """A descriptor to write a file over from its beginning. Raises OSError."""
+    def append(self, path: Path, piece: Piece, at: int) -> None:
+        """Write a file from its byte `at` on: at once, for it is little. Raises OSError."""
         with _kept():
-            new = not path.exists()
-            descriptor = _open(path)
-            if new:
-                self._syncing.append(self._syncs.submit(_sync, os.dup(descriptor), self.directory))
-            return descriptor
+            descriptor = _open(path)  # not held open, for there may be more shards than files that may be open
+            try:
+                while piece:
+                    written = os.pwrite(descriptor, piece, at)
+                    piece, at = piece[written:], at + written
+            finally:
+                os.close(descriptor)
 
-    def append(self, descriptor: int, piece: Piece) -> None:
-        """Write where the descriptor is: at once, for it is little. Raises OSError."""
-        with _kept():
-            _write(descriptor, [piece])
-
-    def sync(self, descriptor: int) -> None:
-        """Get a file that was opened on to the disk, before `settle` ends."""
-        self._syncing.append(self._syncs.submit(_sync, os.dup(descriptor), None))
+    def sync(self, path: Path, new: bool) -> None:
+        """Get a file on to the disk, before `settle` ends; with its name, if it is `new`."""
+        self._syncing.append(self._syncs.submit(lambda: _sync(_open(path), self.directory if new else None)))
 
     def _write(self, path: Path, pieces: Sequence[Piece]) -> Future[None]:
         new = not path.exists()
