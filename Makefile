@@ -26,7 +26,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: $(READY)  ## play the bundled recording through a broker and the worker; SPEED=30, KEEP=1 stays up
-	@$(BIN)/roadwatch demo --speed $(SPEED) $(if $(KEEP),--keep)
+	@$(BIN)/roadwatch demo --speed $(SPEED) $(if $(filter-out 0 no,$(KEEP)),--keep)
 
 demo: run  ## the same as run
 
@@ -85,8 +85,9 @@ lock: $(READY)  ## resolve the dependencies anew (needs uv)
 LOCK = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-clean:  ## remove .venv, caches and var/
-	rm -rf $(VENV) $(FUZZ) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean:  ## remove .venv, caches and var/ but for the key in it
+	rm -rf $(VENV) $(FUZZ) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name pseudonym.key -exec rm -rf {} +
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): $(INSTALLED) pyproject.toml

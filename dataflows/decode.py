@@ -15,7 +15,7 @@ from dataflows.formats.base import Context, Decoded, Reason
 from dataflows.recorded import RecordingError, messages, numbered_messages
 from detectors.model import Rows, Sign, Surface
 
-__all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "decode_file", "messages"]
+__all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "Unknown", "decode_file", "messages"]
 
 BATCH = 500
 NOT_GIVEN = 255  # of the small integers of a reading
@@ -33,22 +33,31 @@ class RefusedRecord(NamedTuple):
 
 
 class Recognised(NamedTuple):
-    """The last item of a file that has any: messages that are fine and carry no row, by name."""
+    """At the end of a file that has any: messages that are fine and carry no row, by name."""
 
     counts: Counter[str]
 
 
-def decode_file(form: Format, path: Path, context: Context) -> Iterator[DecodedRow | RefusedRecord | Recognised]:
+class Unknown(NamedTuple):
+    """At the end of a file that has any: keys that its format does not know, and how many messages have each."""
+
+    counts: Counter[str]
+
+
+def decode_file(form: Format, path: Path, context: Context) -> Iterator[DecodedRow | RefusedRecord | Recognised | Unknown]:
     """Every row and every refusal of a file, in its order. RecordingError where it cannot be read at all.
 
     Of a binary recording nothing is known but the file: its modification time stands for the arrival.
     """
-    recognised: Counter[str] = Counter()
+    recognised, unknown = Counter[str](), Counter[str]()
     numbered = numbered_messages(path, form)
     while batch := list(islice(numbered, BATCH)):
         arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
         decoded = form.decode([message for _, message in batch], np.full(len(batch), arrival, np.int64), context)
         recognised += decoded.recognised
+        if form.unknown is not None:
+            refused = {refusal.message for refusal in decoded.refusals}
+            unknown += form.unknown([message for at, (_, message) in enumerate(batch) if at not in refused])
         found: list[tuple[int, DecodedRow | RefusedRecord]] = [(at, DecodedRow("", row)) for at, row in _rows(decoded)]
         found += [(refusal.message, RefusedRecord("", refusal.reason, refusal.detail)) for refusal in decoded.refusals]
         found.sort(key=lambda one: one[0])
@@ -56,6 +65,8 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[DecodedR
             yield one._replace(where=f"{path}:{batch[message][0]}")
     if recognised:
         yield Recognised(recognised)
+    if unknown:
+        yield Unknown(unknown)
 
 
 def _rows(decoded: Decoded) -> Iterator[tuple[int, dict[str, object]]]:

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dataflows.decode import Recognised, RefusedRecord, decode_file
+from dataflows.decode import Recognised, RefusedRecord, Unknown, decode_file
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.settings import Settings, pseudonym_key
+
+MOST = 20  # unknown fields that are named
 
 
 def decode_files(files: Sequence[tuple[Path, str]], settings: Settings) -> int:
@@ -25,6 +27,12 @@ def decode_files(files: Sequence[tuple[Path, str]], settings: Settings) -> int:
             elif isinstance(found, Recognised):
                 counts = ", ".join(f"{count} {what}" for what, count in sorted(found.counts.items()))
                 print(f"{path}: also recognised, without a row: {counts}", file=sys.stderr)
+            elif isinstance(found, Unknown):
+                counts = ", ".join(f"{key} ({count})" for key, count in found.counts.most_common(MOST))
+                print(
+                    f"{path}: nothing is made of these fields, see the fields of {name} in the README: {counts}",
+                    file=sys.stderr,
+                )
             else:
                 print(json.dumps(found.values, ensure_ascii=False))
     return 1 if refused else 0

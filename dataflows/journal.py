@@ -49,6 +49,10 @@ class Journal:
         self._digest.update(piece)
         self.size += len(piece)
 
+    def end(self) -> None:
+        """Nothing more will be added. Raises OSError."""
+        self._disk.cut(self._path, self.size)
+
     def slip(self) -> Slip:
         """What there is so far, which is on its way to the disk."""
         self._disk.sync(self._path, self._new)

@@ -101,6 +101,8 @@ class ShardShelf:
         if len(vehicles) or cars.next:
             self._whole[CARS] = cars.put(pack({CHANGES: vehicles.changes(cars.next, TURNS)})[0])
         number = self._whole[STATE][-1].number
+        if self._journal is not None:
+            self._journal.end()
         self._journal = Journal(self._disk, self._shelves[SINCE].path(number), number)
         self._size += sum(slips[-1].size for slips in self._whole.values())
         self._due = time.monotonic() + self._disk.interval

@@ -101,6 +101,15 @@ class Disk:
             finally:
                 os.close(descriptor)
 
+    def cut(self, path: Path, size: int) -> None:
+        """Give back what lies in a file behind what was written. Raises OSError."""
+        with _kept():
+            descriptor = _open(path)
+            try:
+                _cut(descriptor, size)
+            finally:
+                os.close(descriptor)
+
     def sync(self, path: Path, new: bool) -> None:
         """Get a file on to the disk, before `settle` ends; with its name, if it is `new`."""
         self._syncing.append(self._syncs.submit(lambda: _sync(_open(path), self.directory if new else None)))
@@ -110,6 +119,7 @@ class Disk:
         descriptor = _open(path)
         try:
             _write(descriptor, pieces)
+            _cut(descriptor, sum(map(len, pieces)))
         except OSError:
             os.close(descriptor)
             raise
@@ -194,6 +204,12 @@ def _write(descriptor: int, pieces: Sequence[Piece]) -> None:
             written -= len(left.pop(0))
         if written:
             left[0] = left[0][written:]
+
+
+def _cut(descriptor: int, size: int) -> None:
+    """One large state, or one busy interval, is not to take its room for ever."""
+    if os.fstat(descriptor).st_size > size:
+        os.ftruncate(descriptor, size)
 
 
 def _sync(descriptor: int, directory: Path | None) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 
-from dataflows.decode import DecodedRow, Recognised, RefusedRecord, decode_file, messages
+from dataflows.decode import DecodedRow, Recognised, RefusedRecord, Unknown, decode_file, messages
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Reason
+from dataflows.formats.observation import Observation
 from dataflows.recorded import LONGEST, WINDOW, RecordingError
 from detectors.model import Sign
 from tests.wire import CONTEXT, TIME, VALID, VIN, a_reading, bsm
@@ -34,7 +37,9 @@ def test_json_lines(tmp_path: Path, suffix: str) -> None:
     assert list(messages(path, OBSERVATIONS)) == [*VALID["observation"], b"nonsense", VALID["observation"][0]]
     found = list(decode_file(OBSERVATIONS, path, CONTEXT))
     assert [type(one) for one in found] == [DecodedRow, DecodedRow, RefusedRecord, DecodedRow]
-    assert [one.where for one in found if not isinstance(one, Recognised)] == [f"{path}:{line}" for line in (1, 4, 5, 6)]
+    assert [one.where for one in found if not isinstance(one, Recognised | Unknown)] == [
+        f"{path}:{line}" for line in (1, 4, 5, 6)
+    ]
     assert json.loads(json.dumps(found[0].values)) == {
         "kind": "observation",
         "time": "2025-03-06T07:29:59.784Z",
@@ -112,6 +117,29 @@ def test_every_sign_has_a_name(tmp_path: Path) -> None:
         Sign.HAZARDOUS_GOODS,
         Sign.STOP_LINE_VIOLATION,
     }
+
+
+def test_a_misspelt_field_is_named(tmp_path: Path) -> None:
+    """It is ignored like any other key, and an airbag would be lost without a word."""
+    said = json.loads(VALID["observation"][0])
+    lines = [said | {"airbag": 1, "speed": 3}, said | {"airbag": True}, said, said | {"lat": 91, "refused": 1}]
+    path = written(tmp_path, b"\n".join(json.dumps(line).encode() for line in lines))
+    *rows, unknown = decode_file(OBSERVATIONS, path, CONTEXT)
+    assert len(rows) == 4
+    assert isinstance(unknown, Unknown)
+    assert unknown.counts == {"airbag": 2, "speed": 1}
+
+
+def test_the_readme_lists_all_fields() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    table = readme.partition("## What to send")[2].partition("\n## ")[0]
+    listed = {
+        name for line in table.splitlines() if line.startswith("| `") for name in re.findall("`([a-z]+)`", line.split("|")[1])
+    }
+    assert listed == set(Observation.__struct_fields__)
+    example = re.search(r"```json\n(.*?)\n```", table)
+    assert example
+    assert len(OBSERVATIONS.decode([example[1].encode()], np.array([-1]), CONTEXT).observations) == 1
 
 
 def test_a_line_without_end_is_one_refusal(tmp_path: Path) -> None:

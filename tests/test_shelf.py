@@ -78,6 +78,19 @@ def test_a_shorter_state_is_not_read_with_the_rest_of_a_longer_one(tmp_path: Pat
     for number in range(2 * SPARE):
         slips = one.put([b"long" * (10 - number)])
         assert [len(file) for file in one.read(slips)] == [4 * (10 - number)]
+        assert one.path(slips[-1].number).stat().st_size == 4 * (10 - number), "what is longer is given back"
+
+
+def test_a_journal_gives_back_what_a_longer_one_had_before(tmp_path: Path) -> None:
+    window, files = ShardWindow(3, PANES), ShardShelf(Disk(tmp_path), 3)
+    counts = [0, 10, 1, 1, 1, 1, 1, 1]
+    for number, count in enumerate(counts):  # as many files are written over in turn as may be needed
+        feed(window, 40 * number, 40 * number + 20, files)  # its turn
+        for _ in range(count):
+            files.feed([Chunk("ev/0", 0, 0, True, -1, readings=READINGS[:40])])
+        files.put(window)
+    longest = max(path.stat().st_size for path in tmp_path.glob("since-*"))
+    assert longest < 2 * 40 * READINGS.dtype.itemsize
 
 
 def test_pieces_beyond_what_one_call_takes(tmp_path: Path) -> None:

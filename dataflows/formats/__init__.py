@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +19,8 @@ class Format:
     decode: Decode
     framing: Literal["lines", "hex_lines", "binary"]
     description: str
+    unknown: Callable[[Sequence[bytes]], Counter[str]] | None = None
+    """Keys of messages that this format does not know, and how many have each; None where that cannot be said."""
 
 
 FORMATS: dict[str, Format] = {
@@ -27,6 +31,7 @@ FORMATS: dict[str, Format] = {
             observation.decode,
             "lines",
             "roadwatch's own compact JSON: one vehicle seen once (schema/observation.schema.json).",
+            observation.unknown,
         ),
         Format(
             "ode-json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Literal
@@ -58,6 +59,7 @@ SIGN_OF = {
 }
 
 _read = msgspec.json.Decoder(Observation).decode
+_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _flags = attrgetter(*SIGN_OF)
 
 
@@ -70,6 +72,14 @@ class _Signs(dict[tuple[int, ...], int]):
 
 
 _signs = _Signs()
+
+
+def unknown(messages: Sequence[bytes]) -> Counter[str]:
+    """Keys that nothing is made of, and how many messages have each; all of them can be read."""
+    found: Counter[str] = Counter()
+    for message in messages:
+        found.update(_keys(message).keys() - set(Observation.__struct_fields__))
+    return found
 
 
 def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Context) -> Decoded:

@@ -135,7 +135,7 @@ def _faults(
     yield _Fault(
         (time < EARLIEST) | (time >= LATEST),
         Reason.IMPOSSIBLE_TIME,
-        _Detail(time, "the event time {:.4g} ms since 1970 is not between the years 2000 and 2100"),
+        _Detail(time, "the event time {} is not between the years 2000 and 2100; it counts milliseconds since 1970"),
     )
     ahead = time - arrivals
     yield _Fault(
