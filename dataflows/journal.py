@@ -1,7 +1,8 @@
 """What a shard was fed since its state was written whole, appended to a file batch by batch as it comes.
 
 Fed again to that state it gives the state of now, for the same input gives the same state (docs/decisions.md). So a snapshot
-need not write what is large, but only say how long this file is.
+need not write what is large, but only say how long this file is. The file begins with the partitions whose watermarks were
+waited for: another start may know more of them, but the panes that were closed were closed by these.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,23 +30,25 @@ class Journal:
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "since-7.0"
-    >>> journal = Journal(Disk(path.parent), path, number=0)
+    >>> journal = Journal(Disk(path.parent), path, number=0, partitions=("v2x/0",))
     >>> journal.add([Chunk("v2x/0", 8000, 10_000, True, -1)])
     >>> journal.slip().size == path.stat().st_size
     True
-    >>> [[chunk.watermark for chunk in batch] for batch in batches(path.read_bytes())]
-    [[8000]]
+    >>> partitions, batches = read(path.read_bytes())
+    >>> partitions, [[chunk.watermark for chunk in batch] for batch in batches]
+    (('v2x/0',), [[8000]])
     """
 
-    def __init__(self, disk: Disk, path: Path, number: int) -> None:
-        self._disk, self._path, self._number = disk, path, number
+    def __init__(self, disk: Disk, path: Path, number: int, partitions: tuple[str, ...]) -> None:
+        self._disk, self._path, self._number, self._partitions = disk, path, number, partitions
         self._new = not path.exists()
         self._digest, self.size = sha256(), 0
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """A batch that came. Raises OSError."""
-        batch = pickle.dumps([_flat(chunk) for chunk in chunks], protocol=5)
-        piece = _LENGTH.pack(len(batch)) + batch
+        piece = _frame([_flat(chunk) for chunk in chunks])
+        if not self.size:
+            piece = _frame(self._partitions) + piece
         self._disk.append(self._path, piece, self.size)
         self._digest.update(piece)
         self.size += len(piece)
@@ -59,13 +63,24 @@ class Journal:
         return Slip(self._number, self.size, self._digest.copy().hexdigest())
 
 
-def batches(whole: bytes | bytearray) -> Iterator[list[Chunk]]:
-    """What was added, batch by batch; only for bytes that a slip vouches for."""
+def read(whole: bytes | bytearray) -> tuple[tuple[str, ...], Iterator[list[Chunk]]]:
+    """The partitions, and what was added, batch by batch; only for bytes that a slip vouches for."""
+    frames = _frames(whole)
+    partitions: tuple[str, ...] = next(frames)
+    return partitions, ([_rows(*flat) for flat in batch] for batch in frames)
+
+
+def _frame(what: object) -> bytes:
+    packed = pickle.dumps(what, protocol=5)
+    return _LENGTH.pack(len(packed)) + packed
+
+
+def _frames(whole: bytes | bytearray) -> Iterator[Any]:
     at = 0
     while at < len(whole):
         (length,) = _LENGTH.unpack_from(whole, at)
         at += _LENGTH.size
-        yield [_rows(*flat) for flat in pickle.loads(whole[at : at + length])]
+        yield pickle.loads(whole[at : at + length])
         at += length
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dataflows.intake import Chunk
-from dataflows.journal import Journal, batches
+from dataflows.journal import Journal, read
 from dataflows.packing import load, pack, unpack
 from dataflows.shelf import Disk, Shelf, Slip, from_row, to_row
 from dataflows.window import Panes, ShardWindow
@@ -79,8 +80,11 @@ class ShardShelf:
         changes: list[Changes] = [load(unpack(file)[CHANGES]) for file in self._shelves[CARS].take(slips.get(CARS, []))]
         window = ShardWindow(self._shard, panes, state, Vehicles.of(changes) if changes else None)
         for file in self._shelves[SINCE].read(slips.get(SINCE, [])):
-            for batch in batches(file):
+            partitions, batches = read(file)
+            window.panes = replace(panes, partitions=partitions)
+            for batch in batches:
                 window.feed(batch)  # what it found was told before the snapshot
+        window.panes = panes
         return window
 
     def files(self, row: bytes) -> list[Path]:
@@ -103,7 +107,7 @@ class ShardShelf:
         number = self._whole[STATE][-1].number
         if self._journal is not None:
             self._journal.end()
-        self._journal = Journal(self._disk, self._shelves[SINCE].path(number), number)
+        self._journal = Journal(self._disk, self._shelves[SINCE].path(number), number, window.panes.partitions)
         self._size += sum(slips[-1].size for slips in self._whole.values())
         self._due = time.monotonic() + self._disk.interval
         self._turned = self._shown = True

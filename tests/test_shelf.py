@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from dataflows import shelf
 from dataflows.grid import Grid
 from dataflows.intake import Chunk
-from dataflows.journal import Journal, batches
+from dataflows.journal import Journal, read
 from dataflows.pace import Pace
 from dataflows.packing import load, pack, unpack
 from dataflows.seal import Seal
@@ -265,9 +266,9 @@ def test_nothing_changes_that_is_still_being_written(tmp_path: Path, monkeypatch
 
 def test_rows_that_come_back_can_be_written(tmp_path: Path) -> None:
     """As those that came first could: a compiled loop would be compiled anew for others."""
-    journal = Journal(Disk(tmp_path), tmp_path / "since-3.0", 0)
+    journal = Journal(Disk(tmp_path), tmp_path / "since-3.0", 0, PANES.partitions)
     journal.add([Chunk("ev/0", 0, 0, True, -1, readings=READINGS[:7]), Chunk("ev/0", 0, 0, True, -1)])
-    ((chunk, tick),) = batches((tmp_path / "since-3.0").read_bytes())
+    _, ((chunk, tick),) = read((tmp_path / "since-3.0").read_bytes())
     assert chunk.readings is not None
     assert chunk.readings.tobytes() == READINGS[:7].tobytes()
     assert chunk.readings.flags.writeable
@@ -324,6 +325,20 @@ def held(window: ShardWindow) -> str:
     table = battery.vehicles.table[: len(battery.vehicles)].tobytes()  # type: ignore[attr-defined]
     waiting = {name: [rows.tobytes() for rows in some] for name, some in window.state.waiting.items()}
     return repr((window.state.closed, window.state.awake_until, window.state.partitions, waiting, sha256(table).hexdigest()))
+
+
+def test_partitions_that_were_added_since_open_no_closed_pane_again(tmp_path: Path) -> None:
+    """What the journal's batches closed was told, though a start that knows more partitions would have waited for them."""
+    disk = Disk(tmp_path, 1e9)
+    window, files = ShardWindow(3, PANES), ShardShelf(disk, 3)
+    feed(window, 0, 40, files)
+    files.put(window)
+    feed(window, 40, 400, files)
+    row, _ = files.put(window)
+    more = replace(PANES, partitions=("ev/0", "ev/1"))
+    again = ShardShelf(disk, 3).take(row, more)
+    assert held(again) == held(window)
+    assert again.panes == more
 
 
 def test_a_journal_that_was_changed_is_refused(tmp_path: Path) -> None:
