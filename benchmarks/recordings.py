@@ -61,12 +61,12 @@ class Place:
     @property
     def tuned_on(self) -> bool:
         """The open days, of however many vehicles, are what detectors are tuned on; others were not seen before."""
-        return (self.meta["scenario"], self.meta["seed"]) in OPEN_DAYS
+        return (self.meta.get("scenario"), self.meta.get("seed")) in OPEN_DAYS
 
     @property
     def penetrations(self) -> tuple[Penetration, ...]:
         """All vehicles report where the set was made so (then they are all it is for), or both days were exported so."""
-        if self.meta["penetration"] == SHARE["100 %"]:
+        if self.meta.get("penetration") == SHARE["100 %"]:
             return ("100 %",)
         return tuple(p for p in PENETRATIONS if self.exported or p != "100 %")
 

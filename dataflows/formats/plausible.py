@@ -135,7 +135,8 @@ def _faults(
     yield _Fault(
         (time < EARLIEST) | (time >= LATEST),
         Reason.IMPOSSIBLE_TIME,
-        _Detail(time, "the event time {} is not between the years 2000 and 2100; it counts milliseconds since 1970"),
+        # rounded, for what stands where a time should be may be a name, and this is told
+        _Detail(time, "the event time {:.4g} is not between the years 2000 and 2100; it counts milliseconds since 1970"),
     )
     ahead = time - arrivals
     yield _Fault(
