@@ -61,16 +61,17 @@ class Pseudonym:
     REMEMBERED = 200_000  # about 30 MB; forgetting costs time, never correctness
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = hashlib.blake2b(digest_size=8, key=key)  # whose copies have the key in them: 0.6 us a name instead of 0.9
         self._known: dict[str, int] = {}
 
     def __call__(self, identity: str) -> int:
         known = self._known.get(identity)
         if known is None:
-            digest = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).digest()
+            named = self._keyed.copy()
+            named.update(identity.encode("utf-8", "surrogatepass"))
             if len(self._known) >= self.REMEMBERED:
                 self._known.clear()
-            known = self._known[identity] = int.from_bytes(digest, "big")
+            known = self._known[identity] = int.from_bytes(named.digest(), "big")
         return known
 
 
