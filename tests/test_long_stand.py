@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,34 @@ def test_where_nobody_stops_it_takes_less() -> None:
 def test_a_spot_that_was_hardly_watched_is_judged_by_longer_stands() -> None:
     early, late = (found(lights(2 * LEARNING), stand(7, after, 300, north=50.0))[0] for after in (1500, 2 * LEARNING))
     assert late.time - late.onset < early.time - early.onset
+
+
+def test_places_where_nobody_stops_any_more_are_forgotten() -> None:
+    detector = LongStand()
+    for frame in road.frames(lights(LEARNING)):
+        detector.update(frame)
+    assert len(detector._spots) > len(detector._places) > 0
+    later = frame.end + 10 * 86_400_000
+    detector.update(replace(frame, start=later - 5000, end=later, observations=frame.observations[:0]))
+    assert len(detector._spots) == len(detector._places) == 0
+
+
+def test_days_without_a_stop_say_little_of_who_has_to() -> None:
+    """However long a spot was watched: ten days of nobody's stopping make a stand no more surprising than one."""
+    first = []
+    for days in (1, 10):
+        detector = LongStand()
+        detector._begun = road.T0 - days * 86_400_000
+        seen = road.together(lights(LEARNING), stand(7, LEARNING, 300, north=50.0))
+        first.append(next(finding.time for frame in road.frames(seen) for finding in detector.update(frame)))
+    assert first[0] == first[1]
+
+
+def test_a_stop_line_is_one_whichever_way_its_vehicles_seem_to_point() -> None:
+    """Headings of those that stand err by some degrees, over the border between two of eight directions."""
+    stops = [stand(1000 + k, 60 * k, 10, north=50.0, heading=20.0) for k in range(LEARNING // 60)]
+    drives_on = [road.drive(1000 + k, 60 * k + 10, 5, 0.0, 50.0, 20.0, 8.0) for k in range(LEARNING // 60)]
+    assert found(lights(LEARNING), *stops, *drives_on, stand(7, LEARNING, 300, north=50.0, heading=25.0)) == []
 
 
 def test_a_place_where_all_stand_long_learns_it() -> None:
