@@ -76,11 +76,7 @@ class Run:
         half = _Half(count)
         sources = ends(settings, {name: each.seconds(self._seconds) for name, each in self._traffic.items()}, half.progressed)
         if self._snapshots:
-            with tempfile.TemporaryDirectory() as folder:
-                kept = settings.recovery.model_copy(update={"directory": Path(folder) / "recovery"})
-                store = open_store(settings.model_copy(update={"recovery": kept}))
-                graph = flow(settings, sources, kept.directory)
-                run_main(graph, epoch_interval=timedelta(seconds=10), recovery_config=store)
+            run_kept(settings, sources)
         else:
             run_main(flow(settings, sources), epoch_interval=NEVER)
         cpu = time.process_time() - half.cpu
@@ -114,6 +110,15 @@ def _snapshot(settings: Settings) -> float:
     count = METRICS.value("snapshots_total", step="windows") or 0.0
     seconds = METRICS.value("snapshot_seconds_total", step="windows") or 0.0
     return seconds / count * settings.window.shards if count else 0.0
+
+
+def run_kept(settings: Settings, sources: Ends) -> None:
+    """Run the graph with snapshots every 10 s."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = settings.recovery.model_copy(update={"directory": Path(folder) / "recovery"})
+        store = open_store(settings.model_copy(update={"recovery": kept}))
+        graph = flow(settings, sources, kept.directory)
+        run_main(graph, epoch_interval=timedelta(seconds=10), recovery_config=store)
 
 
 def ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], progressed: Callable[[str, int], None]) -> Ends:

@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from datetime import timedelta
 from pathlib import Path
 
-from bytewax.testing import run_main
 from rich.console import Console
 
-from benchmarks.growth import FORMS, WANTED, ends
+from benchmarks.growth import FORMS, WANTED, ends, run_kept
 from benchmarks.load import Measure, measured
 from benchmarks.machine import commit, versions
 from benchmarks.synthetic import Cars, Vehicles
 from benchmarks.table import Table
-from dataflows.incidents import flow
 from dataflows.settings import Settings
-from dataflows.store import open_store
 
 RESULTS = Path(__file__).parent / "results" / "plateau.md"
 CELLS, CARS = 100_000, 1_000_000
@@ -45,11 +40,7 @@ class Run:
         traffic = dict(zip(FORMS, (Vehicles(self._rate, CELLS), Cars(self._rate, CARS)), strict=True))
         seen = _Seen(self._rate)
         sources = ends(settings, {name: each.seconds(self._seconds) for name, each in traffic.items()}, seen.progressed)
-        with tempfile.TemporaryDirectory() as folder:
-            kept = settings.recovery.model_copy(update={"directory": Path(folder) / "recovery"})
-            store = open_store(settings.model_copy(update={"recovery": kept}))
-            graph = flow(settings, sources, kept.directory)
-            run_main(graph, epoch_interval=timedelta(seconds=10), recovery_config=store)
+        run_kept(settings, sources)
         return {str(quarter): held for quarter, held in seen.held.items()}
 
 

@@ -14,11 +14,11 @@ from bytewax.dataflow import Dataflow
 
 from dataflows import kafka
 from dataflows.alerts import Record, cell_records, dead_letter_records
+from dataflows.disk import Disk
 from dataflows.ends import Ends
 from dataflows.intake import Chunk, Poll
 from dataflows.seal import Seal
 from dataflows.settings import Settings, load, pseudonym_key
-from dataflows.shelf import Disk
 from dataflows.steps import AREA, IncidentStep, WindowStep
 from dataflows.window import Panes, Report
 from detectors import CATALOGUE

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from dataflows.disk import Disk
 from dataflows.intake import Chunk
 from dataflows.panes import TABLES
-from dataflows.shelf import Disk, Slip
+from dataflows.shelf import Slip
 
 _LENGTH = struct.Struct("<I")
 

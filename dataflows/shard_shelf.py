@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dataflows.disk import Disk
 from dataflows.intake import Chunk
 from dataflows.journal import Journal, read
 from dataflows.packing import load, pack, unpack
-from dataflows.shelf import Disk, Shelf, Slip, from_row, to_row
+from dataflows.shelf import Shelf, Slip, from_row, to_row
 from dataflows.window import Panes, ShardWindow
 from detectors.battery_vehicles import Changes, Vehicles
 

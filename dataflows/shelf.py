@@ -7,26 +7,18 @@ each. The row is under the seal, so its files are as good as under it.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import stat
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from dataflows.disk import Disk
 from dataflows.packing import Piece
-from dataflows.panics import LastWords
 
 SPARE = 3  # files older than those needed: the engine resumes from its last epoch or the one before, a cluster one behind
-WRITERS = 2  # files at a time, while the next state is packed and summed: snapshots of 190 MB stop the input a third shorter
-SYNCS = 4  # files at a time: a disk waits as long for four as for one
-OPEN = 256  # files that are not on the disk yet, at most
-IOV_MAX = 1024  # pieces that Linux takes in one call
 
 
 class ShelfError(Exception):
@@ -39,91 +31,6 @@ class Slip(NamedTuple):
     number: int
     size: int
     digest: str
-
-
-FAILURE = LastWords[OSError]()
-
-
-class Disk:
-    """A store's directory, and threads that write there while the next state is packed. One for each process.
-
-    `interval` is how many seconds lie between two snapshots.
-    """
-
-    def __init__(self, directory: Path, interval: float = 0.0) -> None:
-        self.directory, self.interval = directory, interval
-        self._writers = ThreadPoolExecutor(WRITERS, "roadwatch-writer")
-        self._syncs = ThreadPoolExecutor(SYNCS, "roadwatch-sync")
-        self._writing: deque[Future[Future[None]]] = deque()  # each gives what then gets it on to the disk
-        self._syncing: deque[Future[None]] = deque()
-        self._changing: set[int] = set()
-
-    def write(self, path: Path, pieces: Sequence[Piece]) -> None:
-        """Write a file, which gets on to the disk by itself until `settle`. The pieces must not change before `written`."""
-        if len(self._writing) >= OPEN:
-            self.settle()
-        self._writing.append(self._writers.submit(self._write, path, pieces))
-
-    def changes(self, shard: int) -> None:
-        """This shard is not any more as it was packed last."""
-        self._changing.add(shard)
-
-    def packed(self, shard: int) -> None:
-        """Its files are on their way. With the last that changed in an epoch all are `written`, for then they may change
-        again, and the engine may say that the epoch is complete. Raises OSError."""
-        self._changing.discard(shard)
-        if not self._changing:
-            self.written()
-
-    def written(self) -> None:
-        """Wait until everything is written: it outlives this process, and what the pieces show may change. Raises OSError."""
-        with _kept():
-            while self._writing:
-                self._syncing.append(self._writing.popleft().result())
-            while self._syncing and self._syncing[0].done():
-                self._syncing.popleft().result()
-
-    def settle(self) -> None:
-        """Wait until everything is on the disk. Raises OSError."""
-        self.written()
-        with _kept():
-            while self._syncing:
-                self._syncing.popleft().result()
-
-    def append(self, path: Path, piece: Piece, at: int) -> None:
-        """Write a file from its byte `at` on: at once, for it is little. Raises OSError."""
-        with _kept():
-            descriptor = _open(path)  # not held open, for there may be more shards than files that may be open
-            try:
-                while piece:
-                    written = os.pwrite(descriptor, piece, at)
-                    piece, at = piece[written:], at + written
-            finally:
-                os.close(descriptor)
-
-    def cut(self, path: Path, size: int) -> None:
-        """Give back what lies in a file behind what was written. Raises OSError."""
-        with _kept():
-            descriptor = _open(path)
-            try:
-                _cut(descriptor, size)
-            finally:
-                os.close(descriptor)
-
-    def sync(self, path: Path, new: bool) -> None:
-        """Get a file on to the disk, before `settle` ends; with its name, if it is `new`."""
-        self._syncing.append(self._syncs.submit(lambda: _sync(_open(path), self.directory if new else None)))
-
-    def _write(self, path: Path, pieces: Sequence[Piece]) -> Future[None]:
-        new = not path.exists()
-        descriptor = _open(path)
-        try:
-            _write(descriptor, pieces)
-            _cut(descriptor, sum(map(len, pieces)))
-        except OSError:
-            os.close(descriptor)
-            raise
-        return self._syncs.submit(_sync, descriptor, self.directory if new else None)
 
 
 class Shelf:
@@ -190,57 +97,3 @@ def from_row(row: bytes) -> dict[str, list[Slip]] | None:
     if not row.startswith(b"{"):
         return None
     return {name: [Slip(*slip) for slip in slips] for name, slips in json.loads(row).items()}
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-
-
-def _write(descriptor: int, pieces: Sequence[Piece]) -> None:
-    left = [memoryview(piece) for piece in pieces if len(piece)]
-    while left:
-        written = os.writev(descriptor, left[:IOV_MAX])
-        while left and written >= len(left[0]):
-            written -= len(left.pop(0))
-        if written:
-            left[0] = left[0][written:]
-
-
-def _cut(descriptor: int, size: int) -> None:
-    """One large state, or one busy interval, is not to take its room for ever."""
-    if os.fstat(descriptor).st_size > size:
-        os.ftruncate(descriptor, size)
-
-
-def _sync(descriptor: int, directory: Path | None) -> None:
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
-    if directory is not None:
-        entry = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(entry)
-        finally:
-            os.close(entry)
-
-
-@contextmanager
-def _kept() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        FAILURE.error = error
-        raise
-
-
-def complaint(error: OSError) -> str:
-    """What SQLite would say of it, for which there are remedies."""
-    words = {
-        errno.ENOSPC: "database or disk is full",
-        errno.EDQUOT: "database or disk is full",
-        errno.EROFS: "readonly database",
-        errno.EACCES: "unable to open database file",
-        errno.EMFILE: "unable to open database file",
-    }
-    return words.get(error.errno or 0, "disk I/O error")

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from bytewax.operators import StatefulBatchLogic
 
 from dataflows.alerts import Record, alert_records
+from dataflows.disk import Disk
 from dataflows.intake import Chunk
 from dataflows.merge import IncidentMerge
 from dataflows.metrics import METRICS
@@ -19,7 +20,6 @@ from dataflows.pace import Pace
 from dataflows.seal import Seal
 from dataflows.settings import Settings
 from dataflows.shard_shelf import ShardShelf
-from dataflows.shelf import Disk
 from dataflows.window import Panes, Report, ShardWindow
 
 UNKEPT = b""  # what the engine is given where nobody keeps snapshots

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from dataflows.disk import Disk
 from dataflows.seal import Seal, SealError
 from dataflows.shard_shelf import ShardShelf
-from dataflows.shelf import Disk, ShelfError
+from dataflows.shelf import ShelfError
 
 STEPS = {"roadwatch.source": "source", "roadwatch.windows": "windows", "roadwatch.incidents": "incidents"}  # with state of ours
 OUTPUTS = (

@@ -16,7 +16,7 @@ import structlog
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig
 from bytewax.run import cli_main
 
-from dataflows import health, heap, kafka, logs, shelf
+from dataflows import disk, health, heap, kafka, logs
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
@@ -137,8 +137,8 @@ def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool)
     cause, directory = _root(error), settings.recovery.directory
     if FAILURE.error is not None:
         return FAILURE.error
-    if shelf.FAILURE.error is not None:
-        return unusable(directory, shelf.complaint(shelf.FAILURE.error))
+    if disk.FAILURE.error is not None:
+        return unusable(directory, disk.complaint(disk.FAILURE.error))
     if isinstance(cause, DeliveryError):
         return cause
     if isinstance(cause, ShelfError):

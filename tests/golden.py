@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dataflows.disk import Disk
 from dataflows.seal import SIZE
 from dataflows.settings import Settings, load
 from dataflows.shard_shelf import ShardShelf
-from dataflows.shelf import Disk
 from dataflows.store import NOTE
 from dataflows.store_check import parts
 from tests import traffic

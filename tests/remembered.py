@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflows.disk import Disk
 from dataflows.grid import Grid
 from dataflows.seal import Seal
 from dataflows.settings import Settings, pseudonym_key
 from dataflows.shard_shelf import ShardShelf
-from dataflows.shelf import Disk
 from dataflows.store_check import parts
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE

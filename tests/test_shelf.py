@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows import shelf
+from dataflows import disk as disks
+from dataflows.disk import Disk
 from dataflows.grid import Grid
 from dataflows.intake import Chunk
 from dataflows.journal import Journal, read
@@ -26,7 +27,7 @@ from dataflows.packing import load, pack, unpack
 from dataflows.seal import Seal
 from dataflows.settings import Settings
 from dataflows.shard_shelf import TURNS, ShardShelf
-from dataflows.shelf import SPARE, Disk, Shelf, ShelfError, from_row, to_row
+from dataflows.shelf import SPARE, Shelf, ShelfError, Slip, from_row, to_row
 from dataflows.steps import WindowStep
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
@@ -102,7 +103,7 @@ def test_pieces_beyond_what_one_call_takes(tmp_path: Path) -> None:
 
 
 def test_a_row_is_slips_or_packed_state() -> None:
-    slips = {"state": [shelf.Slip(3, 10, "ab")], "cars": []}
+    slips = {"state": [Slip(3, 10, "ab")], "cars": []}
     assert from_row(to_row(slips)) == slips
     assert from_row(b"".join(pack({"State": 1})[0])) is None
 
@@ -114,27 +115,53 @@ def test_why_a_snapshot_failed_is_kept(number: int, words: str, tmp_path: Path, 
     def fails(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(shelf.FAILURE, "error", None)
+    monkeypatch.setattr(disks.FAILURE, "error", None)
     monkeypatch.setattr(os, "writev", fails)
     disk = Disk(tmp_path)
     Shelf(disk, "shard-7").put([b"state"])
     with pytest.raises(OSError, match=os.strerror(number)):
         disk.written()
-    assert shelf.FAILURE.error is not None
-    assert words in shelf.complaint(shelf.FAILURE.error)
+    assert disks.FAILURE.error is not None
+    assert words in disks.complaint(disks.FAILURE.error)
 
 
 def test_a_disk_that_fails_later_is_noticed_at_the_end_of_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_: int) -> None:
         raise OSError(errno.EIO, "the disk is gone")
 
-    monkeypatch.setattr(shelf.FAILURE, "error", None)
+    monkeypatch.setattr(disks.FAILURE, "error", None)
     monkeypatch.setattr(os, "fdatasync", fails)
     disk = Disk(tmp_path)
     Shelf(disk, "shard-7").put([b"state"])
     with pytest.raises(OSError, match="the disk is gone"):
         disk.settle()
-    assert shelf.FAILURE.error is not None
+    assert disks.FAILURE.error is not None
+
+
+def test_what_is_on_the_disk_is_let_go_of_where_nobody_settles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of a cluster that does not hold the incidents; and there, too, a failing disk is noticed."""
+    monkeypatch.setattr(disks.FAILURE, "error", None)
+    disk = Disk(tmp_path)
+    shelf = Shelf(disk, "shard-7")
+    for number in range(20):
+        shelf.put([bytes([number])])
+    _settled(disk)
+    assert not disk._syncing
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    disk = Disk(tmp_path)
+    Shelf(disk, "shard-7").put([b"state"])
+    with pytest.raises(OSError, match="the disk is gone"):
+        _settled(disk)
+
+
+def _settled(disk: Disk) -> None:
+    disk.written()
+    disk._syncs.shutdown(wait=True)
+    disk.written()
 
 
 steps = st.lists(
