@@ -1,4 +1,4 @@
-"""What the detectors' compiled loops need is made before the first message comes: the bundled recording is played to nobody.
+"""What the compiled loops need is made before the first message comes: the bundled recording is played to nobody.
 
 numba compiles a loop when it is first called, which takes up to seconds, once on each machine; afterwards it is read from disk.
 A worker that did so in the middle of a pane would be seconds behind, and a first alert late.
@@ -17,10 +17,11 @@ from dataflows.demo.recording import BUNDLE, electric_cars
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Context, Decoded, Pseudonym
 from dataflows.grid import Grid
-from dataflows.panes import TABLES, frames, in_order
+from dataflows.panes import TABLES, frames, grouped, in_order
 from dataflows.recorded import messages
 from dataflows.settings import Window
 from detectors import CATALOGUE
+from detectors.census import Census
 from detectors.plausibility import Plausibility
 
 log = structlog.get_logger(__name__)
@@ -39,14 +40,17 @@ def rehearse(window: Window, vehicles: tuple[int, int] = VEHICLES, cars: int = C
     for rows in tables.values():
         rows["cell"] = grid.cells(rows["lat"], rows["lon"])
     tables["sensors"] = np.empty(0, TABLES["sensors"])
+    grouped(tables["observations"], grid.views(tables["observations"]["cell"])[0])
     first = min(int(rows["time"][0]) for rows in tables.values() if len(rows)) // window.pane * window.pane
     last = max(int(rows["time"][-1]) for rows in tables.values() if len(rows)) + 1
+    Census().update(tables["observations"], last)
     plausibility, detectors = Plausibility(), [kind() for kind in CATALOGUE]
     for frame in frames(tables, first, last, window.pane, awake_until=first):
         plausibility.judge(frame.observations, frame.end)
         for detector in detectors:
             with suppress(Exception):  # the window step says so when it happens, and here nobody is asked for findings
                 detector.update(frame)
+    plausibility.strangers(frozenset({1}))
     log.info("the detectors are compiled", seconds=round(time.monotonic() - started, 1))
 
 

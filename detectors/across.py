@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detectors.compiled import compiled
 from detectors.driven import OCTANT, STEP, Singles, key_of
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, row_and_column
+from detectors.lattice import FadingSums, Floats, Keys, Known, row_and_column
 from detectors.model import Rows
 from detectors.table import Slots, claim, find
 
@@ -47,7 +47,7 @@ class Across:
 
     def learn(self, driven: Rows, now: int) -> None:
         """Take in a batch of what was driven, the last of it in the pane that ended at `now`."""
-        self._lean += float(_learn(*self._sums.room(len(driven), now), driven))
+        self._lean += float(_learn(*self._sums.room(len(driven), now), driven, np.empty(len(driven), np.int64)))
 
     def tick(self, now: int) -> None:
         """A pane ended."""
@@ -57,12 +57,12 @@ class Across:
         """Metres by which each position lies off the middle of the driving there, towards the slower side; 0 where unknown."""
         off = np.zeros(len(lat))
         if len(lat):
-            _aside(np.array((lat, lon, heading)), *self._sums.arrays(now), off)
+            _aside(np.array((lat, lon, heading)), self._sums.arrays(now), off)
         return off if self._lean <= 0.0 else -off
 
     def driving(self, lat: float, lon: float, heading: float, now: int) -> Driving | None:
         """How the others drive past a position; None where nobody does."""
-        total, offset, squared, hurry = map(float, _around(lat, lon, heading, NEAR, *self._sums.arrays(now)))
+        total, offset, squared, hurry = map(float, _around(lat, lon, heading, NEAR, self._sums.arrays(now)))
         if total < 1.0:
             return None
         middle = offset / total
@@ -75,10 +75,20 @@ class Across:
 
 
 @compiled
-def _learn(keys: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, weights: Floats, driven: Rows) -> float:
-    """Add the driving. Returns how much slower, or faster, those drive who drive to the right of the others."""
+def _learn(
+    keys: Keys,
+    slots: Slots,
+    size: NDArray[np.int64],
+    sums: Singles,
+    weights: Floats,
+    driven: Rows,
+    held: NDArray[np.int64],
+) -> float:
+    """Add the driving. Returns how much slower, or faster, those drive who drive to the right of the others.
+
+    `held` is filled with where the sums of each are.
+    """
     lean = 0.0
-    held = np.empty(len(driven), np.int64)
     for i in range(len(driven)):
         one = driven[i]
         at = held[i] = claim(slots, keys, size, one["key"])
@@ -99,20 +109,19 @@ def _learn(keys: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, wei
 
 
 @compiled
-def _aside(where: Floats, keys: Keys, slots: Slots, sums: Singles, fades: Floats, off: Floats) -> None:
+def _aside(where: Floats, known: Known, off: Floats) -> None:
     """How far to the right of the others each place (latitudes, longitudes, headings) lies, where there are others."""
     for i in range(len(off)):
-        total, right, _, _ = _around(where[0, i], where[1, i], where[2, i], WIDER, keys, slots, sums, fades)
+        total, right, _, _ = _around(where[0, i], where[1, i], where[2, i], WIDER, known)
         if total >= 1.0:
             off[i] = -right / total
 
 
 @compiled
-def _around(
-    lat: float, lon: float, heading: float, sigma: float, keys: Keys, slots: Slots, sums: Singles, fades: Floats
-) -> tuple[float, float, float, float]:
+def _around(lat: float, lon: float, heading: float, sigma: float, known: Known) -> tuple[float, float, float, float]:
     """Metres driven around a position in about this direction, and of these the sums of how far to the right of it they
     were, of that squared, and of their speed, weighed by a Gaussian kernel of `sigma` m."""
+    keys, slots, sums, fades = known
     total = right = squared = hurry = 0.0
     row, column = row_and_column(lat, lon, STEP)
     narrow = math.cos(math.radians(lat))

@@ -144,14 +144,18 @@ class Vehicles:
 
     def find(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Places of the reporters (n,), -1 for strangers."""
+        return self._find(np.ascontiguousarray(reporters))
+
+    def _find(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
         _, names, slots, _ = self._table.arrays
         places = np.empty(len(reporters), np.int32)
-        _find(slots, names, np.ascontiguousarray(reporters), places)  # one row is always, so one type for all
+        _find(slots, names, reporters, places)
         return places
 
     def admit(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Places of the reporters (n,); strangers get the next ones, in the order in which they come."""
-        places = self.find(reporters)
+        reporters = np.ascontiguousarray(reporters)  # one row is always, so one type for all, and nothing compiled late
+        places = self._find(reporters)
         if places.min(initial=0) < 0:
             before = len(self)
             self._table.reserve(int((places < 0).sum()))

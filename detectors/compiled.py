@@ -24,12 +24,15 @@ def compiled(function: F) -> F:
 
     The shell's loops over rows (order, grouping, counts) are compiled with it as well.
 
+    A loop makes no arrays: it is given those that it writes to. So numba need not count who holds them (`_nrt`), which cost up
+    to a third of a loop's time (docs/decisions.md); whoever makes one is told so when it is compiled.
+
     Inside, division by zero gives infinity or NaN as in numpy. No order of additions is changed and none is fused, so that
     every machine says the same. Where no directory can be written the machine code is made anew at every start.
     """
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # NUMBA_DISABLE_JIT=1: plain Python, for tests and debuggers
         return function
-    made: Any = numba.njit(error_model="numpy")(function)
+    made: Any = numba.njit(error_model="numpy", _nrt=False)(function)  # type: ignore[call-overload]  # it is in no signature
     try:
         made.enable_caching()
     except RuntimeError as error:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, number_of, row_and_column
+from detectors.lattice import FadingSums, Floats, Known, number_of, row_and_column
 from detectors.model import Rows, plain
-from detectors.table import Slots, find, slot_of
+from detectors.table import Slots, find, free_slots, slot_of
 
 STEP = 0.00036  # degrees: 40 m, short enough that a road within it is nearly straight
 BINS = 24  # of 15 degrees
@@ -45,8 +45,6 @@ SEEN = np.dtype(
     ]
 )
 """A vehicle on the move."""
-
-Known = tuple[Keys, Slots, NDArray[np.float32], Floats]
 
 
 class Directions:
@@ -93,7 +91,7 @@ class Directions:
         lesson = np.concatenate([plain(seen) for seen in self._lessons]).view(SEEN)
         self._lessons, self._unlearned = [], 0
         offsets, squares, passes = np.empty((3, len(lesson)))
-        slots = np.full(1 << (2 * len(lesson)).bit_length(), -1, np.int32)
+        slots = free_slots(len(lesson))
         _pass(lesson, lesson["reporter"], slots, offsets, squares, passes)
         self._sums.add(lesson["key"], (offsets, squares, passes), now)
         grown = self._sums.read(self._sums.find(lesson["key"]), now)[2].max()

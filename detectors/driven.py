@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import Floats, Keys, number_of, row_and_column
+from detectors.lattice import Floats, Known, number_of, row_and_column
 from detectors.model import Rows
-from detectors.table import SMALLEST, Slots, find
+from detectors.table import SMALLEST, find
 
 BATCH = 30_000  # ms learned at once: in between, nothing that goes on excuses itself
 STEP = 0.0003  # degrees: 33 m, well under the kernels that read, so that where the lattice lies does not matter
@@ -117,23 +117,20 @@ def _take(seen: Rows, driven: Rows) -> None:
         drove(driven, i, one["lat"], one["lon"], one["heading"], one["speed"], one["seconds"], one["braking"])
 
 
-@compiled
-def around(
-    lat: float,
-    lon: float,
-    heading: float,
-    reach: tuple[int, int],
-    sigma: float,
-    keys: Keys,
-    slots: Slots,
-    sums: Singles,
-    fades: Floats,
-) -> Floats:
+def around(lat: float, lon: float, heading: float, reach: tuple[int, int], sigma: float, known: Known) -> list[float]:
     """What is held around a place in about this direction, weighed by a Gaussian kernel of `sigma` m, per column of sums.
 
-    `reach` is how many rows and columns of the lattice it reads on each side; the rest is `FadingSums.arrays`.
+    `reach` is how many rows and columns of the lattice it reads on each side, `known` is `FadingSums.arrays`.
     """
-    total = np.zeros(len(fades))
+    total = np.zeros(len(known[-1]))
+    _around(lat, lon, heading, reach, sigma, known, total)
+    sums: list[float] = total.tolist()
+    return sums
+
+
+@compiled
+def _around(lat: float, lon: float, heading: float, reach: tuple[int, int], sigma: float, known: Known, total: Floats) -> None:
+    keys, slots, sums, fades = known
     row, column = row_and_column(lat, lon, STEP)
     narrow = math.cos(math.radians(lat))
     octant = math.floor(heading / OCTANT)
@@ -147,4 +144,3 @@ def around(
                 if at >= 0:
                     for k in range(len(fades)):
                         total[k] += sums[at, k] * fades[k] * weight
-    return total

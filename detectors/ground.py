@@ -58,5 +58,5 @@ class Ground:
         driving = self.across.driving(lat, lon, heading, now)
         if driving is None:
             return Spot(0.0, 0.0, 0.0, 0.0, 0.0)
-        stood, stands = around(lat, lon, heading, SQUARES, NEAR, *self._sums.arrays(now)).tolist()
+        stood, stands = around(lat, lon, heading, SQUARES, NEAR, self._sums.arrays(now))
         return Spot(driving.passes, stands, stood, driving.beside, driving.speed)

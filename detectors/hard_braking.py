@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.across import Across, at_the_side
 from detectors.compiled import compiled
@@ -19,7 +20,7 @@ from detectors.driven import Driven, drove
 from detectors.geometry import angle_between, distance, mean_heading
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.place_rates import GENTLE, PlaceRates
-from detectors.table import claim
+from detectors.table import Names, Slots, claim, empty
 
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
@@ -59,7 +60,7 @@ class HardBraking:
     def update(self, frame: Frame) -> list[Finding]:
         now, rows = frame.end, frame.observations
         self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
-        driving, braking = _drive(rows, (frame.end - frame.start) / 1000.0, self._driven.room(len(rows)))
+        driving, braking = _drive(rows, (frame.end - frame.start) / 1000.0, *empty(len(rows)), self._driven.room(len(rows)))
         fresh = self._fresh(rows, now) if braking else []
         for one in fresh:
             self._places.occur(now, one.lat, one.lon, one.heading)
@@ -118,13 +119,16 @@ class HardBraking:
 
 
 @compiled
-def _drive(rows: Rows, seconds: float, driven: Rows) -> tuple[int, int]:
-    """Write what was driven in a pane of so many seconds. Returns how many rows say how they drive, and how many brake hard."""
+def _drive(rows: Rows, seconds: float, names: Names, slots: Slots, size: NDArray[np.int64], driven: Rows) -> tuple[int, int]:
+    """Write what was driven in a pane of so many seconds. Returns how many rows say how they drive, and how many brake hard.
+
+    In `names`, `slots` and `size` its reporters are counted (`table.empty`).
+    """
     driving = braking = 0
     for i in range(len(rows)):
         driving += int(_drives(rows[i]))
         braking += int((rows[i]["signs"] & _BRAKES_HARD) != 0 or -np.float64(rows[i]["accel"]) > HARD_BRAKE)
-    each = seconds / max(1.0, driving / max(1, _reporters(rows)))  # they may speak ten times a second
+    each = seconds / max(1.0, driving / max(1, _reporters(rows, names, slots, size)))  # they may speak ten times a second
     at = 0
     for i in range(len(rows)):
         row = rows[i]
@@ -141,13 +145,9 @@ def _drives(row: Any) -> bool:
 
 
 @compiled
-def _reporters(rows: Rows) -> int:
+def _reporters(rows: Rows, names: Names, slots: Slots, size: NDArray[np.int64]) -> int:
     """How many say how they drive."""
-    slots = 64
-    while slots < 2 * len(rows):
-        slots *= 2
-    held, names, size = np.full(slots, -1, np.int32), np.empty(len(rows), np.uint64), np.zeros(1, np.int64)
     for i in range(len(rows)):
         if _drives(rows[i]):
-            claim(held, names, size, rows[i]["reporter"])
+            claim(slots, names, size, rows[i]["reporter"])
     return int(size[0])

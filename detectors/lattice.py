@@ -12,6 +12,8 @@ from detectors.table import Slots, Table, claim, find
 
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Known = tuple[Keys, Slots, NDArray[np.float32], Floats]
+"""Keys, slots, sums of shape (keys, columns), and what each column has faded to, by which its sums are multiplied."""
 
 REBASE = 20.0  # time constants: e^20 is 5e8, far from the end of float32
 SWEEP = 3_600_000  # ms between two searches for places to forget
@@ -71,9 +73,9 @@ class FadingSums:
     def __len__(self) -> int:
         return len(self._table)
 
-    def arrays(self, now: int) -> tuple[Keys, Slots, NDArray[np.float32], Floats]:
-        """For compiled loops that look keys up themselves: keys, slots, sums of shape (keys, columns), and what each column
-        has faded to at `now` (ms), by which its sums are multiplied. Good until the next `add` or `sweep`."""
+    def arrays(self, now: int) -> Known:
+        """For compiled loops that look keys up themselves: the sums as they are at `now` (ms). Good until the next `add` or
+        `sweep`."""
         rows, keys, slots, _ = self._table.arrays
         return keys, slots, rows["sums"], self._fades(now)
 

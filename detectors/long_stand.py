@@ -18,7 +18,7 @@ from river import stats
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, angle_between, distance
-from detectors.lattice import FadingSums, Floats, Keys, number_of, row_and_column
+from detectors.lattice import FadingSums, Floats, Keys, Known, number_of, row_and_column
 from detectors.model import Finding, Frame, Rows
 from detectors.table import Slots, Table, claim, find
 
@@ -128,13 +128,13 @@ class LongStand:
 
     def _usual(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Milliseconds by which stops that pass the threshold usually pass it here: the place's, shrunk to the fleet's."""
-        beyond, count = _around(self._places.arrays(now), STEP, lat, lon, heading).tolist()
+        beyond, count = _around(self._places.arrays(now), STEP, lat, lon, heading)
         fleet = self._tail[0] / self._tail[1]
         return float((beyond + FLEET_WEIGHT * fleet) / (count + FLEET_WEIGHT))
 
     def _often(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Ordinary stops an hour at this spot."""
-        (count,) = _around(self._spots.arrays(now), SPOT, lat, lon, heading).tolist()
+        (count,) = _around(self._spots.arrays(now), SPOT, lat, lon, heading)
         hours = -DAY * math.expm1((self._begun - now) / DAY) / HOUR  # faded like what was counted in them
         return float((SELDOM + count) / (AT_FIRST + hours))
 
@@ -158,7 +158,12 @@ def _key(stand: np.void, step: float) -> Keys:
     return np.array([number_of(*place, DIRECTIONS, _direction(stand["heading"]))])
 
 
-Known = tuple[Keys, Slots, NDArray[np.float32], Floats]
+def _around(known: Known, step: float, lat: float, lon: float, heading: float) -> list[float]:
+    """What is held around a place in about this direction, per column of sums; the nearest weigh most. `step` in degrees."""
+    total = np.zeros(len(known[-1]))
+    _sum(known, step, lat, lon, heading, total)
+    sums: list[float] = total.tolist()
+    return sums
 
 
 @compiled
@@ -201,11 +206,9 @@ def _apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
 
 
 @compiled
-def _around(known: Known, step: float, lat: float, lon: float, heading: float) -> Floats:
-    """What is held around a place in about this direction, per column of sums; the nearest weigh most. `step` in degrees."""
+def _sum(known: Known, step: float, lat: float, lon: float, heading: float, total: Floats) -> None:
     keys, slots, sums, fades = known
     row, column = row_and_column(lat, lon, step)
-    total = np.zeros(len(fades))
     for up in range(-1, 2):
         for right in range(-1, 2):
             middle = (row + up + 0.5) * step - 90.0, (column + right + 0.5) * step - 180.0
@@ -217,7 +220,6 @@ def _around(known: Known, step: float, lat: float, lon: float, heading: float) -
                 if at >= 0:
                     for k in range(len(fades)):
                         total[k] += weight * sums[at, k] * fades[k]
-    return total
 
 
 @compiled

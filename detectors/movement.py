@@ -89,12 +89,12 @@ class Step(NamedTuple):
 
 
 @compiled
-def follow(rows: Rows, tracks: Rows, slots: Slots, size: NDArray[np.int64], at: Places, doubts: Codes) -> None:
+def follow(rows: Rows, tracks: Rows, slots: Slots, size: NDArray[np.int64], at: Places, doubts: Codes, worst: Codes) -> None:
     """Say what is wrong with each row of a pane, and bring the tracks up to their newest rows; `at` and `doubts` are filled.
 
-    What is wrong with a reporter lasts from here on.
+    `worst`, zero at first, gets the worst of each reporter, where its newest row is. What is wrong with one lasts from here on.
     """
-    worst, reporters = np.zeros(len(rows), np.uint8), 0  # of each reporter, where its newest row is
+    reporters = 0
     for i in range(len(rows)):
         row, known = rows[i], size[0]
         at[i] = claim(slots, tracks["reporter"], size, row["reporter"])

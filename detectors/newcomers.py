@@ -73,9 +73,9 @@ class Newcomers:
         if learned < 0:
             return
         fresh = tracks[known:]
-        lately = np.zeros(len(fresh))
+        lately, where = np.zeros(len(fresh)), np.empty(len(fresh), np.int64)
         self._cells.reserve(len(fresh))
-        found = _count(fresh, *self._cells.arrays, now, USUAL * -math.expm1(-learned / USUAL), lately)
+        found = _count(fresh, *self._cells.arrays, now, USUAL * -math.expm1(-learned / USUAL), where, lately)
         if not (found and self.told):
             return
         first = np.unique(at, return_index=True)[1]  # the first row of each reporter
@@ -109,13 +109,21 @@ def has_history(track: Row) -> bool:
 
 @compiled
 def _count(
-    fresh: Rows, cells: Rows, names: Names, slots: Slots, size: Places, now: int, learned: float, lately: NDArray[np.float64]
+    fresh: Rows,
+    cells: Rows,
+    names: Names,
+    slots: Slots,
+    size: Places,
+    now: int,
+    learned: float,
+    where: Places,
+    lately: NDArray[np.float64],
 ) -> bool:
     """Count each newcomer in its cell. Whether that makes somewhere more than ever: then `lately` has how many, else zero.
 
-    `learned`: ms, the sum of the weights of all that was learned of what is usual.
+    `learned`: ms, the sum of the weights of all that was learned of what is usual; `where` is filled with their cells.
     """
-    found, where = False, np.empty(len(fresh), np.int64)
+    found = False
     for i in range(len(fresh)):
         where[i] = claim(slots, names, size, fresh[i]["cell"])
         cell = cells[where[i]]

@@ -11,7 +11,7 @@ from detectors.compiled import compiled
 from detectors.geometry import angle_between, distance
 from detectors.lattice import FadingSums, Floats, Keys, Steps, number_of, row_and_column
 from detectors.model import Rows
-from detectors.table import Slots, slot_of
+from detectors.table import Slots, free_slots, slot_of
 
 REACH = 200.0  # m: a shard sees its neighbours' rows within about this, so evidence at a border is seen whole
 SAME_WAY = 60.0  # degrees
@@ -50,7 +50,7 @@ class Passers:
         self._ticked = now
         self._driven.sweep(end)
         if len(rows):
-            slots = np.full(1 << (2 * len(rows)).bit_length(), -1, np.int32)
+            slots = free_slots(len(rows))
             keys, passes = np.empty(len(rows), np.int64), np.empty(len(rows))
             n = _count(rows, passed / 1000.0 / PASS, rows["reporter"], slots, keys, passes)
             self._driven.add(keys[:n], (passes[:n], passes[:n]), end)

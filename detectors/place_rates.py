@@ -101,8 +101,7 @@ class PlaceRates:
     def _around(self, lat: float, lon: float, heading: float, now: int) -> list[float]:
         """Occurrences, seconds and metres around a place in about this direction, weighed by a Gaussian kernel."""
         reach = _HIGH, math.ceil(REACH / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
-        total: list[float] = around(lat, lon, heading, reach, SIGMA, *self._sums.arrays(now)).tolist()
-        return total
+        return around(lat, lon, heading, reach, SIGMA, self._sums.arrays(now))
 
 
 @dataclass(slots=True)

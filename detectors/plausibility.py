@@ -45,7 +45,7 @@ class Plausibility:
         known = len(self._tracks)
         self._tracks.reserve(len(rows))
         tracks, _, slots, size = self._tracks.arrays
-        follow(rows, tracks, slots, size, at, doubts)
+        follow(rows, tracks, slots, size, at, doubts, np.zeros(len(rows), np.uint8))
         if len(self._tracks) > known:
             self._newcomers.crowd(self._tracks.held, known, rows["cell"], at, now)
         if _weigh(rows, tracks, at, doubts):

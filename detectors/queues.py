@@ -125,7 +125,9 @@ def _refresh(places: Floats, lat: float, lon: float, heading: float, now: int, r
 def _crawl(seen: Rows, places: Floats, now: int, apart: Floats) -> None:
     """For each that crawls in a queue, the metres to the nearest place of it; the places that are near it are refreshed.
     Those that pass freely are counted."""
-    slow = CRAWL * places[:, USUAL].max()
+    slow = 0.0
+    for k in range(len(places)):
+        slow = max(slow, CRAWL * places[k, USUAL])
     for i in range(len(seen)):
         one = seen[i]
         if one["speed"] >= slow:
@@ -161,9 +163,10 @@ def _link(places: Floats, queue: NDArray[np.int64], ends: NDArray[np.bool_]) -> 
             ahead = east * math.sin(turn) + north * math.cos(turn)
             ends[i, 0] &= ahead <= APART / 2
             ends[i, 1] &= ahead >= -APART / 2
-            one, other = queue[i], queue[j]
-            if one != other:
-                queue[queue == max(one, other)] = min(one, other)
+            one, other = min(queue[i], queue[j]), max(queue[i], queue[j])
+            for k in range(len(queue) if one != other else 0):
+                if queue[k] == other:
+                    queue[k] = one
 
 
 @compiled

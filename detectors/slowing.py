@@ -55,7 +55,7 @@ class Slowing:
         """Speed of the minutes before, as a share of the usual speed around a place; 1 where nothing is known."""
         high = 2.0 * SIGMA / (STEP * M_PER_DEGREE)
         reach = math.ceil(high), math.ceil(high / math.cos(math.radians(lat)))
-        seconds, metres, usually, far = around(lat, lon, heading, reach, SIGMA, *self._sums.arrays(now)).tolist()
+        seconds, metres, usually, far = around(lat, lon, heading, reach, SIGMA, self._sums.arrays(now))
         if not far:
             return 1.0
         usual = far / usually

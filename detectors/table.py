@@ -60,6 +60,18 @@ def _index(slots: Slots, names: Names, size: int) -> None:
         slots[slot_of(slots, names, names[row])] = row
 
 
+def empty(most: int) -> tuple[Names, Slots, NDArray[np.int64]]:
+    """Names, slots and their number for a loop that takes in so many unsigned names at most and keeps none."""
+    return np.empty(most, np.uint64), free_slots(most), np.zeros(1, np.int64)
+
+
+def free_slots(rows: int) -> Slots:
+    """Slots for so many rows: at most half of them are ever in use."""
+    slots = np.empty(1 << (2 * rows - 1).bit_length(), np.int32)
+    slots.fill(-1)
+    return slots
+
+
 class Table:
     """A structured array whose field `name` finds its rows.
 
@@ -126,10 +138,10 @@ class Table:
         self._take(rows)
 
     def _take(self, rows: NDArray[Any]) -> None:
-        """Hold these rows, of which the first `len(self)` are taken; at most half of the slots are ever in use."""
+        """Hold these rows, of which the first `len(self)` are taken."""
         self._rows = rows
         self._names = rows[self._name]
-        self._slots = np.full(1 << (2 * len(rows) - 1).bit_length(), -1, np.int32)
+        self._slots = free_slots(len(rows))
         _index(self._slots, self._names, len(self))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from detectors import directions
 from detectors.compiled import compiled
-from detectors.directions import SEEN, Directions, Known
+from detectors.directions import SEEN, Directions
 from detectors.geometry import angle_between, distance, mean_heading, metres
+from detectors.lattice import Known
 from detectors.model import OBSERVATION, Finding, Frame, Rows, plain
 
 DRIVING = 15.0 / 3.6  # m/s: slower is manoeuvring, and headings from a receiver that stands still are noise

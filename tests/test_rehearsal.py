@@ -16,6 +16,7 @@ import sys, numba
 from dataflows.metrics import METRICS
 from dataflows.rehearsal import rehearse
 from dataflows.settings import Window
+from tests.simulation import calm, inputs
 counts = lambda: [line for line in METRICS.page().splitlines() if line.startswith(b"roadwatch_") and b"_total" in line]
 before = counts()
 rehearse(Window())
@@ -24,6 +25,7 @@ loops = {id(each): each for name in list(sys.modules) if name.startswith(("detec
          for each in vars(sys.modules[name]).values() if isinstance(each, numba.core.dispatcher.Dispatcher)}.values()
 compiled = {f"{each.__module__}.{each.__name__}": len(each.signatures) for each in loops}
 rehearse(Window(), (0, 10**9), 10**9)
+calm(inputs())
 print(*(f"{name}:{count}" for name, count in compiled.items()))
 print(*(f"{each.__module__}.{each.__name__}" for each in loops
         if len(each.signatures) > compiled[f"{each.__module__}.{each.__name__}"]))
@@ -49,7 +51,7 @@ def test_a_signal_that_comes_while_it_rehearses_is_heard(tmp_path: Path) -> None
 
 
 def test_a_rehearsal_compiles_all_that_a_whole_recording_needs() -> None:
-    """What is called later, or with other types of arguments, would be compiled in the middle of a pane."""
+    """And the flow's. What is called later, or with other types of arguments, would be compiled in the middle of a pane."""
     child = subprocess.run(
         [sys.executable, "-c", COUNT], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
     )
