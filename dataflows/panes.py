@@ -39,6 +39,15 @@ def joined(parts: list[Rows]) -> Rows:
     return parts[0] if len(parts) == 1 else np.concatenate([plain(rows) for rows in parts]).view(parts[0].dtype)
 
 
+def split(rows: Rows, time: int) -> tuple[Rows, Rows]:
+    """Those that are older than `time`, ms, and the others."""
+    older = rows["time"] < time
+    count = np.count_nonzero(older)
+    if count in (0, len(rows)):
+        return (rows, rows[:0]) if count else (rows[:0], rows)
+    return rows.compress(older), rows.compress(~older)
+
+
 def grouped(rows: Rows, by: NDArray[np.int64]) -> list[tuple[int, Rows]]:
     """The rows of each small number in `by`, in the order that they have."""
     counts = np.bincount(by)
@@ -92,7 +101,7 @@ def turn(start: int, length: int, awake_until: int) -> int:
 
 @compiled
 def _order(times: Column, reporters: Column, octets: Column, order: Column, spare: Column) -> int:
-    """Put into `order`, which counts from nought, where the rows stand that are left, in their order; returns how many.
+    """Bring `order`, the places of all rows, into their order; returns how many are left without the copies.
 
     Merge sort, for chunks are nearly in order when they come.
     """

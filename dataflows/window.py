@@ -15,7 +15,7 @@ from dataflows.grid import Grid
 from dataflows.intake import NEVER, Chunk
 from dataflows.metrics import METRICS
 from dataflows.packing import Piece, load, pack, unpack
-from dataflows.panes import EMPTY, QUIET, TABLES, frames, in_order, joined, turn
+from dataflows.panes import EMPTY, QUIET, TABLES, frames, in_order, joined, split, turn
 from detectors.battery import BatteryHealth
 from detectors.battery_vehicles import Vehicles
 from detectors.census import CellMinute, Census
@@ -120,12 +120,11 @@ class ShardWindow:
         tables = [(name, rows) for name in TABLES if (rows := getattr(chunk, name)) is not None]
         self.state.partitions[chunk.partition] = chunk.carrying() if tables else chunk
         for name, rows in tables:
-            ordered = in_order(rows)
-            late = _before(ordered, self.state.closed)  # only after its partition was idle
-            if late or len(ordered) < len(rows):
-                METRICS.dropped(late=late, duplicates=len(rows) - len(ordered))
-            if late < len(ordered):
-                self.state.waiting[name].append(ordered[late:])
+            late, rows = split(rows, self.state.closed)
+            if len(late):  # only after its partition was idle
+                METRICS.dropped(late=len(late))
+            if len(rows):
+                self.state.waiting[name].append(rows)
 
     def close(self) -> Report | None:
         """Close every pane that the watermark has passed; None if there was none."""
@@ -182,16 +181,11 @@ class ShardWindow:
 
     def _ready(self, name: str, limit: int) -> Rows:
         """Take the waiting rows before `limit`, in their one order: by time, reporter, then bytes; copies fall out."""
-        due, rest = [], []
-        for rows in self.state.waiting[name]:
-            cut = _before(rows, limit)
-            if cut:
-                due.append(rows[:cut])
-            if cut < len(rows):
-                rest.append(rows[cut:])
-        self.state.waiting[name] = rest
-        if len(due) < 2:
-            return due[0] if due else EMPTY[name]
+        parts = [split(rows, limit) for rows in self.state.waiting[name]]
+        self.state.waiting[name] = [rest for _, rest in parts if len(rest)]
+        due = [ripe for ripe, _ in parts if len(ripe)]
+        if not due:
+            return EMPTY[name]
         rows = joined(due)
         ordered = in_order(rows)
         if len(ordered) < len(rows):
@@ -250,10 +244,3 @@ class ShardWindow:
             METRICS.implausible(dict(enumerate(np.bincount(codes[mine]).tolist())))
             mine &= codes == Doubt.NONE
         return rows if mine.all() else rows.compress(mine)
-
-
-def _before(rows: Rows, time: int) -> int:
-    """How many of the rows, which are in order, are older than `time` (ms)."""
-    if int(rows["time"][0]) >= time:
-        return 0
-    return len(rows) if int(rows["time"][-1]) < time else int(np.searchsorted(rows["time"], time))
