@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.driven import OCTANT, STEP, Singles, key_of
+from detectors.driven import OCTANT, STEP, key_of
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Known, row_and_column
+from detectors.lattice import FadingSums, Floats, Keys, Known, Singles, row_and_column
 from detectors.model import Rows
 from detectors.table import Slots, claim, find
 

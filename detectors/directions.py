@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Known, number_of, row_and_column
+from detectors.lattice import FadingSums, Floats, Keys, Known, Singles, number_of, row_and_column
 from detectors.model import Rows, plain
-from detectors.table import Slots, find, free_slots, slot_of
+from detectors.table import Slots, claim, find, free_slots, slot_of
 
 STEP = 0.00036  # degrees: 40 m, short enough that a road within it is nearly straight
 BINS = 24  # of 15 degrees
@@ -90,12 +90,8 @@ class Directions:
     def _count(self, now: int) -> None:
         lesson = np.concatenate([plain(seen) for seen in self._lessons]).view(SEEN)
         self._lessons, self._unlearned = [], 0
-        offsets, squares, passes = np.empty((3, len(lesson)))
-        slots = free_slots(len(lesson))
-        _pass(lesson, lesson["reporter"], slots, offsets, squares, passes)
-        self._sums.add(lesson["key"], (offsets, squares, passes), now)
-        grown = self._sums.read(self._sums.find(lesson["key"]), now)[2].max()
-        self._busiest = max(float(grown), self._busiest * math.exp((self._counted - now) / TAU))
+        grown = float(_learn(*self._sums.room(len(lesson), now), lesson, lesson["reporter"], free_slots(len(lesson))))
+        self._busiest = max(grown, self._busiest * math.exp((self._counted - now) / TAU))
         self._counted = now
 
 
@@ -175,22 +171,37 @@ def share(known: Known, lat: float, lon: float, heading: float) -> tuple[float, 
 
 
 @compiled
-def _pass(lesson: Rows, names: NDArray[np.uint64], slots: Slots, offsets: Floats, squares: Floats, passes: Floats) -> None:
-    """How much of a pass each sample is: as far as its vehicle drove since the sample before, if that is in the lesson.
+def _learn(
+    keys: Keys,
+    slots: Slots,
+    size: NDArray[np.int64],
+    sums: Singles,
+    weights: Floats,
+    lesson: Rows,
+    names: NDArray[np.uint64],
+    newest: Slots,
+) -> float:
+    """Add the samples, each as much of a pass as its vehicle drove since the sample before, if that is in the lesson.
 
-    `slots` are empty; each will hold a vehicle's newest sample.
+    `newest` are free slots for the `names` of the samples: each will hold a vehicle's newest sample. Returns the most passes
+    that a square and bin now has, of those that had a sample.
     """
+    most = 0.0
     for i in range(len(lesson)):
         seen = lesson[i]
-        slot = slot_of(slots, names, names[i])
+        slot = slot_of(newest, names, names[i])
         seconds = 1.0  # as is usual
-        if slots[slot] >= 0:
-            seconds = (seen["time"] - lesson[slots[slot]]["time"]) / 1000.0
-        slots[slot] = i
+        if newest[slot] >= 0:
+            seconds = (seen["time"] - lesson[newest[slot]]["time"]) / 1000.0
+        newest[slot] = i
         across = np.float64(seen["across"])
-        passes[i] = min(np.float64(seen["speed"]) * seconds / PASS, 1.0) * np.float64(seen["counts"])
-        offsets[i] = passes[i] * across
-        squares[i] = passes[i] * across * across
+        passes = min(np.float64(seen["speed"]) * seconds / PASS, 1.0) * np.float64(seen["counts"])
+        at = claim(slots, keys, size, seen["key"])
+        sums[at, 0] += passes * across * weights[0]
+        sums[at, 1] += passes * across * across * weights[1]
+        sums[at, 2] += passes * weights[2]
+        most = max(most, sums[at, 2] / weights[2])
+    return most
 
 
 @compiled

@@ -6,7 +6,6 @@ import math
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
@@ -27,8 +26,6 @@ DRIVEN = np.dtype(
         ("braking", "f4"),  # s: of these, with gentle braking or more
     ]
 )
-
-Singles = NDArray[np.float32]
 
 
 class Learner(Protocol):

@@ -12,7 +12,8 @@ from detectors.table import Slots, Table, claim, find
 
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Known = tuple[Keys, Slots, NDArray[np.float32], Floats]
+Singles = NDArray[np.float32]
+Known = tuple[Keys, Slots, Singles, Floats]
 """Keys, slots, sums of shape (keys, columns), and what each column has faded to, by which its sums are multiplied."""
 
 REBASE = 20.0  # time constants: e^20 is 5e8, far from the end of float32
@@ -105,7 +106,7 @@ class FadingSums:
         """Add one row of values per key (a column per time constant, None of them NaN); a key may come several times."""
         _add(*self.room(len(keys), now), keys, np.array(values, np.float64))
 
-    def room(self, more: int, now: int) -> tuple[Keys, Slots, NDArray[np.int64], NDArray[np.float32], Floats]:
+    def room(self, more: int, now: int) -> tuple[Keys, Slots, NDArray[np.int64], Singles, Floats]:
         """For compiled loops that add themselves, to so many new keys at most: keys, slots and their number, as `table.claim`
         takes them, sums, and what each column's values of `now` (ms) weigh. Good until the next `room`, `add` or `sweep`."""
         self._keep_small(now)
@@ -138,7 +139,7 @@ def _find(held: Keys, slots: Slots, keys: Keys, at: NDArray[np.int64]) -> None:
 
 
 @compiled
-def _read(sums: NDArray[np.float32], at: NDArray[np.int64], fades: Floats, out: Floats) -> None:
+def _read(sums: Singles, at: NDArray[np.int64], fades: Floats, out: Floats) -> None:
     for i in range(len(at)):
         if at[i] >= 0:
             for column in range(len(fades)):
@@ -146,9 +147,7 @@ def _read(sums: NDArray[np.float32], at: NDArray[np.int64], fades: Floats, out: 
 
 
 @compiled
-def _add(
-    held: Keys, slots: Slots, size: NDArray[np.int64], sums: NDArray[np.float32], weights: Floats, keys: Keys, values: Floats
-) -> None:
+def _add(held: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, weights: Floats, keys: Keys, values: Floats) -> None:
     for i in range(len(keys)):
         row = claim(slots, held, size, keys[i])
         for column in range(len(weights)):

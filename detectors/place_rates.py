@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.driven import BATCH, STEP, Singles, around, place_key
+from detectors.driven import BATCH, STEP, around, place_key
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys
+from detectors.lattice import FadingSums, Floats, Keys, Singles
 from detectors.model import Rows
 from detectors.rarity import TAU, surprise
 from detectors.table import Slots, claim

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
+from detectors.compiled import compiled
 from detectors.driven import DRIVEN, STEP, around
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums
+from detectors.lattice import FadingSums, Floats, Keys, Singles
 from detectors.model import SIGHT, Rows
 from detectors.rarity import TAU
+from detectors.table import Slots, claim
 
 SIGMA = 150.0  # m: reach of the kernel; a jam slows all who come towards it
 LATELY = 60_000.0  # ms: with what is waited for before, mostly from half a minute to two and a half before
@@ -41,9 +44,7 @@ class Slowing:
     def learn(self, driven: Rows, now: int) -> None:
         """Take in the batch before this one."""
         before, self._waiting, self._learned = self._waiting, driven.copy(), now
-        seconds = before["seconds"].astype(np.float64)
-        metres = seconds * before["speed"]
-        self._sums.add(before["key"], (seconds, metres, seconds, metres), now)
+        _learn(*self._sums.room(len(before), now), before)
 
     def tick(self, now: int) -> None:
         """A pane ended."""
@@ -67,3 +68,17 @@ class Slowing:
         north, east = AHEAD * math.cos(turn) / M_PER_DEGREE, AHEAD * math.sin(turn) / M_PER_DEGREE / math.cos(math.radians(lat))
         shares = self.share(lat, lon, heading, now), self.share(lat + north, lon + east, heading, now)
         return sum(min(max((SLOWER - share) * DOUBT, 0.0), LARGEST) for share in shares)
+
+
+@compiled
+def _learn(keys: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, weights: Floats, driven: Rows) -> None:
+    """Add the seconds and the metres, lately and usually."""
+    for i in range(len(driven)):
+        one = driven[i]
+        seconds = np.float64(one["seconds"])
+        metres = seconds * np.float64(one["speed"])
+        at = claim(slots, keys, size, one["key"])
+        sums[at, 0] += seconds * weights[0]
+        sums[at, 1] += metres * weights[1]
+        sums[at, 2] += seconds * weights[2]
+        sums[at, 3] += metres * weights[3]
