@@ -84,10 +84,10 @@ class WrongWay:
     def _look(self, rows: Rows, now: int) -> list[Finding]:
         suspects = np.fromiter(self._suspects, np.uint64, len(self._suspects))
         seen, looked = np.empty(len(rows), SEEN), np.empty(len(rows), LOOKED)
-        counts = _look(rows, suspects, self._directions.ignorant(), self._directions.known(now), seen, looked)
-        seen, looked = seen[: counts[0]], looked[: counts[1]]
+        seen = seen[: _see(rows, seen)]
         if not len(seen):
             return []
+        looked = looked[: _look(seen, suspects, self._directions.ignorant(), self._directions.known(now), looked)]
         self._lately.append(seen)
         changed = self._suspect(seen, looked) if len(looked) else set()
         if not self._suspects:
@@ -160,27 +160,41 @@ class WrongWay:
 
 
 @compiled
-def _look(rows: Rows, suspects: NDArray[np.uint64], ignorant: bool, known: Known, seen: Rows, looked: Rows) -> tuple[int, int]:
-    """Whom of an array of OBSERVATION everybody's way is compared with; returns how many were seen and looked at."""
-    n = m = 0
+def _see(rows: Rows, seen: Rows) -> int:
+    """Which of an array of OBSERVATION drive, and where; returns how many were seen."""
+    n = 0
     for i in range(len(rows)):
         row = rows[i]
-        lat, lon, speed, heading = row["lat"], row["lon"], np.float64(row["speed"]), np.float64(row["heading"])
+        speed, heading = np.float64(row["speed"]), np.float64(row["heading"])
         if not (speed > DRIVING and heading >= 0.0):  # NaN is neither fast enough nor a heading
             continue
-        key, across = directions.place(lat, lon, heading)
-        mean, variance, passes = directions.moments(known, key)
-        off = across - mean
-        usual = passes >= directions.SETTLED and off * off <= directions.ORDINARY**2 * variance
-        doubtful = not (usual or ignorant)
-        if doubtful and (row["reporter"] in suspects or directions.contested(known, lat, lon, heading, OPPOSED)):
+        one = seen[n]
+        one["time"], one["reporter"], one["lat"], one["lon"] = row["time"], row["reporter"], row["lat"], row["lon"]
+        one["speed"], one["heading"] = speed, heading
+        one["key"], one["across"] = directions.place(row["lat"], row["lon"], heading)
+        n += 1
+    return n
+
+
+@compiled
+def _look(seen: Rows, suspects: NDArray[np.uint64], ignorant: bool, known: Known, looked: Rows) -> int:
+    """With whom of those seen everybody's way is compared; returns how many were looked at.
+
+    A loop of its own: while one waits for what is held of its place the next ones look theirs up (docs/decisions.md).
+    """
+    m = 0
+    for n in range(len(seen)):
+        one = seen[n]
+        mean, variance, passes = directions.moments(known, one["key"])
+        off = np.float64(one["across"]) - mean
+        one["counts"] = directions.learned(passes, one["reporter"])
+        one["usual"] = passes >= directions.SETTLED and off * off <= directions.ORDINARY**2 * variance
+        if one["usual"] or ignorant:
+            continue
+        lat, lon, heading = one["lat"], one["lon"], np.float64(one["heading"])
+        if one["reporter"] in suspects or directions.contested(known, lat, lon, heading, OPPOSED):
             share, opposed = directions.share(known, lat, lon, heading)
-            usual = share >= ORDINARY_SHARE
+            one["usual"] = share >= ORDINARY_SHARE
             looked[m]["row"], looked[m]["share"], looked[m]["opposed"] = n, share, opposed
             m += 1
-        one = seen[n]
-        one["time"], one["reporter"], one["lat"], one["lon"] = row["time"], row["reporter"], lat, lon
-        one["speed"], one["heading"], one["key"], one["across"] = speed, heading, key, across
-        one["counts"], one["usual"] = directions.learned(passes, row["reporter"]), usual
-        n += 1
-    return n, m
+    return m
