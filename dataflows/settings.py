@@ -230,7 +230,9 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"no settings file at {path}; name an existing one with --config") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"settings file {path} is not TOML: {error}; texts are in quotes, sections in brackets") from None
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path} cannot be read: {error}") from None
 
 
@@ -240,7 +242,8 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "tuple_type":
         return f"setting {where} is a list; write it in a TOML file and name that with --config"
     if first["type"] != "extra_forbidden":
-        return f"setting {where}: {first['msg'].removeprefix('Value error, ')}"
+        should, *_ = first["msg"].removeprefix("Value error, ").split(", unable to")  # what it is shows the value itself
+        return f"setting {where}: {should.replace('Input should', 'it should', 1)}"
     *parents, last = first["loc"]
     return f"setting {where}: {_nearest(str(last), _fields(parents))}"
 

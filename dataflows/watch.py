@@ -68,15 +68,15 @@ def line(alert: Alert) -> str:
     """One alert as one line for people; times are UTC.
 
     >>> line({"updated_at": "2025-03-04T07:42:13.000Z", "status": "opened", "kind": "stationary_vehicle",
-    ...       "severity": "Moderate", "certainty": "Likely", "reporters": 7,
+    ...       "severity": "Moderate", "certainty": "Likely", "reporters": 7, "incident_id": "5d0c7f3a91b2e846",
     ...       "location": {"lat": 22.5533, "lon": 114.0989, "heading": 61.2}})
-    '07:42:13 OPENED   stationary_vehicle      Moderate/Likely    22.5533,114.0989   61°  7 reporters'
+    '07:42:13 OPENED   stationary_vehicle      Moderate/Likely    22.5533,114.0989   61°  7 reporters  5d0c7f3a91b2e846'
     """
     grave = f"{alert['severity']}/{alert['certainty']}"
     plural = "" if alert["reporters"] == 1 else "s"
     return (
         f"{_clock(alert['updated_at'])} {alert['status'].upper():8} {alert['kind']:23} {grave:18} "
-        f"{_place(alert):16} {_heading(alert):>5}  {alert['reporters']} reporter{plural}"
+        f"{_place(alert):16} {_heading(alert):>5}  {alert['reporters']} reporter{plural}  {alert['incident_id']}"
     )
 
 

@@ -35,13 +35,14 @@ def test_flags_before_environment_before_file(toml: Path, monkeypatch: pytest.Mo
     [
         ('[kafka]\nbootstrap_server = "x"', "kafka.bootstrap_server: .*did you mean 'bootstrap_servers'?"),
         ('[inputs]\ntopics = "a"', "inputs.topics is a list; write it in a TOML file and name that with --config"),
+        ('[window]\npane = "a"', "window.pane: it should be a valid integer$"),
         ("[windw]\npane = 1", "windw: there is no 'windw'; did you mean 'window'?"),
         ("[window]\npane = 1", "window.pane: .*greater than or equal to 100"),
         ('[[inputs.topics]]\ntopic = "a"\nformat = "b"', "inputs.topics.0.format: .*'gbt32960'"),
         ('[[inputs.topics]]\ntopic = "a"\nformt = "b"', "inputs.topics.0.format: Field required"),
         ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\nidle=1', "inputs.topics.0.idle: .*did you mean 'idle_after'"),
         ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\n' * 2, "topic a is listed twice"),
-        ("[kafka", "settings file .* cannot be read"),
+        ("[kafka", "settings file .* is not TOML: .*; texts are in quotes"),
     ],
 )
 def test_a_wrong_file_gets_one_sentence(text: str, sentence: str, toml: Path) -> None:

@@ -106,7 +106,7 @@ def test_the_table_draws() -> None:
 
 
 def test_a_line_for_one_reporter() -> None:
-    assert line(parse(message(BATTERY).value) or {}).endswith("nowhere known           1 reporter")
+    assert line(parse(message(BATTERY).value) or {}).endswith("nowhere known           1 reporter  00000000000000bb")
 
 
 def test_without_a_terminal_it_writes_lines_until_it_is_stopped(broker: str) -> None:
