@@ -14,13 +14,14 @@ from bytewax.run import cli_main
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.load import Measure
-from dataflows import broker, kafka
+from dataflows import broker
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.incidents import flow
 from dataflows.kafka_admin import create_missing
 from dataflows.metrics import METRICS
 from dataflows.settings import Settings, load
+from dataflows.stop import STOP
 
 TOPIC = "v2x.observations"
 INPUTS = {"topics": [{"topic": TOPIC, "format": "observation"}]}
@@ -83,7 +84,7 @@ def worker(messages: list[bytes], settings: Settings) -> Measure:
                 span[0], spent[0] = time.perf_counter(), time.process_time()
             time.sleep(0.002)
         span[1], spent[1] = time.perf_counter(), time.process_time()
-        kafka.STOP.asked = True
+        STOP.asked = True
 
     threading.Thread(target=follow, daemon=True).start()
     cli_main(flow(settings, kept=False))

@@ -97,7 +97,8 @@ class _Partition(StatefulSourcePartition[Poll, bytes]):
         self._offset = 0
 
     def next_batch(self) -> list[Poll]:
-        start, batch = self._offset, self._messages[self._offset : self._offset + self._batch]
+        most = min(self._batch, self._intake.portion)
+        start, batch = self._offset, self._messages[self._offset : self._offset + most]
         if start > len(self._messages):
             raise StopIteration
         self._offset += max(len(batch), 1)

@@ -24,6 +24,8 @@ from dataflows.settings import Window
 from detectors.model import Rows
 
 NEVER = -(2**62)  # ms: before any event time
+BREATH = 0.05  # s that one poll may take: meanwhile no pane closes, no snapshot is taken, no signal is heard
+LEAST = 1000  # messages a poll that are worth what a poll costs by itself
 Table = tuple[str, Rows, NDArray[np.int32]]
 
 
@@ -90,6 +92,7 @@ class Intake:
         self.name = f"{topic}/{partition}"
         self.latest = NEVER
         self.newest = NEVER
+        self.portion = LEAST  # messages that it takes in within a BREATH, going by those that it took last
         self._told = NEVER  # number of the pane in which everybody last heard of the watermark
         self._form = form
         self._context = context
@@ -105,7 +108,9 @@ class Intake:
         kept, late = self._keep_timely(decoded, arrivals if decoded.arrivals is None else decoded.arrivals)
         chunks = self._cut(kept, int(arrivals.max(initial=-1)))
         accepted = sum(len(rows) for _, rows, _ in kept) + decoded.recognised.total()
-        self._count(messages, decoded, accepted, late, time.perf_counter() - started)
+        spent = time.perf_counter() - started
+        self._count(messages, decoded, accepted, late, spent)
+        self.portion = max(LEAST, int(len(messages) * BREATH / max(spent, 1e-6)))
         dead = self._dead_letters(decoded.refusals, messages, offsets)
         if not chunks:  # nothing but refusals is no sign that this partition will ever move time
             return Poll({}, None, dead)

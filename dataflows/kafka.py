@@ -1,57 +1,25 @@
-"""Kafka's ends of the dataflow. Here the upper one: a source that knows where it is, what it lost, and when it is silent."""
+"""Kafka's ends of the dataflow: a source of all partitions, and sinks for what leaves."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-
-import numpy as np
 import structlog
-from bytewax.inputs import StatefulSourcePartition
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dataflows.ends import Ends, PollSource
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.health import HEALTH
-from dataflows.intake import Intake, Poll, Progress
-from dataflows.kafka_admin import SILENT, client, connect, counter
+from dataflows.intake import Intake
+from dataflows.kafka_admin import connect, counter
 from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
+from dataflows.kafka_reader import KafkaPartition, Shared
 from dataflows.kafka_sink import KafkaSink
-from dataflows.metrics import METRICS
-from dataflows.pace import Pace, nap
+from dataflows.pace import Pace
 from dataflows.seal import Seal
-from dataflows.settings import Input, Kafka, Settings, pseudonym_key
+from dataflows.settings import Settings, pseudonym_key
+from dataflows.stop import STOP
 
 log = structlog.get_logger(__name__)
-
-NOT_YET = float("-inf")  # s, on the clock that does not jump
-
-
-class Stop:
-    """Set by a signal: every partition ends at its next poll, the last snapshot is written, nothing is flushed or forgotten."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.why: PartitionsAddedError | None = None  # what the worker ends with; a signal needs no reason
-
-    def ask(self, why: PartitionsAddedError | None = None) -> None:
-        self.asked, self.why = True, why
-
-
-STOP = Stop()
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all partitions of a process share."""
-
-    kafka: Kafka
-    pace: Pace
-    seal: Seal
-    starts: Starts
 
 
 class KafkaSource(PollSource):
@@ -87,185 +55,6 @@ class KafkaSource(PollSource):
         HEALTH.assigned(self._assigned)
         HEALTH.broker(True)
         return KafkaPartition(each, number, intake, self._shared, resume_state)
-
-
-class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
-    """One partition, read by its own consumer from the offset that the recovery store gives."""
-
-    def __init__(self, each: Input, number: int, intake: Intake, shared: Shared, resume: bytes | None) -> None:
-        self._intake = intake
-        self._pace, self._kafka = shared.pace, shared.kafka
-        self._seal, self._place = shared.seal, f"source/{intake.name}"
-        self._topic, self._number = each.topic, number
-        self._idle_after = each.idle_after
-        self._idle = False
-        self._heard = time.monotonic()
-        self._behind = False
-        self._closes = NOT_YET  # when live messages will be so far that a pane may close by them
-        self._looked = 0.0
-        self._consumer = Consumer(
-            client(self._kafka)
-            | {
-                "error_cb": _unreachable,
-                "group.id": self._kafka.group,
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "error",  # the default would jump to the end in silence
-                "queued.max.messages.kbytes": 16_384,  # per partition; the default of 64 MB times 32 partitions is 2 GB
-                "fetch.wait.max.ms": 20,
-                "fetch.queue.backoff.ms": 5,  # with a full queue the client would pause for a second, its default
-                "socket.timeout.ms": SILENT,
-            }
-        )
-        self._end_seen = NOT_YET  # when the broker last said that this is the end, since the last message
-        self._end_asked = NOT_YET
-        if resume is not None:
-            progress = Progress.unpack(self._seal.open(self._place, resume))
-            intake.resume(progress)
-            self._offset = progress.offset
-        elif (first := shared.starts.first(each.topic, number)) is not None:
-            self._offset = first
-            log.info("a partition without a snapshot is read from here", topic=each.topic, partition=number, first=first)
-        else:
-            low, high = self._ends()
-            self._offset = low if self._kafka.start == "earliest" else high
-        shared.starts.note(each.topic, number, self._offset)
-        self._read_on()
-
-    def next_batch(self) -> list[Poll]:
-        if STOP.asked:
-            raise StopIteration
-        HEALTH.beat()
-        ahead = self._pace.ahead(self._intake.name, self._intake.watermark)
-        METRICS.waits(self._topic, self._number, ahead)
-        if ahead:  # which is no silence
-            self._heard, self._behind, self._closes = time.monotonic(), False, NOT_YET
-            return []
-        got = self._consumer.consume(self._kafka.poll_messages, timeout=0)
-        good = [message for message in got if message.error() is None]
-        offsets = [message.offset() or 0 for message in good]
-        if good:
-            self._offset, self._end_seen = offsets[-1] + 1, NOT_YET
-        for message in got:
-            if message.error() is not None:
-                self._trouble(message)
-        self._behind = len(good) >= self._kafka.poll_messages // 2
-        if not good:
-            self._look_around()
-            return self._silence()
-        HEALTH.broker(True)
-        arrivals = np.fromiter((message.timestamp()[1] for message in good), np.int64, len(good))
-        poll = self._intake.take([message.value() or b"" for message in good], arrivals, offsets)
-        if poll.chunks:
-            self._heard, self._idle = time.monotonic(), False
-            self._closes = self._heard + self._intake.to_close / 1000
-        self._show_lag()
-        return [poll, *self._silence()]
-
-    def next_awake(self) -> datetime | None:
-        if self._behind:
-            return None
-        return datetime.now(UTC) + timedelta(seconds=nap(self._closes - time.monotonic()))
-
-    def snapshot(self) -> bytes:
-        try:  # for lag tools only, so a broker that is away is no reason to stop
-            self._consumer.commit(offsets=[TopicPartition(self._topic, self._number, self._offset)], asynchronous=True)
-        except KafkaException as error:
-            log.debug("offset not committed", topic=self._topic, partition=self._number, error=str(error))
-        return self._seal.close(self._place, self._intake.progress(self._offset).pack())
-
-    def close(self) -> None:
-        METRICS.left(self._topic, self._number)
-        self._consumer.close()
-
-    def _silence(self) -> list[Poll]:
-        """After `idle_after` at the partition's end nobody waits for it: the one path that the wall clock decides.
-
-        A backlog, a broker that is away or a connection that stalls is no silence: others wait, or what comes then would come
-        too late. So the broker must say once more, after that time, that this is the end.
-        """
-        now, due = time.monotonic(), self._heard + self._idle_after
-        if self._idle or now < due or not HEALTH.reachable:
-            return []
-        if self._end_seen < due:
-            if self._end_seen != NOT_YET and self._end_asked < due:
-                self._end_asked = now
-                self._read_on()  # the client says only once that it has reached an end
-            return []
-        self._idle = True
-        return [self._intake.rest()]
-
-    def _read_on(self) -> None:
-        self._consumer.assign([TopicPartition(self._topic, self._number, self._offset)])
-
-    def _look_around(self) -> None:
-        """Once a second of silence: how far the partition's end is, and whether a broker that was away is back."""
-        if time.monotonic() - self._looked < 1.0:
-            return
-        self._looked = time.monotonic()
-        self._show_lag()
-        if HEALTH.reachable:
-            return
-        try:
-            self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=0.2)
-        except KafkaException:
-            return
-        HEALTH.broker(True)
-
-    def _ends(self) -> tuple[int, int]:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=10.0)
-        return low, high
-
-    def _trouble(self, message: Message) -> None:
-        error = message.error()
-        assert error is not None
-        if error.code() == KafkaError._PARTITION_EOF:
-            if message.offset() == self._offset:  # an older one was overtaken by messages
-                self._end_seen = time.monotonic()
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            self._lose()
-        else:
-            log.warning("poll failed, trying again", topic=self._topic, partition=self._number, error=error.str())
-
-    def _lose(self) -> None:
-        """The wanted offset is not there: say which messages are gone, count them, go on where the partition begins."""
-        try:
-            low, high = self._ends()
-        except KafkaException as error:  # as while its leader changes
-            self._say_again(error.args[0].str())
-            return
-        if low <= self._offset <= high:  # a leader that is new, or none any more, may not know yet how far it is
-            self._say_again("the offset is there after all")
-            return
-        gone = range(self._offset, low) if self._offset < low else range(high, self._offset)
-        METRICS.lost(self._topic, len(gone))
-        log.error(
-            "messages lost: retention deleted them before they were read"
-            if self._offset < low
-            else "messages lost: the partition ends before the offset that was read last; was the topic made anew?",
-            topic=self._topic,
-            partition=self._number,
-            first=gone.start,
-            last=gone.stop - 1,
-        )
-        self._offset = low
-        self._read_on()
-
-    def _say_again(self, why: str) -> None:
-        """Ask once more for the same offset."""
-        log.warning("the broker had no such offset, asking again", topic=self._topic, partition=self._number, why=why)
-        self._read_on()
-
-    def _show_lag(self) -> None:
-        _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), cached=True)
-        if high >= self._offset:
-            METRICS.lag(self._topic, self._number, high - self._offset)
-
-
-def _unreachable(error: KafkaError) -> None:
-    if error.code() == KafkaError._ALL_BROKERS_DOWN:
-        HEALTH.broker(False, error.str())
-        log.warning("the Kafka broker is away; trying again until it is back", error=error.str())
 
 
 def _restart(why: str) -> None:

@@ -88,7 +88,7 @@ class FilePartition(StatefulSourcePartition[Poll, bytes]):
         self._ahead = self._pace.ahead(self._intake.name, self._intake.watermark)
         if self._ahead:
             return []
-        batch = list(islice(self._messages, self._batch))
+        batch = list(islice(self._messages, min(self._batch, self._intake.portion)))
         if not batch:
             self._ended = True
             return [self._intake.rest(ended=True)]

@@ -49,7 +49,7 @@ class Kafka(Section):
     sasl_password: SecretStr | None = None
     sasl_password_file: Path | None = None  # holds the password and nothing else; a newline at its end is not part of it
     group: str = "roadwatch"  # offsets are committed under it for lag tools; the recovery store says where to resume
-    poll_messages: int = Field(10_000, ge=1, le=100_000)  # at most so many in one consume() call
+    poll_messages: int = Field(10_000, ge=1, le=100_000)  # at most so many in one consume() call, fewer of slow formats
     start: Literal["earliest", "latest"] = "earliest"  # for a partition that the recovery store does not know yet
     connect_timeout: float = Field(10.0, gt=0)  # s to wait for the broker at start
     partitions_interval: float = Field(10.0, gt=0)  # s between looks for partitions that were added; producers take minutes

@@ -16,7 +16,7 @@ import structlog
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig
 from bytewax.run import cli_main
 
-from dataflows import disk, health, heap, kafka, logs
+from dataflows import disk, health, heap, logs
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
@@ -28,6 +28,7 @@ from dataflows.rehearsal import rehearse
 from dataflows.seal import SealError
 from dataflows.settings import Settings
 from dataflows.shelf import ShelfError
+from dataflows.stop import STOP
 from dataflows.store import is_there, of_sqlite, open_store, sole_use, trouble, unusable
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
@@ -58,8 +59,8 @@ def work(
     with sole_use(settings, process_id or 0) if recovery else nullcontext():
         _work(settings, recovery, "resumed" if known else "none was there: from nothing", process_id, addresses)
     log.info("stopped; the next start resumes from here")
-    if kafka.STOP.why is not None:
-        raise kafka.STOP.why
+    if STOP.why is not None:
+        raise STOP.why
 
 
 def _work(
@@ -105,7 +106,7 @@ def _leave() -> None:
 def _stop() -> None:
     log.info("stopping: draining and writing the last snapshot")
     health.HEALTH.stopping()
-    kafka.STOP.ask()
+    STOP.ask()
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
-from dataflows.intake import Intake, Poll
+from dataflows.intake import LEAST, Intake, Poll
 from dataflows.metrics import METRICS
+from dataflows.pace import Pace
+from dataflows.replay import FilePartition
+from dataflows.seal import Seal
 from dataflows.settings import Window
 
 WINDOW = Window()
@@ -132,3 +135,10 @@ def test_neighbours_see_over_the_border(lat: float, lon: float) -> None:
 @pytest.mark.parametrize("bad", [b"", b"[]", b"nonsense", b'{"id": 1}'])
 def test_nothing_raises(bad: bytes) -> None:
     assert len(take(intake(), [bad]).dead) == 1
+
+
+def test_a_file_is_read_in_portions_too() -> None:
+    way = intake()
+    recording = FilePartition(iter([message(T0)] * (LEAST + 1)), way, Pace((way.name,), WINDOW), Seal(b"key"), 10 * LEAST)
+    (poll,) = recording.next_batch()
+    assert len(own_times(poll)) == LEAST

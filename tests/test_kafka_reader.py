@@ -1,0 +1,121 @@
+"""How a partition is polled: how much at a time, and when again. A consumer of ours stands in for the client's."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dataflows import kafka_reader
+from dataflows.intake import LEAST, NEVER, Intake
+from dataflows.kafka_partitions import Starts
+from dataflows.kafka_reader import KafkaPartition, Shared
+from dataflows.pace import NAP, REST, Pace
+from dataflows.seal import Seal
+from dataflows.settings import Input, Kafka
+from tests.test_intake import T0, WINDOW, intake, message
+
+MOST = 3 * LEAST
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Sent:
+    """A message as the client gives it."""
+
+    def __init__(self, offset: int, value: bytes) -> None:
+        self._offset, self._value = offset, value
+
+    def error(self) -> None:
+        return None
+
+    def offset(self) -> int:
+        return self._offset
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, T0
+
+    def value(self) -> bytes:
+        return self._value
+
+
+class Client:
+    """Has so many messages, all of one moment; notes how many it was asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.left = [Sent(n, message(T0)) for n in range(count)]
+        self.asked: list[int] = []
+
+    def consume(self, most: int, timeout: float) -> list[Sent]:
+        self.asked.append(most)
+        got, self.left = self.left[:most], self.left[most:]
+        return got
+
+    def assign(self, partitions: object) -> None: ...
+
+    def get_watermark_offsets(self, *_: Any, **__: Any) -> tuple[int, int]:
+        return 0, len(self.left)
+
+
+def partition(client: Client, way: Intake, monkeypatch: pytest.MonkeyPatch) -> KafkaPartition:
+    monkeypatch.setattr(kafka_reader, "Consumer", lambda _: client)
+    shared = Shared(Kafka(poll_messages=MOST), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None))
+    return KafkaPartition(Input(topic="t", format="observation"), 0, way, shared, None)
+
+
+class Stopped:
+    """A clock that stands still."""
+
+    @staticmethod
+    def now(_: object) -> datetime:
+        return NOW
+
+
+def rest_of(reader: KafkaPartition, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds to the next poll."""
+    monkeypatch.setattr(kafka_reader, "datetime", Stopped)
+    return ((reader.next_awake() or NOW) - NOW).total_seconds()
+
+
+def test_a_poll_takes_what_is_read_in_a_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, way = Client(2 * LEAST), intake()
+    reader = partition(client, way, monkeypatch)
+    for portion in (LEAST, 2 * LEAST, 10 * MOST):
+        way.portion = portion
+        reader.next_batch()
+    assert client.asked == [LEAST, 2 * LEAST, MOST]
+
+
+def test_who_is_behind_is_polled_at_once_and_who_is_not_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, way = Client(LEAST + 1), intake()
+    reader = partition(client, way, monkeypatch)
+    reader.next_batch()
+    assert rest_of(reader, monkeypatch) == 0.0  # all that was asked for was there
+    way.portion = MOST
+    reader.next_batch()
+    assert NAP <= rest_of(reader, monkeypatch) <= REST
+
+
+@pytest.mark.parametrize(("to_close", "rest"), [(800, REST), (50, 0.05), (0, NAP)])
+def test_it_is_polled_oftener_when_a_pane_can_close(to_close: int, rest: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = partition(Client(1), intake(), monkeypatch)
+    monkeypatch.setattr(Intake, "to_close", to_close)
+    now = time.monotonic()
+    monkeypatch.setattr(kafka_reader.time, "monotonic", lambda: now)
+    reader.next_batch()
+    assert rest_of(reader, monkeypatch) == pytest.approx(rest, abs=1e-5)
+
+
+def test_a_slow_format_is_read_in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.1 s for 4000 messages, so 2000 the next time; some are always taken, however long the last ones took."""
+    way, clock = intake(), iter([0.0, 0.1, 1.0, 9.0])
+    monkeypatch.setattr("dataflows.intake.time.perf_counter", lambda: next(clock))
+    messages = [message(T0)] * 4000
+    arrivals = kafka_reader.np.full(len(messages), -1, kafka_reader.np.int64)
+    portions = []
+    for _ in range(2):
+        way.take(messages, arrivals, range(len(messages)))
+        portions.append(way.portion)
+    assert portions == [2000, LEAST]
+    assert way.latest != NEVER
