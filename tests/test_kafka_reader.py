@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dataflows import kafka_reader
@@ -102,7 +103,7 @@ def test_it_is_polled_oftener_when_a_pane_can_close(to_close: int, rest: float, 
     reader = partition(Client(1), intake(), monkeypatch)
     monkeypatch.setattr(Intake, "to_close", to_close)
     now = time.monotonic()
-    monkeypatch.setattr(kafka_reader.time, "monotonic", lambda: now)
+    monkeypatch.setattr("dataflows.kafka_reader.time.monotonic", lambda: now)
     reader.next_batch()
     assert rest_of(reader, monkeypatch) == pytest.approx(rest, abs=1e-5)
 
@@ -112,7 +113,7 @@ def test_a_slow_format_is_read_in_small_portions(monkeypatch: pytest.MonkeyPatch
     way, clock = intake(), iter([0.0, 0.1, 1.0, 9.0])
     monkeypatch.setattr("dataflows.intake.time.perf_counter", lambda: next(clock))
     messages = [message(T0)] * 4000
-    arrivals = kafka_reader.np.full(len(messages), -1, kafka_reader.np.int64)
+    arrivals = np.full(len(messages), -1, np.int64)
     portions = []
     for _ in range(2):
         way.take(messages, arrivals, range(len(messages)))
