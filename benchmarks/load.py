@@ -56,7 +56,7 @@ def _alone(run: Run, given: list[bytes], flags: dict[str, object], say: Connecti
     rehearse(settings.window)  # as a worker does before its first message, and
     heap.settle()
     for _ in given:
-        pass  # who is forked copies a page of memory when it first touches it: 6 us for a long message, which nobody's work is
+        pass  # a forked process copies a page when it first writes to it, if only to count a reference: 6 us a long message
     started, spent = time.perf_counter(), time.process_time()
     measure = run(given, settings)
     whole = {"messages": len(given), "seconds": time.perf_counter() - started, "cpu": time.process_time() - spent}

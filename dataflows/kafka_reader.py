@@ -127,7 +127,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._consumer.close()
 
     def _silence(self) -> list[Poll]:
-        """After `idle_after` at the partition's end nobody waits for it: the one path that the wall clock decides.
+        """After `idle_after` at the partition's end nobody waits for it: the one path on which the clock decides what is said.
 
         A backlog, a broker that is away or a connection that stalls is no silence: others wait, or what comes then would come
         too late. So the broker must say once more, after that time, that this is the end.

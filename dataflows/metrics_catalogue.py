@@ -100,7 +100,8 @@ CATALOGUE = (
            "Standing still while watermarks move: a worker of the cluster hangs; restart them together."),
     Metric(PACE, "histogram", "poll_messages", (),
            "Messages a poll, of those that brought any.",
-           "Always at the limit: the worker is behind.", BATCH),
+           "Large for minutes while the lag grows: the worker is behind. "
+           "The limit is `kafka.poll_messages`, or what is read in 0.05 s.", BATCH),
     Metric(PACE, "histogram", "poll_pause_seconds", (),
            "Time from one poll of the worker to its next, of whichever partitions.",
            "Seconds: something stops the flow; compare snapshot and detector seconds, and the recovery disk.", LONG),

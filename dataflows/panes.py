@@ -103,7 +103,7 @@ def turn(start: int, length: int, awake_until: int) -> int:
 def _order(times: Column, reporters: Column, octets: Column, order: Column, spare: Column) -> int:
     """Bring `order`, the places of all rows, into their order; returns how many are left without the copies.
 
-    Merge sort, for chunks are nearly in order when they come.
+    Merge sort, for the rows are chunks one after the other, each of them nearly in order.
     """
     count = len(times)
     for start in range(0, count, SHORT):

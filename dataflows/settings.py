@@ -49,7 +49,7 @@ class Kafka(Section):
     sasl_password: SecretStr | None = None
     sasl_password_file: Path | None = None  # holds the password and nothing else; a newline at its end is not part of it
     group: str = "roadwatch"  # offsets are committed under it for lag tools; the recovery store says where to resume
-    poll_messages: int = Field(10_000, ge=1, le=100_000)  # at most so many in one consume() call, fewer of slow formats
+    poll_messages: int = Field(10_000, ge=1, le=100_000)  # at most in one consume() call, and no more than are read in 0.05 s
     start: Literal["earliest", "latest"] = "earliest"  # for a partition that the recovery store does not know yet
     connect_timeout: float = Field(10.0, gt=0)  # s to wait for the broker at start
     partitions_interval: float = Field(10.0, gt=0)  # s between looks for partitions that were added; producers take minutes
@@ -242,7 +242,7 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "tuple_type":
         return f"setting {where} is a list; write it in a TOML file and name that with --config"
     if first["type"] != "extra_forbidden":
-        should, *_ = first["msg"].removeprefix("Value error, ").split(", unable to")  # what it is shows the value itself
+        should, *_ = first["msg"].removeprefix("Value error, ").split(", unable to")  # the rest says only what it was read as
         return f"setting {where}: {should.replace('Input should', 'it should', 1)}"
     *parents, last = first["loc"]
     return f"setting {where}: {_nearest(str(last), _fields(parents))}"

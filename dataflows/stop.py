@@ -1,14 +1,14 @@
-"""How a worker is asked to end, by a signal or because it has to begin anew: partitions look here before every poll."""
+"""How a worker is asked to end, by a signal or because it has to begin anew: Kafka partitions look here before every poll."""
 
 from __future__ import annotations
 
 
 class Stop:
-    """Set by a signal: every partition ends at its next poll, the last snapshot is written, nothing is flushed or forgotten."""
+    """Every Kafka partition ends at its next poll, the last snapshot is written, nothing is flushed or forgotten."""
 
     def __init__(self) -> None:
         self.asked = False
-        self.why: Exception | None = None  # what the worker ends with; a signal needs no reason
+        self.why: Exception | None = None  # what the worker ends with, such as added partitions; a signal needs no reason
 
     def ask(self, why: Exception | None = None) -> None:
         self.asked, self.why = True, why

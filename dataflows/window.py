@@ -52,6 +52,17 @@ class Panes:
     detectors: Sequence[type[Detector]]
 
 
+class Waiting(NamedTuple):
+    """Rows of panes that are still open, in any order. Those of a partition far ahead wait long, and are not looked at."""
+
+    oldest: int  # ms
+    rows: Rows
+
+    @classmethod
+    def of(cls, rows: Rows) -> Waiting:
+        return cls(int(rows["time"].min()), rows)
+
+
 @dataclass(slots=True)
 class State:
     """All that a shard remembers; this is its snapshot."""
@@ -59,7 +70,7 @@ class State:
     closed: int = NEVER
     awake_until: int = NEVER
     partitions: dict[str, Chunk] = field(default_factory=dict)  # the newest tick of each
-    waiting: dict[str, list[Rows]] = field(default_factory=lambda: {name: [] for name in TABLES})
+    waiting: dict[str, list[Waiting]] = field(default_factory=lambda: {name: [] for name in TABLES})
     detectors: dict[str, Detector] = field(default_factory=dict)
     census: Census = field(default_factory=Census)
 
@@ -124,7 +135,7 @@ class ShardWindow:
             if len(late):  # only after its partition was idle
                 METRICS.dropped(late=len(late))
             if len(rows):
-                self.state.waiting[name].append(rows)
+                self.state.waiting[name].append(Waiting.of(rows))
 
     def close(self) -> Report | None:
         """Close every pane that the watermark has passed; None if there was none."""
@@ -181,12 +192,13 @@ class ShardWindow:
 
     def _ready(self, name: str, limit: int) -> Rows:
         """Take the waiting rows before `limit`, in their one order: by time, reporter, then bytes; copies fall out."""
-        parts = [split(rows, limit) for rows in self.state.waiting[name]]
-        self.state.waiting[name] = [rest for _, rest in parts if len(rest)]
-        due = [ripe for ripe, _ in parts if len(ripe)]
-        if not due:
+        waiting = self.state.waiting[name]
+        parts = [split(each.rows, limit) for each in waiting if each.oldest < limit]
+        self.state.waiting[name] = [each for each in waiting if each.oldest >= limit]
+        self.state.waiting[name] += [Waiting.of(rest) for _, rest in parts if len(rest)]
+        if not parts:
             return EMPTY[name]
-        rows = joined(due)
+        rows = joined([due for due, _ in parts])
         ordered = in_order(rows)
         if len(ordered) < len(rows):
             METRICS.dropped(duplicates=len(rows) - len(ordered))

@@ -154,7 +154,7 @@ class Vehicles:
 
     def admit(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Places of the reporters (n,); strangers get the next ones, in the order in which they come."""
-        reporters = np.ascontiguousarray(reporters)  # one row is always, so one type for all, and nothing compiled late
+        reporters = np.ascontiguousarray(reporters)  # a view of one row is so anyway: one type for the loops
         places = self._find(reporters)
         if places.min(initial=0) < 0:
             before = len(self)

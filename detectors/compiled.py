@@ -24,8 +24,8 @@ def compiled(function: F) -> F:
 
     The shell's loops over rows (order, grouping, counts) are compiled with it as well.
 
-    A loop makes no arrays: it is given those that it writes to. So numba need not count who holds them (`_nrt`), which cost up
-    to a third of a loop's time (docs/decisions.md); whoever makes one is told so when it is compiled.
+    A loop makes no arrays: it is given those that it writes to. So numba need not count who holds them (`_nrt`), which cost
+    up to a quarter of a detector's time (docs/decisions.md); whoever makes one is told so when it is compiled.
 
     Inside, division by zero gives infinity or NaN as in numpy. No order of additions is changed and none is fused, so that
     every machine says the same. Where no directory can be written the machine code is made anew at every start.

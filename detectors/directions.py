@@ -90,7 +90,7 @@ class Directions:
     def _count(self, now: int) -> None:
         lesson = np.concatenate([plain(seen) for seen in self._lessons]).view(SEEN)
         self._lessons, self._unlearned = [], 0
-        grown = float(_learn(*self._sums.room(len(lesson), now), lesson, lesson["reporter"], free_slots(len(lesson))))
+        grown = float(_learn(*self._sums.room(len(lesson), now), lesson, lesson["reporter"].copy(), free_slots(len(lesson))))
         self._busiest = max(grown, self._busiest * math.exp((self._counted - now) / TAU))
         self._counted = now
 

@@ -119,7 +119,8 @@ def around(lat: float, lon: float, heading: float, reach: tuple[int, int], sigma
 
     `reach` is how many rows and columns of the lattice it reads on each side, `known` is `FadingSums.arrays`.
     """
-    total = np.zeros(len(known[-1]))
+    *_, fades = known
+    total = np.zeros(len(fades))
     _around(lat, lon, heading, reach, sigma, known, total)
     sums: list[float] = total.tolist()
     return sums
@@ -127,6 +128,7 @@ def around(lat: float, lon: float, heading: float, reach: tuple[int, int], sigma
 
 @compiled
 def _around(lat: float, lon: float, heading: float, reach: tuple[int, int], sigma: float, known: Known, total: Floats) -> None:
+    """Add it to `total`, which has a column for each of sums."""
     keys, slots, sums, fades = known
     row, column = row_and_column(lat, lon, STEP)
     narrow = math.cos(math.radians(lat))

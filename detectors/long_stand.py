@@ -160,7 +160,8 @@ def _key(stand: np.void, step: float) -> Keys:
 
 def _around(known: Known, step: float, lat: float, lon: float, heading: float) -> list[float]:
     """What is held around a place in about this direction, per column of sums; the nearest weigh most. `step` in degrees."""
-    total = np.zeros(len(known[-1]))
+    *_, fades = known
+    total = np.zeros(len(fades))
     _sum(known, step, lat, lon, heading, total)
     sums: list[float] = total.tolist()
     return sums
@@ -207,6 +208,7 @@ def _apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
 
 @compiled
 def _sum(known: Known, step: float, lat: float, lon: float, heading: float, total: Floats) -> None:
+    """Add it to `total`, which has a column for each of sums."""
     keys, slots, sums, fades = known
     row, column = row_and_column(lat, lon, step)
     for up in range(-1, 2):

@@ -122,7 +122,7 @@ def _ahead(rows: Rows, lat: float, lon: float, heading: float, until: float, hel
 def counts_of(cluster: Rows) -> tuple[list[int], int]:
     """Reporters of each kind, CLUMP at most, and of all."""
     counts = np.zeros(KINDS, np.int64)
-    reporters = _count(cluster["kind"], cluster["reporter"], counts)
+    reporters = _count(cluster["kind"].copy(), cluster["reporter"].copy(), counts)
     return np.minimum(counts, CLUMP).tolist(), reporters
 
 

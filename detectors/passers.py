@@ -52,7 +52,7 @@ class Passers:
         if len(rows):
             slots = free_slots(len(rows))
             keys, passes = np.empty(len(rows), np.int64), np.empty(len(rows))
-            n = _count(rows, passed / 1000.0 / PASS, rows["reporter"], slots, keys, passes)
+            n = _count(rows, passed / 1000.0 / PASS, rows["reporter"].copy(), slots, keys, passes)
             self._driven.add(keys[:n], (passes[:n], passes[:n]), end)
         return True
 

@@ -164,7 +164,9 @@ def _link(places: Floats, queue: NDArray[np.int64], ends: NDArray[np.bool_]) -> 
             ends[i, 0] &= ahead <= APART / 2
             ends[i, 1] &= ahead >= -APART / 2
             one, other = min(queue[i], queue[j]), max(queue[i], queue[j])
-            for k in range(len(queue) if one != other else 0):
+            if one == other:
+                continue
+            for k in range(len(queue)):
                 if queue[k] == other:
                     queue[k] = one
 

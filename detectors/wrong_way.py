@@ -83,10 +83,11 @@ class WrongWay:
 
     def _look(self, rows: Rows, now: int) -> list[Finding]:
         suspects = np.fromiter(self._suspects, np.uint64, len(self._suspects))
-        seen, looked = np.empty(len(rows), SEEN), np.empty(len(rows), LOOKED)
+        seen = np.empty(len(rows), SEEN)
         seen = seen[: _see(rows, seen)]
         if not len(seen):
             return []
+        looked = np.empty(len(seen), LOOKED)
         looked = looked[: _look(seen, suspects, self._directions.ignorant(), self._directions.known(now), looked)]
         self._lately.append(seen)
         changed = self._suspect(seen, looked) if len(looked) else set()
@@ -161,7 +162,7 @@ class WrongWay:
 
 @compiled
 def _see(rows: Rows, seen: Rows) -> int:
-    """Which of an array of OBSERVATION drive, and where; returns how many were seen."""
+    """Write which of an array of OBSERVATION drive, and where: all of SEEN but `counts` and `usual`; returns how many."""
     n = 0
     for i in range(len(rows)):
         row = rows[i]
@@ -178,7 +179,7 @@ def _see(rows: Rows, seen: Rows) -> int:
 
 @compiled
 def _look(seen: Rows, suspects: NDArray[np.uint64], ignorant: bool, known: Known, looked: Rows) -> int:
-    """With whom of those seen everybody's way is compared; returns how many were looked at.
+    """Write `counts` and `usual` of those seen, and to `looked` with whom everybody's way was compared; returns how many.
 
     A loop of its own: while one waits for what is held of its place the next ones look theirs up (docs/decisions.md).
     """

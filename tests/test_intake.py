@@ -142,3 +142,23 @@ def test_a_file_is_read_in_portions_too() -> None:
     recording = FilePartition(iter([message(T0)] * (LEAST + 1)), way, Pace((way.name,), WINDOW), Seal(b"key"), 10 * LEAST)
     (poll,) = recording.next_batch()
     assert len(own_times(poll)) == LEAST
+
+
+class Clock:
+    """Stands in for the module: every take lasts as long as it is told."""
+
+    def __init__(self, *lasts: float) -> None:
+        self._readings = (reading for each in lasts for reading in (0.0, each))
+
+    def perf_counter(self) -> float:
+        return next(self._readings)
+
+
+def test_a_poll_is_as_large_as_what_is_read_in_a_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few that came live say nothing, for they cost what a poll costs; a slow poll does, however small."""
+    way, portions = intake(), []
+    monkeypatch.setattr("dataflows.intake.time", Clock(0.001, 0.002, 0.08, 3.0))
+    for count in (LEAST, 4, 400, 4):
+        take(way, [message(T0)] * count)
+        portions.append(way.portion)
+    assert portions == [1000, 1000, 250, LEAST]

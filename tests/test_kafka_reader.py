@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dataflows import kafka_reader
-from dataflows.intake import LEAST, NEVER, Intake
+from dataflows.intake import LEAST, Intake
 from dataflows.kafka_partitions import Starts
 from dataflows.kafka_reader import KafkaPartition, Shared
 from dataflows.pace import NAP, REST, Pace
@@ -18,7 +16,7 @@ from dataflows.seal import Seal
 from dataflows.settings import Input, Kafka
 from tests.test_intake import T0, WINDOW, intake, message
 
-MOST = 3 * LEAST
+MOST = 3000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -72,6 +70,10 @@ class Stopped:
     def now(_: object) -> datetime:
         return NOW
 
+    @staticmethod
+    def monotonic() -> float:
+        return 0.0
+
 
 def rest_of(reader: KafkaPartition, monkeypatch: pytest.MonkeyPatch) -> float:
     """Seconds to the next poll."""
@@ -80,12 +82,12 @@ def rest_of(reader: KafkaPartition, monkeypatch: pytest.MonkeyPatch) -> float:
 
 
 def test_a_poll_takes_what_is_read_in_a_breath(monkeypatch: pytest.MonkeyPatch) -> None:
-    client, way = Client(2 * LEAST), intake()
+    client, way = Client(1), intake()
     reader = partition(client, way, monkeypatch)
-    for portion in (LEAST, 2 * LEAST, 10 * MOST):
+    for portion in (LEAST, 2000, 10 * MOST):
         way.portion = portion
         reader.next_batch()
-    assert client.asked == [LEAST, 2 * LEAST, MOST]
+    assert client.asked == [LEAST, 2000, MOST]
 
 
 def test_who_is_behind_is_polled_at_once_and_who_is_not_rests(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,21 +104,6 @@ def test_who_is_behind_is_polled_at_once_and_who_is_not_rests(monkeypatch: pytes
 def test_it_is_polled_oftener_when_a_pane_can_close(to_close: int, rest: float, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = partition(Client(1), intake(), monkeypatch)
     monkeypatch.setattr(Intake, "to_close", to_close)
-    now = time.monotonic()
-    monkeypatch.setattr("dataflows.kafka_reader.time.monotonic", lambda: now)
+    monkeypatch.setattr(kafka_reader, "time", Stopped)
     reader.next_batch()
     assert rest_of(reader, monkeypatch) == pytest.approx(rest, abs=1e-5)
-
-
-def test_a_slow_format_is_read_in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """0.1 s for 4000 messages, so 2000 the next time; some are always taken, however long the last ones took."""
-    way, clock = intake(), iter([0.0, 0.1, 1.0, 9.0])
-    monkeypatch.setattr("dataflows.intake.time.perf_counter", lambda: next(clock))
-    messages = [message(T0)] * 4000
-    arrivals = np.full(len(messages), -1, np.int64)
-    portions = []
-    for _ in range(2):
-        way.take(messages, arrivals, range(len(messages)))
-        portions.append(way.portion)
-    assert portions == [2000, LEAST]
-    assert way.latest != NEVER

@@ -350,7 +350,7 @@ def held(window: ShardWindow) -> str:
     """What it knows of time and of vehicles."""
     battery = window.state.detectors["BatteryHealth"]
     table = battery.vehicles.table[: len(battery.vehicles)].tobytes()  # type: ignore[attr-defined]
-    waiting = {name: [rows.tobytes() for rows in some] for name, some in window.state.waiting.items()}
+    waiting = {name: [each.rows.tobytes() for each in some] for name, some in window.state.waiting.items()}
     return repr((window.state.closed, window.state.awake_until, window.state.partitions, waiting, sha256(table).hexdigest()))
 
 

@@ -161,7 +161,7 @@ def test_what_comes_too_late_after_idleness_is_counted() -> None:
     before = METRICS.value("late_at_shard_records_total")
     shard.add(Chunk("b", T0 - 2000, T0, True, -1, rows([T0, T0 + 8000], reporter=2)))
     assert METRICS.value("late_at_shard_records_total") == before + 1
-    assert sum(len(waiting) for waiting in shard.state.waiting["observations"]) == 2
+    assert sum(len(each.rows) for each in shard.state.waiting["observations"]) == 2
 
 
 def test_silence_is_told_for_a_while_and_then_the_shard_sleeps() -> None:
