@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from detectors.compiled import compiled
 from detectors.driven import OCTANT, STEP, key_of
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Known, Singles, row_and_column
+from detectors.lattice import FadingSums, Floats, Known, Room, row_and_column
 from detectors.model import Rows
-from detectors.table import Slots, claim, find
+from detectors.table import claim, find
 
 TAU = 4 * 3_600_000.0  # ms: lanes and ramps keep their habits for hours
 NEAR = 25.0  # m: reach of the kernel; what happens so near happens here
@@ -47,7 +47,7 @@ class Across:
 
     def learn(self, driven: Rows, now: int) -> None:
         """Take in a batch of what was driven, the last of it in the pane that ended at `now`."""
-        self._lean += float(_learn(*self._sums.room(len(driven), now), driven, np.empty(len(driven), np.int64)))
+        self._lean += float(_learn(self._sums.room(len(driven), now), driven, np.empty(len(driven), np.int64)))
 
     def tick(self, now: int) -> None:
         """A pane ended."""
@@ -75,19 +75,12 @@ class Across:
 
 
 @compiled
-def _learn(
-    keys: Keys,
-    slots: Slots,
-    size: NDArray[np.int64],
-    sums: Singles,
-    weights: Floats,
-    driven: Rows,
-    held: NDArray[np.int64],
-) -> float:
+def _learn(room: Room, driven: Rows, held: NDArray[np.int64]) -> float:
     """Add the driving. Returns how much slower, or faster, those drive who drive to the right of the others.
 
     `held` is filled with where the sums of each are.
     """
+    keys, slots, size, sums, weights = room
     lean = 0.0
     for i in range(len(driven)):
         one = driven[i]

@@ -144,23 +144,19 @@ class Vehicles:
 
     def find(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Places of the reporters (n,), -1 for strangers."""
-        return self._find(np.ascontiguousarray(reporters))
-
-    def _find(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
         _, names, slots, _ = self._table.arrays
         places = np.empty(len(reporters), np.int32)
-        _find(slots, names, reporters, places)
+        _find(slots, names, _whole(reporters), places)
         return places
 
     def admit(self, reporters: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Places of the reporters (n,); strangers get the next ones, in the order in which they come."""
-        reporters = np.ascontiguousarray(reporters)  # a view of one row is so anyway: one type for the loops
-        places = self._find(reporters)
+        places = self.find(reporters)
         if places.min(initial=0) < 0:
             before = len(self)
             self._table.reserve(int((places < 0).sum()))
             rows, names, slots, size = self._table.arrays
-            _claim(slots, names, size, reporters, places)
+            _claim(slots, names, size, _whole(reporters), places)
             strangers = rows["reporter"][before : len(self)].copy()
             put(rows, slice(before, len(self)), FRESH)
             rows["reporter"][before : len(self)] = strangers
@@ -214,6 +210,11 @@ class Vehicles:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._table = state["table"]
         self._begin()
+
+
+def _whole(reporters: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One type for the loops: the reporters of one row lie together, those of several between other columns."""
+    return np.ascontiguousarray(reporters)
 
 
 @compiled

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Known, Singles, number_of, row_and_column
+from detectors.lattice import FadingSums, Known, Room, number_of, row_and_column
 from detectors.model import Rows, plain
 from detectors.table import Slots, claim, find, free_slots, slot_of
 
@@ -90,7 +90,7 @@ class Directions:
     def _count(self, now: int) -> None:
         lesson = np.concatenate([plain(seen) for seen in self._lessons]).view(SEEN)
         self._lessons, self._unlearned = [], 0
-        grown = float(_learn(*self._sums.room(len(lesson), now), lesson, lesson["reporter"].copy(), free_slots(len(lesson))))
+        grown = float(_learn(self._sums.room(len(lesson), now), lesson, lesson["reporter"].copy(), free_slots(len(lesson))))
         self._busiest = max(grown, self._busiest * math.exp((self._counted - now) / TAU))
         self._counted = now
 
@@ -171,21 +171,13 @@ def share(known: Known, lat: float, lon: float, heading: float) -> tuple[float, 
 
 
 @compiled
-def _learn(
-    keys: Keys,
-    slots: Slots,
-    size: NDArray[np.int64],
-    sums: Singles,
-    weights: Floats,
-    lesson: Rows,
-    names: NDArray[np.uint64],
-    newest: Slots,
-) -> float:
+def _learn(room: Room, lesson: Rows, names: NDArray[np.uint64], newest: Slots) -> float:
     """Add the samples, each as much of a pass as its vehicle drove since the sample before, if that is in the lesson.
 
     `newest` are free slots for the `names` of the samples: each will hold a vehicle's newest sample. Returns the most passes
     that a square and bin now has, of those that had a sample.
     """
+    keys, slots, size, sums, weights = room
     most = 0.0
     for i in range(len(lesson)):
         seen = lesson[i]

@@ -20,7 +20,7 @@ from detectors.driven import Driven, drove
 from detectors.geometry import angle_between, distance, mean_heading
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.place_rates import GENTLE, PlaceRates
-from detectors.table import Names, Slots, claim, empty
+from detectors.table import Names, Slots, claim, unheld
 
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
@@ -60,7 +60,8 @@ class HardBraking:
     def update(self, frame: Frame) -> list[Finding]:
         now, rows = frame.end, frame.observations
         self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
-        driving, braking = _drive(rows, (frame.end - frame.start) / 1000.0, *empty(len(rows)), self._driven.room(len(rows)))
+        reporters = _reporters(rows, *unheld(len(rows)))
+        driving, braking = _drive(rows, reporters, (frame.end - frame.start) / 1000.0, self._driven.room(len(rows)))
         fresh = self._fresh(rows, now) if braking else []
         for one in fresh:
             self._places.occur(now, one.lat, one.lon, one.heading)
@@ -119,16 +120,14 @@ class HardBraking:
 
 
 @compiled
-def _drive(rows: Rows, seconds: float, names: Names, slots: Slots, size: NDArray[np.int64], driven: Rows) -> tuple[int, int]:
-    """Write what was driven in a pane of so many seconds. Returns how many rows say how they drive, and how many brake hard.
-
-    In `names`, `slots` and `size` its reporters are counted (`table.empty`).
-    """
+def _drive(rows: Rows, reporters: int, seconds: float, driven: Rows) -> tuple[int, int]:
+    """Write what so many reporters drove in a pane of so many seconds. Returns how many rows say how they drive, and how many
+    brake hard."""
     driving = braking = 0
     for i in range(len(rows)):
         driving += int(_drives(rows[i]))
         braking += int((rows[i]["signs"] & _BRAKES_HARD) != 0 or -np.float64(rows[i]["accel"]) > HARD_BRAKE)
-    each = seconds / max(1.0, driving / max(1, _reporters(rows, names, slots, size)))  # they may speak ten times a second
+    each = seconds / max(1.0, driving / max(1, reporters))  # they may speak ten times a second
     at = 0
     for i in range(len(rows)):
         row = rows[i]

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Known = tuple[Keys, Slots, Singles, Floats]
 """Keys, slots, sums of shape (keys, columns), and what each column has faded to, by which its sums are multiplied."""
+Room = tuple[Keys, Slots, NDArray[np.int64], Singles, Floats]
+"""Keys, slots and their number, as `table.claim` takes them, sums, and what each column's values of now weigh."""
 
 REBASE = 20.0  # time constants: e^20 is 5e8, far from the end of float32
 SWEEP = 3_600_000  # ms between two searches for places to forget
@@ -104,11 +106,11 @@ class FadingSums:
 
     def add(self, keys: Keys, values: tuple[Floats, ...], now: int) -> None:
         """Add one row of values per key (a column per time constant, None of them NaN); a key may come several times."""
-        _add(*self.room(len(keys), now), keys, np.array(values, np.float64))
+        _add(self.room(len(keys), now), keys, np.array(values, np.float64))
 
-    def room(self, more: int, now: int) -> tuple[Keys, Slots, NDArray[np.int64], Singles, Floats]:
-        """For compiled loops that add themselves, to so many new keys at most: keys, slots and their number, as `table.claim`
-        takes them, sums, and what each column's values of `now` (ms) weigh. Good until the next `room`, `add` or `sweep`."""
+    def room(self, more: int, now: int) -> Room:
+        """For compiled loops that add values of `now` (ms) themselves, to so many new keys at most. Good until the next
+        `room`, `add` or `sweep`."""
         self._keep_small(now)
         self._table.reserve(more)
         rows, held, slots, size = self._table.arrays
@@ -147,7 +149,8 @@ def _read(sums: Singles, at: NDArray[np.int64], fades: Floats, out: Floats) -> N
 
 
 @compiled
-def _add(held: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, weights: Floats, keys: Keys, values: Floats) -> None:
+def _add(room: Room, keys: Keys, values: Floats) -> None:
+    held, slots, size, sums, weights = room
     for i in range(len(keys)):
         row = claim(slots, held, size, keys[i])
         for column in range(len(weights)):

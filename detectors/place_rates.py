@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from detectors.compiled import compiled
 from detectors.driven import BATCH, STEP, around, place_key
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Singles
+from detectors.lattice import FadingSums, Floats, Keys, Room
 from detectors.model import Rows
 from detectors.rarity import TAU, surprise
-from detectors.table import Slots, claim
+from detectors.table import claim
 
 SIGMA = 75.0  # m: reach of the kernel that reads a place
 REACH = 150.0  # m: two sigma, beyond which nothing is read
@@ -62,7 +62,7 @@ class PlaceRates:
         for i, occurred in enumerate(settled):
             counts[occurred[1], i] = 1.0
         counts[-3, len(settled) :] = gently
-        metres = _drive(*self._sums.room(len(driven), now), driven)
+        metres = _drive(self._sums.room(len(driven), now), driven)
         where = np.array([place_key(*o[2:]) for o in settled], np.int64)
         self._sums.add(np.concatenate([where, keys]), tuple(counts), now)
         self._fleet.add((*counts[:-2].sum(axis=1).tolist(), metres), now)
@@ -128,8 +128,9 @@ class Usual:
 
 
 @compiled
-def _drive(keys: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, weights: Floats, driven: Rows) -> float:
+def _drive(room: Room, driven: Rows) -> float:
     """Add the seconds and the metres to the last two columns; returns the metres of all."""
+    keys, slots, size, sums, weights = room
     total = 0.0
     last = len(weights) - 1
     for i in range(len(driven)):

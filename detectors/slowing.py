@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.driven import DRIVEN, STEP, around
 from detectors.geometry import M_PER_DEGREE
-from detectors.lattice import FadingSums, Floats, Keys, Singles
+from detectors.lattice import FadingSums, Room
 from detectors.model import SIGHT, Rows
 from detectors.rarity import TAU
-from detectors.table import Slots, claim
+from detectors.table import claim
 
 SIGMA = 150.0  # m: reach of the kernel; a jam slows all who come towards it
 LATELY = 60_000.0  # ms: with what is waited for before, mostly from half a minute to two and a half before
@@ -44,7 +43,7 @@ class Slowing:
     def learn(self, driven: Rows, now: int) -> None:
         """Take in the batch before this one."""
         before, self._waiting, self._learned = self._waiting, driven.copy(), now
-        _learn(*self._sums.room(len(before), now), before)
+        _learn(self._sums.room(len(before), now), before)
 
     def tick(self, now: int) -> None:
         """A pane ended."""
@@ -71,8 +70,9 @@ class Slowing:
 
 
 @compiled
-def _learn(keys: Keys, slots: Slots, size: NDArray[np.int64], sums: Singles, weights: Floats, driven: Rows) -> None:
+def _learn(room: Room, driven: Rows) -> None:
     """Add the seconds and the metres, lately and usually."""
+    keys, slots, size, sums, weights = room
     for i in range(len(driven)):
         one = driven[i]
         seconds = np.float64(one["seconds"])

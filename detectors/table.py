@@ -60,7 +60,7 @@ def _index(slots: Slots, names: Names, size: int) -> None:
         slots[slot_of(slots, names, names[row])] = row
 
 
-def empty(most: int) -> tuple[Names, Slots, NDArray[np.int64]]:
+def unheld(most: int) -> tuple[Names, Slots, NDArray[np.int64]]:
     """Names, slots and their number for a loop that takes in so many unsigned names at most and keeps none."""
     return np.empty(most, np.uint64), free_slots(most), np.zeros(1, np.int64)
 
