@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
+from detectors.growing import Growing, grown
 from detectors.model import plain
 
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: multiplying by it spreads numbers that end alike
@@ -95,7 +96,7 @@ class Table:
     def __init__(self, dtype: np.dtype[Any], name: str) -> None:
         self._name = name
         self._size = np.zeros(1, np.int64)
-        self._take(np.zeros(SMALLEST, dtype))
+        self._take(Growing(dtype, SMALLEST))
 
     @classmethod
     def of(cls, rows: NDArray[Any], name: str) -> Table:
@@ -110,39 +111,39 @@ class Table:
     @property
     def held(self) -> NDArray[Any]:
         """The rows, in the order in which they came; a view, good until the next `reserve` or `keep`."""
-        return self._rows[: len(self)]
+        return self._memory.rows[: len(self)]
 
     @property
     def arrays(self) -> tuple[NDArray[Any], Names, Slots, NDArray[np.int64]]:
         """Rows, their names, slots, and the number of rows, for compiled loops; good until the next `reserve` or `keep`."""
-        return self._rows, self._names, self._slots, self._size
+        rows = self._memory.rows
+        return rows, rows[self._name], self._slots, self._size
 
     def reserve(self, more: int) -> None:
         """Make room for so many more rows."""
-        need = len(self) + more
-        if need > len(self._rows):
-            rows = np.zeros(max(need, len(self._rows) * 3 // 2), self._rows.dtype)
-            plain(rows)[: len(self)] = plain(self.held)
-            self._take(rows)
+        need, room = len(self) + more, len(self._memory.rows)
+        if need > room:
+            self._memory.grow(max(need, room * 3 // 2))
+            self._take(self._memory)
 
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Forget the rows that are not among these."""
         if which.all():
             return
-        rows, before, kept = self._rows, len(self), self.held.compress(which)
+        rows, before, kept = self._memory.rows, len(self), self.held.compress(which)
+        self._size[0] = len(kept)
         if 3 * len(kept) < len(rows):  # most of the memory is given back; a half would be asked for again with the next rows
-            rows = np.zeros(max(SMALLEST, 3 * len(kept) // 2), rows.dtype)
+            self._take(grown(kept, max(SMALLEST, 3 * len(kept) // 2)))
+            return
         plain(rows)[: len(kept)] = plain(kept)
         rows.view(np.uint8)[len(kept) * rows.dtype.itemsize : before * rows.dtype.itemsize] = 0
-        self._size[0] = len(kept)
-        self._take(rows)
+        self._take(self._memory)
 
-    def _take(self, rows: NDArray[Any]) -> None:
+    def _take(self, memory: Growing) -> None:
         """Hold these rows, of which the first `len(self)` are taken."""
-        self._rows = rows
-        self._names = rows[self._name]
-        self._slots = free_slots(len(rows))
-        _index(self._slots, self._names, len(self))
+        self._memory = memory
+        self._slots = free_slots(len(memory.rows))
+        _index(self._slots, memory.rows[self._name], len(self))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self._name, "rows": self.held}
@@ -150,4 +151,4 @@ class Table:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._name = state["name"]
         self._size = np.array([len(state["rows"])])
-        self._take(np.concatenate([state["rows"], np.zeros(SMALLEST, state["rows"].dtype)]))
+        self._take(grown(state["rows"], len(state["rows"]) + SMALLEST))
