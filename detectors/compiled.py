@@ -42,17 +42,17 @@ def compiled(function: F) -> F:
 
 
 class _OfThePackage:
-    """numba looks at a function's own file only; what it calls and the constants in it come from other ones as well."""
+    """numba looks at a function's own file only; what it calls and the constants in it come from others beside it and from here."""
 
     def get_source_stamp(self) -> tuple[float, int]:
-        (newest, size), own = _stamp(), Path(self._py_file).stat()  # type: ignore[attr-defined]
-        return max(newest, own.st_mtime), size + own.st_size
+        here, beside = _stamp(Path(__file__).parent), _stamp(Path(self._py_file).parent)  # type: ignore[attr-defined]
+        return max(here[0], beside[0]), here[1] + beside[1]
 
 
-@lru_cache(maxsize=1)
-def _stamp() -> tuple[float, int]:
-    """When the newest module of this package was written, and the size of all."""
-    modules = [path.stat() for path in Path(__file__).parent.glob("*.py")]
+@lru_cache
+def _stamp(package: Path) -> tuple[float, int]:
+    """When the newest module of a package was written, and the size of all."""
+    modules = [path.stat() for path in package.glob("*.py")]
     return max(module.st_mtime for module in modules), sum(module.st_size for module in modules)
 
 

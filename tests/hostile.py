@@ -54,7 +54,7 @@ def bent(name: str, message: bytes, longest: int, seed: int, bend: Bend) -> byte
     dice = random.Random(seed)
     if name == "gbt32960":
         message = bend(message, longest)
-        return _mended(message) if dice.random() < 0.75 else message
+        return mended(message) if dice.random() < 0.75 else message
     if name == "j2735" and dice.random() < 0.5:  # every field has its bits: only at the same length are they read
         return bend(message, longest)[: len(message)].ljust(len(message), b"\0")
     if FORMATS[name].framing == "lines" and dice.random() < 0.5:
@@ -66,7 +66,7 @@ def bent(name: str, message: bytes, longest: int, seed: int, bend: Bend) -> byte
     return bend(message, longest)
 
 
-def _mended(message: bytes) -> bytes:
+def mended(message: bytes) -> bytes:
     """With the length and the checksum of its first frame put right, or every change would end at them."""
     if len(message) < 25:
         return message

@@ -1,9 +1,9 @@
-"""What every shard finds and remembers of the bundled recording's first minutes, and every detector of the road that the
-contract is tested on, as one digest: compiled, or as plain Python.
+"""What every shard finds and remembers of the bundled recording's first minutes, every detector of the road that the contract
+is tested on, and what is read of electric cars' frames, whole and broken, as one digest: compiled, or as plain Python.
 
     NUMBA_DISABLE_JIT=1 python -m tests.plain [MINUTES]
 
-prints the digest of the plain twin, in which each loop of the detectors runs as the Python that it is written in.
+prints the digest of the plain twin, in which each loop runs as the Python that it is written in.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dataflows.recorded import messages
 from dataflows.settings import load
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
+from tests.hostile import mended, seeds
 from tests.test_contract import feed, stream
 
 RECORDING = Path(__file__).parents[1] / "dataflows" / "demo" / "recording" / "observations.jsonl.zst"
@@ -53,6 +54,11 @@ def digest(minutes: float) -> str:
     for detector in (make() for make in CATALOGUE):  # there is a queue there, and one that stands
         said.update(repr(feed(detector, stream())).encode())
         said.update(pickle.dumps(detector, protocol=5))
+    frames = seeds("gbt32960")
+    frames += [mended(frame[:length]) for frame in frames for length in range(0, len(frame), 13)]
+    read = FORMATS["gbt32960"].decode(frames, np.full(len(frames), -1), Context(Pseudonym(b"twin")))
+    said.update(read.readings.tobytes())
+    said.update(repr((read.reading_of.tolist(), read.refusals, read.recognised)).encode())
     return said.hexdigest()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from datetime import datetime, timedelta, timezone
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from dataflows.formats import encode
 from dataflows.formats.base import Reason
+from dataflows.formats.plausible import EARLIEST, LATEST
 from tests.wire import CONTEXT, TIME, VIN, a_reading, decode, vectors
 
 CLOCK = bytes((25, 3, 6, 15, 30, 0))  # TIME in Beijing, to the second
@@ -45,7 +48,9 @@ def test_invalid_and_abnormal_values_are_missing() -> None:
         place = struct.pack(">BII", 0, long, long)
         alarms = struct.pack(">BI", byte, long) + bytes([byte]) * 4
         cells = struct.pack(">BBHHHHBHH", 1, 1, word, word, 2, 1, 2, word, word)
-        probes = struct.pack(">BBHBB", 1, 1, 2, byte, byte)
+        probes = (
+            struct.pack(">BBHBBBH", 2, 1, 2, byte, byte, 2, word) + b"\x03" + bytes(6) + struct.pack(">H", word) + bytes(10)
+        )
         units = b"\x01" + vehicle + b"\x02" + motor + b"\x05" + place + b"\x06" + extremes + b"\x07" + alarms
         row = report(units + b"\x08" + cells + b"\x09" + probes)
         names = row.dtype.names or ()
@@ -81,9 +86,10 @@ def test_the_extremes_of_all_packs_and_the_hottest_of_all_motors() -> None:
     assert (row["temperature_max"], row["temperature_min"]) == (21, -1)
     assert (row["cell_voltage_max"], row["cell_voltage_min"]) == pytest.approx((3.71, 3.5))
     assert row["cell_voltage_mean"] == pytest.approx((3.7 + 3.71 + 3.69 + 3.5) / 4)
-    in_part = report(b"\x08\x01" + pack(1, 3, 1, 3700, 3710))
-    assert np.isnan(in_part["cell_voltage_mean"])
-    assert np.isnan(in_part["cell_voltage_max"])
+    for cells in (b"\x01" + pack(1, 3, 1, 3700, 3710), b"\x02" + pack(2, 3, 1, 3700, 3710) + pack(1, 1, 1, 3700)):
+        in_part = report(b"\x08" + cells)
+        assert np.isnan(in_part["cell_voltage_mean"])
+        assert np.isnan(in_part["cell_voltage_max"])
 
 
 def test_other_units_are_passed_over() -> None:
@@ -96,6 +102,82 @@ def test_other_units_are_passed_over() -> None:
 def test_a_makers_unit_without_a_length_spoils_nothing_before_it() -> None:
     row = report(b"\x01" + VEHICLE + b"\x81\x7f\xff" + b"what only its maker can read")
     assert row["soc"] == pytest.approx(0.57)
+
+
+UNITS = {  # one of each kind, and what its parts are for
+    "vehicle": b"\x01" + VEHICLE,
+    "motors": b"\x02\x02" + struct.pack(">BBBHHBHH", 1, 1, 60, 0, 0, 95, 0, 0) * 2,
+    "fuel cell": b"\x03" + bytes(6) + b"\x00\x05" + bytes(5) + bytes(10),
+    "engine": b"\x04" + bytes(5),
+    "position": b"\x05" + struct.pack(">BII", 0, 114_000_000, 22_000_000),
+    "extremes": b"\x06" + struct.pack(">BBHBBHBBBBBB", 1, 1, 3800, 1, 2, 3600, 1, 1, 70, 1, 2, 60),
+    "alarms": b"\x07" + struct.pack(">BI", 1, 5) + b"\x01" + bytes(4) + b"\x02" + bytes(8) + b"\xfe" + b"\x01" + bytes(4),
+    "cells": b"\x08\x02" + struct.pack(">BHHHHBHHBHHHHBH", 2, 0, 0, 2, 1, 2, 3700, 3710, 1, 0, 0, 1, 1, 1, 3690),
+    "probes": b"\x09\x02" + struct.pack(">BHBBBHB", 1, 2, 50, 61, 2, 1, 55),
+    "maker's": b"\x80\x00\x03abc",
+}
+KNOWN = [what for what in UNITS if what != "maker's"]
+
+
+@pytest.mark.parametrize("what", KNOWN)
+def test_a_unit_that_is_cut_anywhere_is_refused(what: str) -> None:
+    unit = UNITS[what]
+    assert report(UNITS["engine"] + unit)["time"] == TIME // 1000 * 1000
+    cut = [UNITS["engine"] + unit[:length] for length in range(1, len(unit))]
+    result = decode("gbt32960", *(encode.gbt32960_frame(0x02, VIN, CLOCK + units) for units in cut))
+    assert [refusal.message for refusal in result.refusals] == list(range(len(cut)))
+    assert {(refusal.reason, refusal.detail) for refusal in result.refusals} == {
+        (Reason.BAD_LENGTH, f"information unit {unit[0]:02x} ends past the end of its frame")
+    }
+
+
+@pytest.mark.parametrize("what", UNITS)
+def test_what_was_said_before_a_makers_unit_stands_however_it_is_cut(what: str) -> None:
+    """And nothing of what comes after it, for that may be no unit at all; it counts if all can be read to the end."""
+    before, unit = UNITS["vehicle"] + UNITS["cells"] + UNITS["probes"], UNITS[what]
+    for first, known, second in ((b"\x00\x00\x00", b"", b""), (b"\x0a\x00\x01x", UNITS["motors"], b"\x80\x00\x00")):
+        makers = first + known + second
+        for length in range(1, len(unit)):
+            assert report(before + makers + unit[:length]).tobytes() == report(before).tobytes()
+        assert report(before + makers + unit).tobytes() == report(before + known + unit).tobytes()
+
+
+def test_no_report_knows_of_the_one_before() -> None:
+    """They lie in one message, in all orders of two."""
+    bodies = [UNITS["engine"] + unit for unit in UNITS.values()] + [b"\x08\x01" + struct.pack(">BHHHHB", 7, 0, 0, 3, 1, 0)]
+    for first, second in product(bodies, bodies):
+        both = b"".join(encode.gbt32960_frame(0x02, VIN, CLOCK + units) for units in (first, second))
+        assert decode("gbt32960", both).readings.tobytes() == report(first).tobytes() + report(second).tobytes()
+
+
+def test_codes_beyond_the_standard_are_not_given() -> None:
+    for code in range(256):
+        said = struct.pack(">BB", code, code) + VEHICLE[2:]
+        row = report(b"\x01" + said + b"\x07" + struct.pack(">BI", code, 5) + bytes(4))
+        assert row["state"] == (code if code in (1, 2, 3) else 255)
+        assert row["charging"] == (code if code in (1, 2, 3, 4) else 255)
+        assert row["alarm_level"] == (code if code <= 3 else 255)
+    for flags, known in ((0xFFFF_FFFD, 0xFFFF_FFFD), (0xFFFF_FFFE, 0), (0xFFFF_FFFF, 0)):
+        assert report(b"\x07" + struct.pack(">BI", 0, flags) + bytes(4))["alarms"] == known
+
+
+def test_places_on_the_equator_and_the_meridian_and_half_of_none() -> None:
+    for lon, lat, known in (
+        (0, 5_000_000, (5.0, 0.0)),
+        (5_000_000, 0, (0.0, 5.0)),
+        (0xFFFF_FFFE, 22_000_000, None),
+        (114_000_000, 0xFFFF_FFFF, None),
+    ):
+        row = report(b"\x05" + struct.pack(">BII", 0, lon, lat))
+        assert (None if np.isnan(row["lat"]) else (row["lat"], row["lon"])) == known
+
+
+@pytest.mark.parametrize("order", [("extremes", "cells", "probes"), ("probes", "cells", "extremes")])
+def test_the_vehicles_own_word_comes_before_its_single_values(order: tuple[str, ...]) -> None:
+    row = report(b"".join(UNITS[what] for what in order))
+    assert (row["cell_voltage_max"], row["cell_voltage_min"]) == pytest.approx((3.8, 3.6))
+    assert row["cell_voltage_mean"] == pytest.approx(3.7)
+    assert (row["temperature_max"], row["temperature_min"]) == (30, 20)
 
 
 def test_frames_without_a_row_are_recognised() -> None:
@@ -132,6 +214,27 @@ def test_the_edition_of_2025_is_refused_frame_by_frame() -> None:
     result = decode("gbt32960", newer + a_reading())
     assert [refusal.reason for refusal in result.refusals] == [Reason.UNSUPPORTED]
     assert len(result.readings) == 1
+
+
+def test_a_time_is_one_of_the_calendar_in_beijing() -> None:
+    """Against Python's: every end of a month and of a day that six bytes can say, and many that are none."""
+    days = product(range(256), range(14), (0, 1, 28, 29, 30, 31, 32), ((0, 0, 0), (23, 59, 59)))
+    clocks = [(year, month, day, *time) for year, month, day, time in days]
+    clocks += [(24, 2, 29, *time) for time in ((24, 0, 0), (0, 60, 0), (0, 0, 60), (255, 255, 255))]
+    result = decode("gbt32960", *(encode.gbt32960_frame(0x02, VIN, bytes(clock) + b"\x01" + VEHICLE) for clock in clocks))
+    read, refused = {}, {refusal.message: refusal.detail for refusal in result.refusals}
+    for number, (year, *rest) in enumerate(clocks):
+        try:
+            moment = datetime(2000 + year, *rest, tzinfo=timezone(timedelta(hours=8))).timestamp() * 1000
+        except ValueError:
+            assert refused.pop(number) == f"the report's time {bytes(clocks[number]).hex()} is no time of any day"
+            continue
+        if EARLIEST <= moment < LATEST:
+            read[number] = int(moment)
+        else:
+            assert refused.pop(number).startswith("the event time")
+    assert dict(zip(result.reading_of.tolist(), result.readings["time"].tolist(), strict=True)) == read
+    assert refused == {}
 
 
 @settings(max_examples=60, derandomize=True, deadline=None)
