@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 
 from detectors import battery_limits as limits
 from detectors.battery_cells import follow
-from detectors.battery_channels import GAP, measure
+from detectors.battery_channels import GAP, LOWEST, Floats, measure
 from detectors.battery_fleet import BLOCK, CALM, Fleet
-from detectors.battery_vehicles import CELLS, CHANNELS, Vehicles, at, join
+from detectors.battery_vehicles import CHANNELS, PEAK_STEP, UNJUDGED, N, Vehicles, at, join
+from detectors.compiled import compiled
 from detectors.model import Finding, Frame, Rows
 
 JUDGE_EVERY = 10_000  # ms: readings are judged together, for a vehicle sends one each 10 to 30 s and arrays like company
@@ -153,37 +155,29 @@ class BatteryHealth:
             self._round(*((rows, slots) if mine.all() else (at(rows, mine), slots[mine])))
 
     def _round(self, rows: Rows, slots: NDArray[np.int32]) -> None:
-        car = at(self.vehicles.table, slots)
-        newer = rows["time"] > car["time"]
+        cars = at(self.vehicles.table, slots)
+        newer = rows["time"] > cars["time"]
         if not newer.all():
-            rows, slots, car = at(rows, newer), slots[newer], at(car, newer)
+            rows, slots, cars = at(rows, newer), slots[newer], at(cars, newer)
             if not len(rows):
                 return
-        seconds = np.where(car["time"] == 0, 2 * GAP, (rows["time"] - car["time"]) / 1000.0)
-        placed = ~np.isnan(rows["lat"]) & ~np.isnan(rows["lon"])
-        for name in ("lat", "lon"):
-            car[name] = np.where(placed, rows[name], car[name])
-        self._blocks(rows, car)
-        passed = limits.passed(rows, car, seconds)
-        with np.errstate(invalid="ignore"):
-            car["sound"] |= (rows["insulation"] > limits.SOUND * rows["voltage"]).astype(np.uint8)
-        seen = measure(rows, car, seconds, self.fleet.doubt)
-        scores, pull = self.fleet.judge(seen.x, seen.noise, car, seen.blur)
-        calm = (car["recent"] < CALM) & ~(car["peak"] >= CALM * self.fleet.scale).any(axis=1)
-        known = ~np.isnan(scores)
-        over = scores > LIMIT  # false where a channel does not apply
-        car["hits"] = np.where(known, (car["hits"] << 1 & 31) | over, car["hits"])
-        anomalous = (THREE_OF_FIVE[car["hits"]] & over).any(axis=1)
-        certain = passed & car["limits"]
-        car["limits"] = passed
-        car["time"] = rows["time"]
-        if calm.any():
-            self.fleet.learn(seen.x[calm], seen.noise[calm], seen.bins[calm], at(car, calm))
-        follow(car, seen.line, seen.weight, pull[:, CELLS], CELLS)
-        self.vehicles.put(slots, car)
+        seconds = np.where(cars["time"] == 0, 2 * GAP, (rows["time"] - cars["time"]) / 1000.0)
+        passed, ended = np.zeros(len(rows), np.uint8), np.zeros(len(rows), np.bool_)
+        _begin(rows, cars, seconds, passed, ended)
+        if ended.any():
+            self._end_blocks(cars, ended)
+        seen = measure(rows, cars, seconds, self.fleet.doubt)
+        scores, pull = self.fleet.judge(seen.x, seen.noise, cars, seen.blur)
+        certain = passed & cars["limits"]
+        cars["limits"], cars["time"] = passed, rows["time"]
+        accused = certain != 0
+        _count_hits(cars, scores, accused)
+        self.fleet.learn(seen.x, seen.noise, seen.bins, cars)
+        _follow(cars, seen.line, seen.weight, pull)
+        self.vehicles.put(slots, cars)
         self._resolve(rows, passed)
-        for k in np.flatnonzero(anomalous | (certain != 0)):
-            self._accuse(rows[k], car[k], seen.x[k], scores[k], int(certain[k]), float(seconds[k]))
+        for k in np.flatnonzero(accused):
+            self._accuse(rows[k], cars[k], seen.x[k], scores[k], int(certain[k]), float(seconds[k]))
 
     def _resolve(self, rows: Rows, passed: NDArray[np.uint8]) -> None:
         """A newer reading without alarm ends a hard claim; the models, or the next alarm, may begin another."""
@@ -195,17 +189,14 @@ class BatteryHealth:
                 if claim.hard and row["time"] > claim.seen:
                     del self.claims[int(row["reporter"])]
 
-    def _blocks(self, rows: Rows, car: Rows) -> None:
-        """Close blocks of ten minutes, each vehicle's at its own offset, and calibrate on those of calm vehicles."""
-        offset = (rows["reporter"] % np.uint64(BLOCK)).astype(np.int64)
-        ended = ((rows["time"] + offset) // BLOCK != (car["time"] + offset) // BLOCK).nonzero()[0]
-        if ended.size:
-            peaks = car["peak"][ended].astype(np.float64)
-            seen = car["time"][ended] != 0
-            recent = np.where(seen, np.max(peaks / self.fleet.scale, axis=1, initial=0.0), 0.0)
-            self.fleet.calibrate(peaks[seen & (recent < CALM) & (car["recent"][ended] < CALM)])
-            car["recent"][ended] = recent
-            car["peak"][ended] = -np.inf
+    def _end_blocks(self, cars: Rows, ended: NDArray[np.bool_]) -> None:
+        """Close blocks of ten minutes, and calibrate on those of calm vehicles."""
+        peaks = np.where(cars["peak"][ended] == UNJUDGED, -np.inf, cars["peak"][ended] * PEAK_STEP)
+        seen = cars["time"][ended] != 0
+        recent = np.where(seen, np.max(peaks / self.fleet.scale, axis=1, initial=0.0), 0.0)
+        self.fleet.calibrate(peaks[seen & (recent < CALM) & (cars["recent"][ended] < CALM)])
+        cars["recent"][ended] = recent
+        cars["peak"][ended] = UNJUDGED
 
     def _accuse(self, row: Rows, car: Rows, x: Rows, scores: Rows, certain: int, seconds: float) -> None:
         """Turn one reading's scores or passed limits into a claim with its numbers."""
@@ -221,3 +212,41 @@ class BatteryHealth:
         oldest = max((int(h).bit_length() for h in car["hits"][THREE_OF_FIVE[car["hits"]]]), default=1) - 1
         onset = int(row["time"] - oldest * min(seconds, GAP) * 1000.0)
         self._claim(row, float(car["lat"]), float(car["lon"]), onset, score, certain != 0, heat, numbers)
+
+
+@compiled
+def _begin(rows: Rows, cars: Rows, seconds: Floats, passed: NDArray[np.uint8], ended: NDArray[np.bool_]) -> None:
+    """Where each car is, the physical limits that its reading passes, and whether its insulation was ever seen to be sound.
+
+    And whether it is the first of a block of ten minutes, which begin at each vehicle's own offset.
+    """
+    for i in range(len(rows)):
+        row, car = rows[i], cars[i]
+        offset = np.int64(row["reporter"] % np.uint64(BLOCK))
+        ended[i] = (row["time"] + offset) // BLOCK != (car["time"] + offset) // BLOCK
+        if not math.isnan(row["lat"] + row["lon"]):
+            car["lat"], car["lon"] = row["lat"], row["lon"]
+        passed[i] = limits.passed(row, car, seconds[i])
+        if np.float64(row["insulation"]) > limits.SOUND * np.float64(row["voltage"]):
+            car["sound"] = 1
+
+
+@compiled
+def _count_hits(cars: Rows, scores: Floats, accused: NDArray[np.bool_]) -> None:
+    """Note which channels are over LIMIT, and accuse whoever is so for the third of five times."""
+    for i in range(len(cars)):
+        car = cars[i]
+        for c in range(N):
+            if math.isnan(scores[i, c]):
+                continue
+            over = scores[i, c] > LIMIT[c]
+            hits = ((np.int64(car["hits"][c]) << 1) & 31) | over
+            car["hits"][c] = hits
+            if over and THREE_OF_FIVE[hits]:
+                accused[i] = True
+
+
+@compiled
+def _follow(cars: Rows, line: Floats, weight: Floats, pull: Floats) -> None:
+    for i in range(len(cars)):
+        follow(cars[i], (line[i, 0], line[i, 1], line[i, 2]), weight[i], pull[i, LOWEST:], LOWEST)

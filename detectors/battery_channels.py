@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors import battery_cells as lines
-from detectors.battery_vehicles import CELLS, CHANNELS, N
+from detectors.battery_cells import CHARGE_DOUBT
+from detectors.battery_vehicles import CHANNELS, N
+from detectors.compiled import compiled
 from detectors.model import Rows
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 GAP = 300.0  # s: after a longer silence nothing is compared with the reading before
@@ -31,9 +33,10 @@ SOC_STEP = 0.01  # the state of charge comes in whole percent
 FULL_SOC = 0.90  # above it, charging, the car sets its state of charge anew, by up to several percent
 MOVED = 6.0  # A: a change of current that must show in the voltages
 MOVED_SHARE = 0.01  # of the pack voltage: a change that must come with one of current
+LONG = 100  # readings for which something stands still: more say no more
 
-DIFFERENCE, RISE, INSULATION, DRIFT, STANDSTILL, STUCK = range(N - 2)
-TWO_SIDED = np.array([name in ("charge_drift", "standstill_current") for name in CHANNELS])
+DIFFERENCE, RISE, INSULATION, DRIFT, STANDSTILL, STUCK, LOWEST, HIGHEST = range(N)
+TWO_SIDED = tuple(name in ("charge_drift", "standstill_current") for name in CHANNELS)
 
 
 class Measured(NamedTuple):
@@ -53,106 +56,146 @@ def measure(rows: Rows, car: Rows, seconds: Floats, doubt: Floats) -> Measured:
     `car` is the rows' VEHICLE state, one row a vehicle, and is moved on to this reading; `seconds` since the reading before
     (more than GAP for a first one); `doubt` the fleet's (BINS,) variances of the lines' errors.
     """
-    x = np.full((len(rows), N), np.nan)
-    noise, blur = np.ones((len(rows), N)), np.zeros((len(rows), N))
-    broken = seconds > GAP
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bins, line, weight = _cells(x, noise, blur, rows, car, seconds, doubt)
-        _heat(x, noise, rows, car, seconds, broken)
-        x[:, INSULATION] = -np.log(np.where(rows["insulation"] > 0.0, rows["insulation"], np.nan))
-        _drift(x, noise, rows, car, seconds, broken)
-        halted = (rows["speed"] == 0) & (car["halted"] == 1) & (rows["state"] == 1) & (rows["charging"] != 1) & ~broken
-        x[halted, STANDSTILL] = rows["current"][halted]
-        _stuck(x, rows, car, broken)
-    for name in ("soc", "current"):
-        car[name] = _last(rows, car, name)
-    car["halted"], car["voltage"] = rows["speed"] == 0, rows["voltage"]
-    car["cell_max"], car["cell_min"] = rows["cell_voltage_max"], rows["cell_voltage_min"]
-    car["hottest"] = rows["temperature_max"]
-    return Measured(x, noise, blur, bins, line, weight)
+    n = len(rows)
+    x, noise, blur = np.full((n, N), np.nan), np.ones((n, N)), np.zeros((n, N))
+    made = Measured(x, noise, blur, np.empty(n, np.int64), np.empty((n, 3)), np.empty(n))
+    _measure(rows, car, seconds, doubt, made)
+    return made
 
 
-def _last(rows: Rows, car: Rows, name: str) -> Floats:
-    """(n,) values of a field, the last known one where it is missing."""
-    return np.where(np.isnan(rows[name]), car[name], rows[name]).astype(np.float64)
+@compiled
+def _measure(rows: Rows, cars: Rows, seconds: Floats, doubt: Floats, made: Measured) -> None:
+    for i in range(len(rows)):
+        row, car, broken = rows[i], cars[i], seconds[i] > GAP
+        x, noise = made.x[i], made.noise[i]
+        line, made.bins[i], variance = _cells(x, noise, made.blur[i], row, car, seconds[i], doubt)
+        made.line[i, 0], made.line[i, 1], made.line[i, 2] = line
+        made.weight[i] = 1.0 / variance
+        _heat(x, noise, row, car, seconds[i], broken)
+        if row["insulation"] > 0.0:
+            x[INSULATION] = -math.log(np.float64(row["insulation"]))
+        _drift(x, noise, row, car, seconds[i], broken)
+        if row["speed"] == 0 and car["halted"] == 1 and row["state"] == 1 and row["charging"] != 1 and not broken:
+            x[STANDSTILL] = row["current"]
+        _stuck(x, row, car, broken)
+        if not math.isnan(row["soc"]):
+            car["soc"] = row["soc"]
+        if not math.isnan(row["current"]):
+            car["current"] = row["current"]
+        car["halted"], car["voltage"], car["hottest"] = row["speed"] == 0, row["voltage"], row["temperature_max"]
+        car["cell_max"], car["cell_min"] = row["cell_voltage_max"], row["cell_voltage_min"]
 
 
+@compiled
+def _last(now: float, before: float) -> float:
+    """The last known value, where there is none now."""
+    return before if math.isnan(now) else now
+
+
+@compiled
 def _cells(
-    x: Floats, noise: Floats, blur: Floats, rows: Rows, car: Rows, seconds: Floats, doubt: Floats
-) -> tuple[Ints, Floats, Floats]:
-    current, soc = rows["current"].astype(np.float64), _last(rows, car, "soc")
-    apart = lines.extremes(rows, car, seconds, soc)
-    _grain(rows, car)
-    level = car["level"].astype(np.float64)
-    bins, line = lines.doubt_bin(current, soc, level), lines.regressors(current, soc, level)
-    x[:, CELLS] = apart - car["slope_steep"] * line[:, 1:2] - car["slope_load"] * line[:, 2:]
-    current = np.nan_to_num(line[:, 2])
-    variance = doubt[bins] * np.where(rows["charging"] == 1, 1.0 + np.square(lines.CHARGE_DOUBT * current), 1.0)
-    noise[:, CELLS] = np.sqrt(variance * (1.0 + np.nan_to_num(lines.lever(car, line))))[:, None]
-    blur[:, CELLS] = (BLUR + BLUR_STEP * 0.001 * car["grain"])[:, None]
-    return bins, line, 1.0 / variance
+    x: Floats, noise: Floats, blur: Floats, row: Rows, car: Rows, seconds: float, doubt: Floats
+) -> tuple[lines.Line, int, float]:
+    """Regressors of the lines, the bin of the doubt about them, and the variance of a reading."""
+    current, soc = np.float64(row["current"]), _last(np.float64(row["soc"]), np.float64(car["soc"]))
+    low, high = lines.extremes(row, car, seconds, soc)
+    _grain(np.float64(row["cell_voltage_max"]), car)
+    _grain(np.float64(row["cell_voltage_min"]), car)
+    level = np.float64(car["level"])
+    where, line = lines.doubt_bin(current, soc, level), lines.regressors(current, soc, level)
+    steep, load = car["slope_steep"], car["slope_load"]
+    x[LOWEST] = low - np.float64(steep[0]) * line[1] - np.float64(load[0]) * line[2]
+    x[HIGHEST] = high - np.float64(steep[1]) * line[1] - np.float64(load[1]) * line[2]
+    variance, far = doubt[where], 0.0
+    if not math.isnan(current):
+        far = lines.lever(car, line)
+        if row["charging"] == 1:
+            variance *= 1.0 + (CHARGE_DOUBT * line[2]) ** 2
+    noise[LOWEST] = noise[HIGHEST] = math.sqrt(variance * (1.0 + far))
+    blur[LOWEST] = blur[HIGHEST] = BLUR + BLUR_STEP * 0.001 * np.float64(car["grain"])
+    return line, where, variance
 
 
-def _grain(rows: Rows, car: Rows) -> None:
-    for name in ("cell_voltage_max", "cell_voltage_min"):
-        step = np.where(np.isnan(rows[name]), 0, np.round(1000.0 * rows[name])) % 10.0
-        car["grain"] = np.where(step == 0, car["grain"], np.minimum(car["grain"], np.where(step == 5, 5, 1)))
+@compiled
+def _grain(voltage: float, car: Rows) -> None:
+    if math.isnan(voltage):
+        return
+    step = round(1000.0 * voltage) % 10
+    if step != 0:
+        car["grain"] = min(np.int64(car["grain"]), 5 if step == 5 else 1)
 
 
-def _heat(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> None:
-    hot = rows["temperature_max"].astype(np.float64)
-    known = ~np.isnan(hot)
-    restart = (broken | np.isnan(car["warm_fast"])) & known
-    for name, tau in (("warm_fast", FAST), ("warm_slow", SLOW)):
-        moved = car[name] + (1.0 - np.exp(-seconds / tau)) * (hot - car[name])
-        car[name] = np.where(restart, hot, np.where(known, moved, car[name]))
-    square = np.square(rows["current"].astype(np.float64) / 100.0)
-    for name, tau, anew in (("square", HEAT_TAU, square), ("work", WORK_TAU, 0.0 * square)):
-        moved = car[name] + (1.0 - np.exp(-seconds / tau)) * (square - car[name])
-        car[name] = np.where(np.isnan(square), car[name], np.where(broken, anew, moved))
-    rise = 60.0 * (car["warm_fast"] - car["warm_slow"]).astype(np.float64) / (SLOW - FAST)
-    q = car["square"].astype(np.float64)
-    own = np.clip((car["heat_xy"] + HEAT_WEIGHT * HEAT_PRIOR) / (car["heat_xx"] + HEAT_WEIGHT), 0.02, 2.0)
-    x[:, RISE] = np.where(known & ~restart, rise - own * q, np.nan)
-    noise[:, RISE] = 1.0 + HEAT_DOUBT * own * q / STEP_RATE
-    x[:, DIFFERENCE] = hot - rows["temperature_min"]
-    noise[:, DIFFERENCE] = 1.0 + UNEVEN * own * car["work"] * WORK_TAU / 60.0
-    learn = known & ~restart & (np.abs(x[:, RISE]) < 0.5 * noise[:, RISE])
-    car["heat_xy"] = np.where(learn, KEEP * car["heat_xy"] + rise * q, car["heat_xy"])
-    car["heat_xx"] = np.where(learn, KEEP * car["heat_xx"] + q * q, car["heat_xx"])
+@compiled
+def _heat(x: Floats, noise: Floats, row: Rows, car: Rows, seconds: float, broken: bool) -> None:
+    hot = np.float64(row["temperature_max"])
+    known = not math.isnan(hot)
+    restart = known and (broken or math.isnan(car["warm_fast"]))
+    if known:
+        car["warm_fast"] = hot if restart else _towards(np.float64(car["warm_fast"]), hot, seconds, FAST)
+        car["warm_slow"] = hot if restart else _towards(np.float64(car["warm_slow"]), hot, seconds, SLOW)
+    square = (np.float64(row["current"]) / 100.0) ** 2
+    if not math.isnan(square):
+        car["square"] = square if broken else _towards(np.float64(car["square"]), square, seconds, HEAT_TAU)
+        car["work"] = 0.0 if broken else _towards(np.float64(car["work"]), square, seconds, WORK_TAU)
+    rise = 60.0 * (np.float64(car["warm_fast"]) - np.float64(car["warm_slow"])) / (SLOW - FAST)
+    q, xy, xx = np.float64(car["square"]), np.float64(car["heat_xy"]), np.float64(car["heat_xx"])
+    own = min(max((xy + HEAT_WEIGHT * HEAT_PRIOR) / (xx + HEAT_WEIGHT), 0.02), 2.0)
+    noise[RISE] = 1.0 + HEAT_DOUBT * own * q / STEP_RATE
+    x[DIFFERENCE] = hot - np.float64(row["temperature_min"])
+    noise[DIFFERENCE] = 1.0 + UNEVEN * own * np.float64(car["work"]) * WORK_TAU / 60.0
+    if known and not restart:
+        x[RISE] = rise - own * q
+        if abs(x[RISE]) < 0.5 * noise[RISE]:
+            car["heat_xy"], car["heat_xx"] = KEEP * xy + rise * q, KEEP * xx + q * q
 
 
-def _drift(x: Floats, noise: Floats, rows: Rows, car: Rows, seconds: Floats, broken: Flags) -> None:
-    soc, current = _last(rows, car, "soc"), _last(rows, car, "current")
-    topping = (rows["charging"] == 1) & (soc > FULL_SOC)
-    known = ~np.isnan(soc) & ~np.isnan(current) & ~np.isnan(car["soc"]) & ~np.isnan(car["current"])
-    usable = known & ~broken & ~topping
-    keep = np.exp(-seconds / CHARGE_TAU)
-    counted = -(current + car["current"]) / 2.0 * seconds / 3600.0  # Ah, trapezium
-    count = np.where(usable, keep * car["count_in"] + counted, 0.0)
-    risen = np.where(usable, keep * car["soc_in"] + soc - car["soc"], 0.0)
-    prior = CAPACITY_WEIGHT
-    slope = np.clip((car["charge_xy"] + prior / CAPACITY) / (car["charge_xx"] + prior), 1 / 800.0, 1 / 20.0)
-    doubt = 0.05 + 0.6 * np.sqrt(prior / (prior + car["charge_xx"]))
+@compiled
+def _towards(before: float, now: float, seconds: float, tau: float) -> float:
+    """An exponentially weighted mean over time."""
+    return before + (1.0 - math.exp(-seconds / tau)) * (now - before)
+
+
+@compiled
+def _drift(x: Floats, noise: Floats, row: Rows, car: Rows, seconds: float, broken: bool) -> None:
+    soc, current = (
+        _last(np.float64(row["soc"]), np.float64(car["soc"])),
+        _last(np.float64(row["current"]), np.float64(car["current"])),
+    )
+    topping = row["charging"] == 1 and soc > FULL_SOC
+    known = not math.isnan(soc + current + np.float64(car["soc"]) + np.float64(car["current"]))
+    if not known or broken or topping:
+        car["count_in"], car["soc_in"] = 0.0, 0.0
+        return
+    keep = math.exp(-seconds / CHARGE_TAU)
+    counted = -(current + np.float64(car["current"])) / 2.0 * seconds / 3600.0  # Ah, trapezium
+    count = keep * np.float64(car["count_in"]) + counted
+    risen = keep * np.float64(car["soc_in"]) + soc - np.float64(car["soc"])
+    xy, xx = np.float64(car["charge_xy"]), np.float64(car["charge_xx"])
+    slope = min(max((xy + CAPACITY_WEIGHT / CAPACITY) / (xx + CAPACITY_WEIGHT), 1 / 800.0), 1 / 20.0)
+    doubt = 0.05 + 0.6 * math.sqrt(CAPACITY_WEIGHT / (CAPACITY_WEIGHT + xx))
     off = (risen - slope * count) / SOC_STEP
-    x[:, DRIFT] = np.where(usable & ~np.isnan(rows["soc"]), off, np.nan)
-    noise[:, DRIFT] = 1.0 + doubt * np.abs(slope * count) / SOC_STEP
-    learn = usable & (np.abs(off) < 3.0 * noise[:, DRIFT])
-    car["charge_xy"] = np.where(learn, KEEP * car["charge_xy"] + risen * count, car["charge_xy"])
-    car["charge_xx"] = np.where(learn, KEEP * car["charge_xx"] + count * count, car["charge_xx"])
+    if not math.isnan(row["soc"]):
+        x[DRIFT] = off
+    noise[DRIFT] = 1.0 + doubt * abs(slope * count) / SOC_STEP
+    if abs(off) < 3.0 * noise[DRIFT]:
+        car["charge_xy"], car["charge_xx"] = KEEP * xy + risen * count, KEEP * xx + count * count
     car["count_in"], car["soc_in"] = count, risen
 
 
-def _stuck(x: Floats, rows: Rows, car: Rows, broken: Flags) -> None:
-    voltages = (
-        (rows["voltage"] == car["voltage"])
-        & (rows["cell_voltage_max"] == car["cell_max"])
-        & (rows["cell_voltage_min"] == car["cell_min"])
+@compiled
+def _stuck(x: Floats, row: Rows, car: Rows, broken: bool) -> None:
+    voltage, current, soc = np.float64(row["voltage"]), np.float64(row["current"]), np.float64(row["soc"])
+    same = (
+        voltage == car["voltage"] and row["cell_voltage_max"] == car["cell_max"] and row["cell_voltage_min"] == car["cell_min"]
     )
-    current = rows["current"] == car["current"]
-    pushed = (np.abs(rows["current"] - car["current"]) >= MOVED) | (np.abs(rows["soc"] - car["soc"]) >= 0.9 * SOC_STEP)
-    swung = np.abs(rows["voltage"] - car["voltage"]) >= MOVED_SHARE * rows["voltage"]
-    for name, same, moved in (("same_voltage", voltages, pushed), ("same_current", current, swung)):
-        longer = np.minimum(car[name], 99) + moved
-        car[name] = np.where(same & ~broken, longer, 0)
-    x[:, STUCK] = np.log1p(np.maximum(car["same_voltage"], car["same_current"]).astype(np.float64))
+    pushed = abs(current - np.float64(car["current"])) >= MOVED or abs(soc - np.float64(car["soc"])) >= 0.9 * SOC_STEP
+    swung = abs(voltage - np.float64(car["voltage"])) >= MOVED_SHARE * voltage
+    if not same or broken:
+        car["same_voltage"] = 0
+    elif pushed:
+        car["same_voltage"] = min(np.int64(car["same_voltage"]) + 1, LONG)
+    if current != car["current"] or broken:
+        car["same_current"] = 0
+    elif swung:
+        car["same_current"] = min(np.int64(car["same_current"]) + 1, LONG)
+    x[STUCK] = math.log1p(max(np.int64(car["same_voltage"]), np.int64(car["same_current"])))

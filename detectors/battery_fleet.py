@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from river import stats
 
 from detectors.battery_cells import BINS, doubt_prior
-from detectors.battery_channels import TWO_SIDED
-from detectors.battery_vehicles import CELLS, MANY, N
+from detectors.battery_channels import LOWEST, TWO_SIDED
+from detectors.battery_vehicles import MANY, PEAK_STEP, N
+from detectors.compiled import compiled
 from detectors.model import Rows
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 RATE = 2e-4  # slowest rate of a vehicle's baseline: half a day of readings each 10 s; a faster one absorbs slow faults
@@ -40,16 +43,24 @@ FLOOR = np.array([0.5, 0.07, 0.15, 0.5, 3.0, 0.25, 0.0005, 0.0005])  # what roun
 OWN_VARIANCE = np.array([1000.0] * 6 + [300.0] * 2)
 PRIOR_PEAK = np.array([4.0] * N)  # of ten minutes, smoothed standard deviations
 PEAK_FLOOR = np.array([2.5] * N)
-LINED = np.zeros(N, np.bool_)
-LINED[CELLS] = True
 
 
-def slow(mean: Floats, x: Floats, count: Floats, floor: float = RATE) -> Floats:
+@compiled
+def slow(mean: float, x: float, count: float, floor: float = RATE) -> float:
     """Exponentially weighted mean that begins as the plain mean: rate 1 / n, and `floor` once that is smaller.
 
     `count` includes x. Equal to river's stats.Mean up to 1 / floor readings, and to stats.EWMean(floor) from then on.
     """
-    return mean + np.maximum(floor, 1.0 / np.maximum(count, 1.0)) * (x - mean)
+    return mean + max(floor, 1.0 / max(count, 1.0)) * (x - mean)
+
+
+class Expected(NamedTuple):
+    """What is expected of everybody, by channel."""
+
+    mean: Floats
+    within: Floats  # variance within a car
+    between: Floats  # and between cars
+    scale: Floats  # what a smoothed deviation is divided by
 
 
 class Fleet:
@@ -64,74 +75,35 @@ class Fleet:
         self.doubt_weight: Floats = np.full(BINS, PRIOR_DOUBT)
         self.peaks = [stats.Quantile(QUANTILE) for _ in range(N)]
         self.blocks: Floats = np.zeros(N)
-        self.scale: Floats = PRIOR_PEAK.copy()  # what a smoothed deviation is divided by
+        self.scale: Floats = PRIOR_PEAK.copy()
 
-    def judge(self, x: Floats, noise: Floats, car: Rows, blur: Floats | float = 0.0) -> tuple[Floats, Floats]:
+    def _expected(self) -> Expected:
+        return Expected(self.mean, self.within, self.between, self.scale)
+
+    def judge(self, x: Floats, noise: Floats, cars: Rows, blur: Floats) -> tuple[Floats, Floats]:
         """(n, 8) scores of channels x, NaN where x is, and (n, 8) by how much each lay off its baseline, winsorised.
 
         Channels are `noise` times as uncertain as usual, and by `blur` more. The vehicles' baselines and smoothed deviations
         are moved on; those of the extreme cells, which have lines, are left to `battery_cells.follow`.
         """
-        known = ~np.isnan(x)
-        count, mean = car["count"].astype(np.float64), car["mean"].astype(np.float64)
-        trust = np.where(LINED, 1.0, count / (count + OWN_MEAN))
-        centre = trust * mean + (1.0 - trust) * self.mean
-        within = self._within(count, car)
-        sigma = np.sqrt(np.square(noise) * (np.maximum(within, FLOOR**2) + (1.0 - trust) * self.between) + np.square(blur))
-        u = (np.where(known, x, centre) - centre) / sigma
-        smooth = car["smooth"] + SMOOTH * (np.clip(u, -CLIP, CLIP) - car["smooth"])
-        car["smooth"] = np.where(known, smooth, car["smooth"])
-        height = np.where(TWO_SIDED, np.abs(smooth), smooth)
-        new = LINED & (count < OWN_MEAN)  # a line is not believed before a while, and begins wherever the car is
-        told = known & ~new
-        car["peak"] = np.where(told, np.maximum(car["peak"], height), car["peak"])
+        scores, pull = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
+        _judge(x, noise, cars, blur, self._expected(), scores, pull)
+        return scores, pull
 
-        pull = sigma * np.clip(u, -WINSOR, WINSOR)
-        now = np.minimum(count + known, MANY)
-        calm = LINED | (height < SUSPICIOUS * self.scale)
-        past = np.where(calm | (count == 0), now, np.inf)  # a suspicious reading counts as one of many: it teaches slowest
-        car["mean"] = np.where(known & ~LINED, slow(mean, centre + pull, past), mean)
-        squared = np.square(pull / noise)
-        variance = np.where(count == 0, self.within, car["variance"])
-        car["variance"] = np.where(known, slow(variance, squared, np.maximum(past, YOUNG)), variance)
-        car["count"] = now
-        off = np.where(new, sigma * u, pull)
-        return np.where(told, height / self.scale, np.nan), np.where(known, off, np.nan)
-
-    def _within(self, count: Floats, car: Rows) -> Floats:
-        own = count / (count + OWN_VARIANCE)
-        return np.asarray(own * car["variance"] + (1.0 - own) * np.where(LINED, PRIOR_WITHIN**2, self.within))
-
-    def learn(self, x: Floats, noise: Floats, bins: Ints, car: Rows) -> None:
-        """Take the readings x (n, 8) of calm vehicles into what is expected of everybody."""
-        ripe = car["count"] > OWN_MEAN
-        use = ~np.isnan(x) & ripe
-        m = use.sum(axis=0).astype(np.float64)
-        if not m.any():
+    def learn(self, x: Floats, noise: Floats, bins: Ints, cars: Rows) -> None:
+        """Take the readings x (n, 8) of the calm ones among the vehicles into what is expected of everybody."""
+        sums = Sums(np.zeros(N), np.zeros(N), np.zeros(N), np.zeros(N), np.zeros(BINS), np.zeros(BINS))
+        _sum_up(x, noise, bins, cars, self._expected(), self.doubt, sums)
+        if not sums.readings.any():
             return
-        mean = car["mean"].astype(np.float64)
-        sigma = noise * np.sqrt(np.maximum(self.within, FLOOR**2))
-        residual = np.clip(np.where(use, x - mean, 0.0), -WINSOR * sigma, WINSOR * sigma)
-        apart = np.where(use, mean - self.mean, 0.0)
-        wide = WINSOR * np.sqrt(self.within + self.between)
-        apart = np.clip(apart, -wide, wide)
-        total = np.minimum(self.weight + m, MEMORY)
-        share = m / total
-        per = np.maximum(m, 1.0)
-        self.within += share * (((residual / noise) ** 2).sum(axis=0) / per - self.within)
-        self.between += share * ((apart**2).sum(axis=0) / per - self.between)
-        self.mean += share * (apart.sum(axis=0) / per)
-        self.weight = total
-        self._doubt(residual, use, bins, car)
-
-    def _doubt(self, residual: Floats, use: Flags, bins: Ints, car: Rows) -> None:
-        usual = np.maximum(self._within(car["count"].astype(np.float64), car), FLOOR**2)
-        over = (np.square(residual) / usual)[:, CELLS]
-        judged = use[:, CELLS]
-        where = np.broadcast_to(bins[:, None], judged.shape)[judged]
-        self.doubt_weight = np.minimum(self.doubt_weight + np.bincount(where, minlength=BINS), MEMORY)
-        off = np.bincount(where, over[judged] - self.doubt[where], minlength=BINS)
-        self.doubt = self.doubt + off / self.doubt_weight
+        self.weight = np.minimum(self.weight + sums.readings, MEMORY)
+        share = sums.readings / self.weight
+        per = np.maximum(sums.readings, 1.0)
+        self.within += share * (sums.within / per - self.within)
+        self.between += share * (sums.between / per - self.between)
+        self.mean += share * (sums.apart / per)
+        self.doubt_weight = np.minimum(self.doubt_weight + sums.judged, MEMORY)
+        self.doubt = self.doubt + sums.doubt / self.doubt_weight
 
     def calibrate(self, peaks: Floats) -> None:
         """Feed the (m, 8) peaks of finished blocks of calm vehicles; -inf where a channel had nothing to judge."""
@@ -145,3 +117,92 @@ class Fleet:
                 trust = self.blocks[channel] / (self.blocks[channel] + PRIOR_BLOCKS)
                 learned = trust * float(quantile.get() or 0.0) + (1.0 - trust) * PRIOR_PEAK[channel]
                 self.scale[channel] = max(learned, PEAK_FLOOR[channel])
+
+
+class Sums(NamedTuple):
+    """What the calm vehicles of some readings add up to, by channel, and by bin of the doubt about lines."""
+
+    readings: Floats
+    within: Floats  # squares of what lies off a car's own mean
+    between: Floats  # squares of what that lies off the fleet's
+    apart: Floats
+    judged: Floats  # readings of extreme cells
+    doubt: Floats  # by how much their variance over the usual one differs from what was expected
+
+
+@compiled
+def _calm(car: Rows, scale: Floats) -> bool:
+    """Whether nothing has looked wrong with a vehicle lately."""
+    quiet = car["recent"] < CALM
+    for c in range(N):
+        quiet = quiet and np.int64(car["peak"][c]) * PEAK_STEP < CALM * scale[c]
+    return bool(quiet)
+
+
+@compiled
+def _judge(x: Floats, noise: Floats, cars: Rows, blur: Floats, fleet: Expected, scores: Floats, pull: Floats) -> None:
+    for i in range(len(cars)):
+        car = cars[i]
+        for c in range(N):
+            known, count, lined = not math.isnan(x[i, c]), np.float64(car["count"][c]), c >= LOWEST
+            if not known:
+                continue
+            mean = np.float64(car["mean"][c])
+            trust = 1.0 if lined else count / (count + OWN_MEAN)
+            centre = trust * mean + (1.0 - trust) * fleet.mean[c]
+            within = max(_within(car, c, fleet), FLOOR[c] ** 2) + (1.0 - trust) * fleet.between[c]
+            sigma = math.sqrt(noise[i, c] ** 2 * within + blur[i, c] ** 2)
+            u = (x[i, c] - centre) / sigma
+            smooth = np.float64(car["smooth"][c])
+            smooth += SMOOTH * (_clipped(u, CLIP) - smooth)
+            car["smooth"][c] = smooth
+            height = abs(smooth) if TWO_SIDED[c] else smooth
+            new = lined and count < OWN_MEAN  # a line is not believed before a while, and begins wherever the car is
+            off = sigma * _clipped(u, WINSOR)
+            pull[i, c] = sigma * u if new else off
+            if not new:
+                car["peak"][c] = max(np.int64(car["peak"][c]), round(height / PEAK_STEP))
+                scores[i, c] = height / fleet.scale[c]
+            now = min(count + 1.0, MANY)
+            # a suspicious reading counts as one of many: it teaches slowest
+            past = now if lined or count == 0 or height < SUSPICIOUS * fleet.scale[c] else math.inf
+            if not lined:
+                car["mean"][c] = slow(mean, centre + off, past)
+            variance = fleet.within[c] if count == 0 else np.float64(car["variance"][c])
+            car["variance"][c] = slow(variance, (off / noise[i, c]) ** 2, max(past, YOUNG))
+            car["count"][c] = now
+
+
+@compiled
+def _clipped(value: float, most: float) -> float:
+    return min(max(value, -most), most)
+
+
+@compiled
+def _within(car: Rows, c: int, fleet: Expected) -> float:
+    """Variance of a channel within a car, shrunk to the fleet's."""
+    count = np.float64(car["count"][c])
+    own = count / (count + OWN_VARIANCE[c])
+    usual = PRIOR_WITHIN[c] ** 2 if c >= LOWEST else fleet.within[c]
+    return float(own * np.float64(car["variance"][c]) + (1.0 - own) * usual)
+
+
+@compiled
+def _sum_up(x: Floats, noise: Floats, bins: Ints, cars: Rows, fleet: Expected, doubt: Floats, sums: Sums) -> None:
+    for i in range(len(cars)):
+        car = cars[i]
+        if not _calm(car, fleet.scale):
+            continue
+        for c in range(N):
+            if math.isnan(x[i, c]) or car["count"][c] <= OWN_MEAN:
+                continue
+            mean = np.float64(car["mean"][c])
+            residual = _clipped(x[i, c] - mean, WINSOR * noise[i, c] * math.sqrt(max(fleet.within[c], FLOOR[c] ** 2)))
+            apart = _clipped(mean - fleet.mean[c], WINSOR * math.sqrt(fleet.within[c] + fleet.between[c]))
+            sums.readings[c] += 1.0
+            sums.within[c] += (residual / noise[i, c]) ** 2
+            sums.between[c] += apart**2
+            sums.apart[c] += apart
+            if c >= LOWEST:
+                sums.judged[bins[i]] += 1.0
+                sums.doubt[bins[i]] += residual**2 / max(_within(car, c, fleet), FLOOR[c] ** 2) - doubt[bins[i]]

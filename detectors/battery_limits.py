@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.compiled import compiled
 from detectors.model import Rows
 
 Flags = NDArray[np.bool_]
@@ -55,21 +56,22 @@ def thermal(rows: Rows) -> Flags:
     return np.asarray(bits | (rows["alarm_level"] == THERMAL_LEVEL), np.bool_)
 
 
-def passed(rows: Rows, car: Rows, seconds: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(n,) physical limits that each reading passes; a missing value passes none.
+@compiled
+def passed(row: Rows, car: Rows, seconds: float) -> int:
+    """Physical limits that a READING passes; a missing value passes none.
 
     `car` is the VEHICLE state before the reading, `seconds` the time since the reading before. One reading may be a
     broken byte: it counts once the next one passes the same limit.
     """
-    hot = rows["temperature_max"]
-    with np.errstate(invalid="ignore"):
-        rate = (hot - car["hottest"]) / np.maximum(seconds, 1.0)
-        lithium = car["level"] > LITHIUM
-        leaking = rows["insulation"] < OHM_PER_VOLT * rows["voltage"]
-        return np.asarray(
-            np.where(hot > HOT_CELL, HOT, 0)
-            | np.where((rate >= RUNAWAY_RATE) & (seconds >= 3.0) & (seconds <= 60.0) & (hot > WARM), RUNAWAY, 0)
-            | np.where(lithium & (rows["cell_voltage_min"] < EMPTY), EMPTY_CELL, 0)
-            | np.where(rows["cell_voltage_max"] > FULL, FULL_CELL, 0)
-            | np.where(leaking & (car["sound"] == 1), LEAKING, 0)
-        ).astype(np.uint8)
+    hot, limits = np.float64(row["temperature_max"]), 0
+    if hot > HOT_CELL:
+        limits |= HOT
+    if 3.0 <= seconds <= 60.0 and hot > WARM and hot - np.float64(car["hottest"]) >= RUNAWAY_RATE * seconds:
+        limits |= RUNAWAY
+    if car["level"] > LITHIUM and row["cell_voltage_min"] < EMPTY:
+        limits |= EMPTY_CELL
+    if row["cell_voltage_max"] > FULL:
+        limits |= FULL_CELL
+    if car["sound"] == 1 and np.float64(row["insulation"]) < OHM_PER_VOLT * np.float64(row["voltage"]):
+        limits |= LEAKING
+    return limits

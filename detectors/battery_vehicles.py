@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.battery_cells import PRIOR, RIDGE, UPPER
+from detectors.battery_cells import PRIOR, RIDGE
 from detectors.compiled import compiled
 from detectors.model import Rows
 from detectors.table import Names, Slots, Table, claim, find
@@ -27,6 +27,8 @@ N = len(CHANNELS)
 CELLS = slice(N - 2, N)  # the channels that have a line of their own (`battery_cells`) instead of a baseline
 COARSEST = 10  # mV: cell voltages come in steps of 1 mV on the wire, and of up to 10 mV from real cars
 MANY = 65_535  # readings: by then a baseline has long been as slow as it gets
+PEAK_STEP = 0.001  # standard deviations; smoothed ones are never above 12
+UNJUDGED = -(2**15)
 FORGET = 7 * 86_400_000  # ms: a car that stood for a week comes back as a new one
 
 VEHICLE = np.dtype(
@@ -67,7 +69,7 @@ VEHICLE = np.dtype(
         ("variance", "f4", N),
         ("count", "u2", N),  # of readings, up to MANY
         ("smooth", "f4", N),  # standardised deviation, smoothed
-        ("peak", "f2", N),  # largest of it in this block of ten minutes
+        ("peak", "i2", N),  # PEAK_STEP, largest of it in this block of ten minutes; UNJUDGED if there was none
         ("hits", "u1", N),  # one bit for each of the last five readings that the channel judged
         ("recent", "f4"),  # largest score in the last full block
     ]
@@ -83,7 +85,7 @@ def _fresh() -> Rows:
         row[name] = np.nan
     row["grain"] = COARSEST
     row["mean"][:, CELLS], row["slope_steep"], row["slope_load"] = PRIOR
-    row["moments"] = np.diag(RIDGE)[UPPER]
+    row["moments"] = RIDGE[0], 0.0, 0.0, RIDGE[1], 0.0, RIDGE[2]
     return row
 
 

@@ -42,7 +42,7 @@ def compiled(function: F) -> F:
 
 
 class _OfThePackage:
-    """numba looks at a function's own file only; what it calls and the constants in it come from others beside it and from here."""
+    """numba looks at a function's own file only; what it calls and its constants come from others beside it and from here."""
 
     def get_source_stamp(self) -> tuple[float, int]:
         here, beside = _stamp(Path(__file__).parent), _stamp(Path(self._py_file).parent)  # type: ignore[attr-defined]

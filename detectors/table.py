@@ -111,18 +111,18 @@ class Table:
     @property
     def held(self) -> NDArray[Any]:
         """The rows, in the order in which they came; a view, good until the next `reserve` or `keep`."""
-        return self._memory.rows[: len(self)]
+        return self._arrays[0][: len(self)]
 
     @property
     def arrays(self) -> tuple[NDArray[Any], Names, Slots, NDArray[np.int64]]:
         """Rows, their names, slots, and the number of rows, for compiled loops; good until the next `reserve` or `keep`."""
-        rows = self._memory.rows
-        return rows, rows[self._name], self._slots, self._size
+        return self._arrays
 
     def reserve(self, more: int) -> None:
         """Make room for so many more rows."""
-        need, room = len(self) + more, len(self._memory.rows)
+        need, room = len(self) + more, len(self._arrays[0])
         if need > room:
+            del self._arrays  # which looks at them
             self._memory.grow(max(need, room * 3 // 2))
             self._take(self._memory)
 
@@ -130,7 +130,7 @@ class Table:
         """Forget the rows that are not among these."""
         if which.all():
             return
-        rows, before, kept = self._memory.rows, len(self), self.held.compress(which)
+        rows, before, kept = self._arrays[0], len(self), self.held.compress(which)
         self._size[0] = len(kept)
         if 3 * len(kept) < len(rows):  # most of the memory is given back; a half would be asked for again with the next rows
             self._take(grown(kept, max(SMALLEST, 3 * len(kept) // 2)))
@@ -141,9 +141,9 @@ class Table:
 
     def _take(self, memory: Growing) -> None:
         """Hold these rows, of which the first `len(self)` are taken."""
-        self._memory = memory
-        self._slots = free_slots(len(memory.rows))
-        _index(self._slots, memory.rows[self._name], len(self))
+        rows, slots = memory.rows, free_slots(len(memory.rows))
+        self._memory, self._arrays = memory, (rows, rows[self._name], slots, self._size)
+        _index(slots, rows[self._name], len(self))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self._name, "rows": self.held}

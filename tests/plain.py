@@ -1,5 +1,6 @@
 """What every shard finds and remembers of the bundled recording's first minutes, every detector of the road that the contract
-is tested on, and what is read of electric cars' frames, whole and broken, as one digest: compiled, or as plain Python.
+is tested on, what is said of batteries, and what is read of electric cars' frames, whole and broken, as one digest: compiled,
+or as plain Python.
 
     NUMBA_DISABLE_JIT=1 python -m tests.plain [MINUTES]
 
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.ev_fleet.export import demo_cut
+from benchmarks.score_battery import frames as by_pane
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
@@ -25,6 +28,7 @@ from dataflows.recorded import messages
 from dataflows.settings import load
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
+from detectors.battery import BatteryHealth
 from tests.hostile import mended, seeds
 from tests.test_contract import feed, stream
 
@@ -54,6 +58,10 @@ def digest(minutes: float) -> str:
     for detector in (make() for make in CATALOGUE):  # there is a queue there, and one that stands
         said.update(repr(feed(detector, stream())).encode())
         said.update(pickle.dumps(detector, protocol=5))
+    battery = BatteryHealth()
+    for pane in by_pane(demo_cut().readings[:2000]):
+        said.update(repr(battery.update(pane)).encode())
+    said.update(pickle.dumps(battery, protocol=5))
     frames = seeds("gbt32960")
     frames += [mended(frame[:length]) for frame in frames for length in range(0, len(frame), 13)]
     read = FORMATS["gbt32960"].decode(frames, np.full(len(frames), -1), Context(Pseudonym(b"twin")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,8 @@ from benchmarks.ev_fleet import KINDS, Recording, simulate
 from benchmarks.ev_fleet.export import demo_cut
 from benchmarks.score_battery import detect, frames, judge, rules, run
 from detectors.battery import BatteryHealth
-from detectors.battery_cells import BINS, FORGET, PRIOR, RIDGE, doubt_bin, doubt_prior, follow, lever, regressors
+from detectors.battery_cells import BINS, FORGET, IRON, NICKEL, PRIOR, RIDGE, doubt_bin, doubt_prior, follow, lever, regressors
+from detectors.battery_channels import LOWEST
 from detectors.battery_fleet import (
     FLOOR,
     PEAK_FLOOR,
@@ -24,7 +27,7 @@ from detectors.battery_fleet import (
     Fleet,
     slow,
 )
-from detectors.battery_vehicles import CELLS, CHANNELS, VEHICLE, N, Vehicles
+from detectors.battery_vehicles import CHANNELS, UNJUDGED, VEHICLE, N, Vehicles
 from detectors.model import Rows
 
 numbers = st.lists(st.floats(-100, 100), min_size=1, max_size=60)
@@ -33,11 +36,11 @@ numbers = st.lists(st.floats(-100, 100), min_size=1, max_size=60)
 @settings(max_examples=50, derandomize=True)
 @given(numbers)
 def test_a_baseline_begins_as_rivers_mean(xs: list[float]) -> None:
-    theirs, ours = stats.Mean(), np.zeros(1)
+    theirs, ours = stats.Mean(), 0.0
     for n, x in enumerate(xs, 1):
         theirs.update(x)
-        ours = slow(ours, np.array([x]), np.array([float(n)]))
-    assert ours[0] == pytest.approx(theirs.get(), rel=1e-9, abs=1e-9)
+        ours = slow(ours, x, float(n))
+    assert ours == pytest.approx(theirs.get(), rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=50, derandomize=True)
@@ -45,16 +48,16 @@ def test_a_baseline_begins_as_rivers_mean(xs: list[float]) -> None:
 def test_a_baseline_goes_on_as_rivers_exponential_mean(xs: list[float]) -> None:
     theirs = stats.EWMean(fading_factor=RATE)
     theirs.update(xs[0])
-    ours = np.array([xs[0]])
+    ours = xs[0]
     for x in xs[1:]:
         theirs.update(x)
-        ours = slow(ours, np.array([x]), np.array([1e9]))
-    assert ours[0] == pytest.approx(theirs.get(), rel=1e-9, abs=1e-9)
+        ours = slow(ours, x, 1e9)
+    assert ours == pytest.approx(theirs.get(), rel=1e-9, abs=1e-9)
 
 
 def cars(count: int = 1) -> Rows:
     table = np.zeros(count, VEHICLE)
-    table["peak"] = -np.inf
+    table["peak"] = UNJUDGED
     return table
 
 
@@ -76,7 +79,7 @@ def test_the_arrays_of_judge_are_rivers_statistics(deviations: list[float]) -> N
         x[0, 0] = centre + deviation * sigma
         mean.update(float(x[0, 0]))
         smooth.update(deviation)
-        fleet.judge(x, np.ones((1, N)), car)
+        fleet.judge(x, np.ones((1, N)), car, np.zeros((1, N)))
         assert car["mean"][0, 0] == pytest.approx(mean.get(), rel=1e-4, abs=1e-4)
         assert car["smooth"][0, 0] == pytest.approx(smooth.get(), rel=1e-4, abs=1e-4)
     assert car["count"][0, 0] == len(deviations)
@@ -108,48 +111,59 @@ def test_nothing_but_numbers_reaches_the_quantiles() -> None:
 
 
 def test_bins_cover_every_state_of_a_pack() -> None:
-    current, soc, level = (g.ravel() for g in np.meshgrid([0, 7, 3000, np.nan], [0, 0.5, 1, np.nan], [3.2, 3.7, np.nan]))
-    bins = doubt_bin(current, soc, level)
-    assert bins.min() >= 0
-    assert bins.max() < BINS
+    nan = float("nan")
+    states = product((0.0, 7.0, 3000.0, -3000.0, nan), (0.0, 0.5, 1.0, nan), (3.2, 3.7, nan))
+    bins = {state: doubt_bin(*state) for state in states}
+    assert min(bins.values()) == 0
+    assert max(bins.values()) == BINS - 1
+    assert bins[3000.0, 0.5, 3.7] == bins[-3000.0, nan, nan]
     doubt = doubt_prior()
     assert doubt.shape == (BINS,)
     assert (doubt >= 1.0).all()
-    assert len(set(doubt_bin(np.array([100.0, 100.0]), np.array([0.5, 0.5]), np.array([3.25, 3.7])))) == 2
+    assert doubt_bin(100.0, 0.5, 3.25) != doubt_bin(100.0, 0.5, 3.7)
+    assert (
+        doubt_bin(5.0, 0.05, 3.25) == doubt_bin(14.9, 0.079, 3.25) != doubt_bin(4.9, 0.05, 3.25)
+    )  # edges belong to what is above
 
 
 def test_a_line_is_ridge_regression_with_forgetting() -> None:
     """Reading by reading the same as solving the weighted sums of all of them, begun at the prior and drawn back to it."""
     rng = np.random.default_rng(6)
     vehicles = Vehicles()
-    vehicles.admit(np.array([3, 9], np.uint64))
-    car = vehicles.table[:2].copy()
-    moments, right = np.diag(RIDGE), np.diag(RIDGE) @ np.stack([PRIOR, PRIOR], axis=1)
+    vehicles.admit(np.array([3], np.uint64))
+    car, ridge, prior = vehicles.table[0], np.diag(RIDGE), np.stack([PRIOR, PRIOR], axis=1)
+    moments, right = ridge, ridge @ prior
     for _ in range(400):
-        line = regressors(rng.uniform(-200, 200, 2), rng.uniform(0, 1, 2), np.full(2, 3.7))
-        weight, y = rng.uniform(0.1, 2.0, 2), rng.normal(0.02, 0.01, (2, 2))
-        own = np.stack([car["mean"][:, CELLS], car["slope_steep"], car["slope_load"]], axis=1).astype(np.float64)
-        expected = np.einsum("nk,nks->ns", line, own)
-        follow(car, line, weight, y - expected, CELLS)
-        row = line[0]
-        right = right + FORGET * (np.diag(RIDGE) @ np.stack([PRIOR, PRIOR], axis=1) - right) + weight[0] * np.outer(row, y[0])
-        moments = moments + FORGET * (np.diag(RIDGE) - moments) + weight[0] * np.outer(row, row)
+        line = regressors(rng.uniform(-200, 200), rng.uniform(0, 1), 3.7)
+        weight, y = rng.uniform(0.1, 2.0), rng.normal(0.02, 0.01, 2)
+        own = np.stack([car["mean"][LOWEST:], car["slope_steep"], car["slope_load"]]).astype(np.float64)
+        follow(car, line, weight, y - line @ own, LOWEST)
+        right = right + FORGET * (ridge @ prior - right) + weight * np.outer(line, y)
+        moments = moments + FORGET * (ridge - moments) + weight * np.outer(line, line)
     learned = np.linalg.solve(moments, right)
-    np.testing.assert_allclose(car["mean"][0, CELLS], learned[0], atol=2e-5)
-    np.testing.assert_allclose(car["slope_steep"][0], learned[1], atol=2e-5)
-    np.testing.assert_allclose(car["slope_load"][0], learned[2], atol=2e-5)
-    np.testing.assert_allclose(lever(car, line)[0], line[0] @ np.linalg.solve(moments, line[0]), rtol=1e-3)
+    np.testing.assert_allclose(car["mean"][LOWEST:], learned[0], atol=2e-5)
+    np.testing.assert_allclose(car["slope_steep"], learned[1], atol=2e-5)
+    np.testing.assert_allclose(car["slope_load"], learned[2], atol=2e-5)
+    np.testing.assert_allclose(lever(car, line), line @ np.linalg.solve(moments, line), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("level", "curve"), [(3.2, IRON), (3.7, NICKEL)])
+def test_between_its_points_a_curve_is_straight(level: float, curve: tuple[tuple[float, ...], tuple[float, ...]]) -> None:
+    for soc in (0.0, 0.001, *np.linspace(0.01, 0.99, 197), *curve[0], 1.0):
+        assert regressors(-50.0, float(soc), level) == pytest.approx((1.0, np.interp(soc, *curve), 0.5))
+    assert regressors(50.0, float("nan"), level) == pytest.approx((1.0, np.interp(0.5, *curve), 0.5))
 
 
 def test_a_line_learns_nothing_from_blanks() -> None:
     vehicles = Vehicles()
     vehicles.admit(np.array([3], np.uint64))
-    car = vehicles.table[:1].copy()
+    car, nan = vehicles.table[0], float("nan")
     before = car.tobytes()
-    line = regressors(np.array([50.0]), np.array([0.5]), np.array([3.7]))
-    follow(car, line, np.ones(1), np.full((1, 2), np.nan), CELLS)
-    follow(car, np.full((1, 3), np.nan), np.ones(1), np.full((1, 2), 0.01), CELLS)
+    follow(car, regressors(50.0, 0.5, 3.7), 1.0, np.full(2, np.nan), LOWEST)
+    follow(car, regressors(nan, 0.5, 3.7), 1.0, np.full(2, 0.01), LOWEST)
     assert car.tobytes() == before
+    follow(car, regressors(50.0, 0.5, 3.7), 1.0, np.array([np.nan, 0.01]), LOWEST)
+    assert car["mean"][LOWEST] == np.float32(PRIOR[0]) != car["mean"][LOWEST + 1]
 
 
 @settings(max_examples=30, derandomize=True)
