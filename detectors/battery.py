@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import battery_limits as limits
+from detectors import table
 from detectors.battery_cells import follow
 from detectors.battery_channels import GAP, LOWEST, Floats, measure
 from detectors.battery_fleet import BLOCK, CALM, Fleet
 from detectors.battery_vehicles import CHANNELS, PEAK_STEP, UNJUDGED, N, Vehicles, at, join
 from detectors.compiled import compiled
 from detectors.model import Finding, Frame, Rows
+from detectors.table import Names, Slots
 
 JUDGE_EVERY = 10_000  # ms: readings are judged together, for a vehicle sends one each 10 to 30 s and arrays like company
 ENOUGH = 500  # readings that are judged at once
@@ -144,13 +146,11 @@ class BatteryHealth:
         self.claims[reporter] = Claim(onset, seen, told, lat, lon, score, hard, evidence)
 
     def _judge(self, rows: Rows) -> None:
-        """Judge readings in order of time; each vehicle's first together, then each one's second, and so on."""
-        order = np.lexsort((rows["time"], rows["reporter"]))
-        rows = at(rows, order)
-        first = np.flatnonzero(np.diff(rows["reporter"], prepend=~rows["reporter"][:1]) != 0)
-        turn = np.arange(len(rows)) - np.repeat(first, np.diff(first, append=len(rows)))
+        """Judge readings, in order of time; each vehicle's first together, then each one's second, and so on."""
+        turn, seen = np.empty(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        turns = _take_turns(rows["reporter"], table.unheld(len(rows)), seen, turn)
         slots = self.vehicles.admit(rows["reporter"])
-        for k in range(int(turn.max()) + 1):
+        for k in range(turns):
             mine = turn == k
             self._round(*((rows, slots) if mine.all() else (at(rows, mine), slots[mine])))
 
@@ -212,6 +212,24 @@ class BatteryHealth:
         oldest = max((int(h).bit_length() for h in car["hits"][THREE_OF_FIVE[car["hits"]]]), default=1) - 1
         onset = int(row["time"] - oldest * min(seconds, GAP) * 1000.0)
         self._claim(row, float(car["lat"]), float(car["lon"]), onset, score, certain != 0, heat, numbers)
+
+
+@compiled
+def _take_turns(
+    reporters: NDArray[np.uint64],
+    unheld: tuple[Names, Slots, NDArray[np.int64]],
+    seen: NDArray[np.int64],
+    turn: NDArray[np.int64],
+) -> int:
+    """Number the readings of each vehicle from 0 on; how many the one with the most of them has."""
+    names, slots, size = unheld
+    most = 0
+    for i in range(len(reporters)):
+        vehicle = table.claim(slots, names, size, reporters[i])
+        turn[i] = seen[vehicle]
+        seen[vehicle] += 1
+        most = max(most, seen[vehicle])
+    return int(most)
 
 
 @compiled

@@ -197,8 +197,8 @@ def check_forgotten(known: Mapping[str, tuple[int, float]]) -> None:
     for where, (count, silent) in known.items():
         most = next((limit for part, limit in LONGEST.items() if part in where), OTHERS)
         assert silent <= most, f"{where} remembers {count} reporters, one of them silent for {silent:.0f} s"
-    watched = {"Plausibility.tracks.rows", "StationaryTraffic.tracks.tracks.rows", "BatteryHealth.vehicles.table.rows"}
-    assert watched <= known.keys()
+    watched = ("Plausibility.tracks", "StationaryTraffic.tracks.tracks", "BatteryHealth.vehicles.table")
+    assert {f"{table}.memory.rows" for table in watched} <= known.keys()
 
 
 def table(soaked: Soaked) -> list[str]:

@@ -15,6 +15,7 @@ from tests.proxy import Proxy
 SEED = 1
 IDLE_AFTER = 8.0  # s: under load some partitions are read seconds before the last; and the client gives a stall up after 10
 FAR_AHEAD = "--set=window.lead=86400000"  # ms: otherwise it would wait for the others, and not be ahead of them
+QUICKLY = ("--set=kafka.poll_messages=1000", "--set=recovery.interval=2.0")  # so that all partitions are read at about one time
 
 
 @pytest.mark.parametrize("name", ["offset out of range", "all brokers down"])
@@ -33,7 +34,7 @@ def test_a_connection_that_stalls_is_no_silence(broker: str, tmp_path: Path) -> 
     with Proxy(broker) as proxy:
         history.play_part(0.0, 1.0, {"v0"})
         history.play_part(0.0, 0.5, others)
-        with LivingWorker(history.config(IDLE_AFTER, proxy.address), history.log, FAR_AHEAD) as worker:
+        with LivingWorker(history.config(IDLE_AFTER, proxy.address), history.log, FAR_AHEAD, *QUICKLY) as worker:
             worker.page(lambda page: page.total("received_messages_total") == history.played, "what is there is read")
             time.sleep(1.0)  # the broker says that this is the end, and takes what there is to deliver
             proxy.stall()
