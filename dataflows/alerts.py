@@ -41,13 +41,14 @@ def moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def document(change: Change) -> dict[str, Any]:
+def document(change: Change, cap_status: str) -> dict[str, Any]:
     """One change of an incident as the published alert, see schema/alert.schema.json."""
     return {
         "alert_id": f"{change.incident_id}-{change.sequence}",
         "incident_id": change.incident_id,
         "sequence": change.sequence,
         "status": change.status,
+        "cap_status": cap_status,
         "kind": change.kind,
         "cause": {"code": change.cause, "subcode": change.subcause},
         "detected_at": moment(change.opened),
@@ -74,7 +75,7 @@ def alert_records(changes: Iterable[Change], outputs: Outputs, alerts: Alerts, a
     """For each change its alert, and the incident's newest state under its id; a cleared one leaves a tombstone."""
     records = []
     for change in changes:
-        body = document(change)
+        body = document(change, alerts.status)
         value, key = orjson.dumps(body), change.incident_id.encode()
         headers = _cloud_event(body, alerts)
         label = (change.kind, change.severity, change.status)
@@ -132,6 +133,7 @@ def _cloud_event(body: dict[str, Any], alerts: Alerts) -> Headers:
         "ce_type": f"roadwatch.incident.{body['status']}",
         "ce_time": body["updated_at"],
         "ce_subject": body["incident_id"],
+        "ce_capstatus": body["cap_status"],
         "content-type": "application/json",
     }
     return tuple((name, value.encode()) for name, value in attributes.items())

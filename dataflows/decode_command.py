@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,18 @@ MOST = 20  # unknown fields that are named
 
 
 def decode_files(files: Sequence[tuple[Path, str]], settings: Settings) -> int:
-    """Print what is in the files, (path, format name) each; 1 if anything was refused, else 0. Raises RecordingError."""
-    context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
+    """Print what is in the files, (path, format name) each; 1 if anything was refused, else 0. Raises RecordingError.
+
+    Whoever reads it may stop reading, as `head` does.
+    """
+    try:
+        return _print(files, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would complain when it flushes
+        return 0
+
+
+def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
     refused = 0
     for path, name in files:
         for found in decode_file(FORMATS[name], path, context):

@@ -19,6 +19,7 @@ from dataflows.metrics import METRICS
 from dataflows.recorded import RecordingError, messages
 from dataflows.settings import Settings
 
+MANY_LATE = 0.1  # of the records: twice what the alert rule calls many
 say = Console(stderr=True)
 
 
@@ -32,6 +33,8 @@ def replay_files(
         if not path.parent.is_dir():
             raise RecordingError(f"there is no directory {path.parent} for {path.name}; make it, or name another place")
     for path in written:  # an empty file says that there was nothing; an old one would say what is not true
+        if path.exists() and path.stat().st_size:
+            say.print(f"{path} was there and is written anew", highlight=False, soft_wrap=True)
         path.write_bytes(b"")
     key = settings.privacy.key_file
     if settings.privacy.key is None and not key.exists():
@@ -63,6 +66,11 @@ def replay_files(
         highlight=False,
         soft_wrap=True,
     )
+    if late > MANY_LATE * received:
+        lateness = f"window.lateness is {settings.window.lateness} ms"
+        say.print(
+            f"{late / received:.0%} came too late, and nothing is made of them: {lateness}", highlight=False, soft_wrap=True
+        )
     if refused := METRICS.refused():
         reasons = ", ".join(f"{count} {reason}" for reason, count in refused.items())
         say.print(f"refused: {reasons}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
@@ -74,7 +82,7 @@ def replay_files(
             say.print(f"{what}, without which hardly anything is found; see roadwatch decode", highlight=False, soft_wrap=True)
         if totals[path] and not any(METRICS.value(f"{part}_records_total", topic=str(path)) for part in ("accepted", "late")):
             raise RecordingError(
-                f"nothing in {path} could be read as {name}; name its format with --format, or see roadwatch decode"
+                f"nothing in {path} could be read as {name}; is that its format? roadwatch decode says what is wrong with it"
             )
 
 

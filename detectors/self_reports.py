@@ -2,21 +2,25 @@
 jackknifed, or they are disabled.
 
 Such a message speaks for itself and needs no company; a single reporter's incident stays Possible all the same. The one
-thing asked of it is that the vehicle does not drive on as if nothing were: then it is its unit that is broken. Hazard
-lights say less, they are weighed in `standing`.
+thing asked of it is that the vehicle does not drive on as if nothing were: then it is its unit that is broken. A crash can
+destroy the unit that tells of it, and the last speed is that of before. So who says it while it drives is watched: it is
+believed as soon as it slows down or falls silent. Hazard lights say less, they are weighed in `standing`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from detectors.model import Finding, Frame, Sign
+from detectors.model import Finding, Frame, Rows, Sign
 from detectors.signs import said
 
 ROLLING = 10.0  # m/s: who drives faster than this is neither disabled nor just crashed
 BRAKING = 3.92  # m/s2: 0.4 g; a crash is faster than that, but it is also slowing down hard
+DRIVES_ON = 2_000  # ms for which it drives as fast after it has said so: no crash takes as long
+SILENT = 3_000  # ms: of messages that come ten to one a second it has then missed three at least
+FORGET = 90_000  # ms: a temporary id lives some minutes (SAE J2945/1)
 SCORE = 6.0  # -log10, by decree: surer than any cluster needs to be, and one reporter stays Possible whatever it is
 EXTENT = 25.0  # m: the error of its position and its own length
 
@@ -24,33 +28,89 @@ _SPEAKS = ((Sign.AIRBAG, "accident"), (Sign.JACKKNIFE, "accident"), (Sign.DISABL
 _ANY = int(Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
 
 
+class Claim(NamedTuple):
+    """What a vehicle said while it drove, and where it was last seen since."""
+
+    kind: str
+    since: int  # ms
+    time: int  # ms, of its newest row
+    lat: float
+    lon: float
+    heading: float
+
+    def seen(self, row: Rows) -> Claim:
+        return Claim(self.kind, self.since, int(row["time"]), float(row["lat"]), float(row["lon"]), float(row["heading"]))
+
+    def found(self, now: int, reporter: int) -> Finding:
+        return Finding(
+            kind=self.kind,
+            time=now,
+            onset=self.since,
+            lat=self.lat,
+            lon=self.lon,
+            heading=self.heading,
+            radius=EXTENT,
+            score=SCORE,
+            reporters=frozenset({reporter}),
+            evidence=((self.kind, 1.0),),
+        )
+
+
 class SelfReports:
-    """Repeats what a vehicle says of itself in every pane in which it says so. Remembers nothing."""
+    """Repeats what a vehicle says of itself in every pane in which it says so, unless it drives."""
 
     kinds: ClassVar[tuple[str, ...]] = ("accident", "breakdown")
 
+    def __init__(self) -> None:
+        self.watched: dict[int, Claim] = {}  # of those who said it while they drove
+        self.broken: dict[int, int] = {}  # who drove on: until when, ms, it is not asked again
+
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.observations
-        if not said(rows) & _ANY:
+        speaks = said(rows) & _ANY
+        if not speaks and not self.watched:
             return []
+        drives = (rows["speed"] > ROLLING) & ~(rows["accel"] < -BRAKING)
+        found = self._watch(frame, drives) if self.watched else []
+        if not speaks:
+            return found
+        self.broken = {reporter: until for reporter, until in self.broken.items() if until > frame.end}
         speaking = (rows["signs"] & _ANY) != 0
-        rows = rows[speaking & ~((rows["speed"] > ROLLING) & ~(rows["accel"] < -BRAKING))]
-        _, newest = np.unique(rows["reporter"][::-1], return_index=True)
-        found = []
-        for row in rows[len(rows) - 1 - newest]:
-            kind = next(kind for sign, kind in _SPEAKS if row["signs"] & int(sign))
-            found.append(
-                Finding(
-                    kind=kind,
-                    time=frame.end,
-                    onset=int(row["time"]),
-                    lat=float(row["lat"]),
-                    lon=float(row["lon"]),
-                    heading=float(row["heading"]),
-                    radius=EXTENT,
-                    score=SCORE,
-                    reporters=frozenset({int(row["reporter"])}),
-                    evidence=((kind, 1.0),),
-                )
-            )
+        for row in _newest(rows.compress(speaking & ~drives)):
+            found.append(_claim(row).found(frame.end, int(row["reporter"])))
+        for row in _newest(rows.compress(speaking & drives)):
+            reporter = int(row["reporter"])
+            if reporter in self.broken:
+                self.broken[reporter] = frame.end + FORGET
+            elif reporter not in self.watched and not any(reporter in finding.reporters for finding in found):
+                self.watched[reporter] = _claim(row)
         return found
+
+    def _watch(self, frame: Frame, drives: np.ndarray) -> list[Finding]:
+        """What became of those who said it while they drove."""
+        found, rows = [], frame.observations
+        for reporter, claim in sorted(self.watched.items()):
+            here = np.flatnonzero(rows["reporter"] == reporter)
+            if len(here) and drives[here[-1]]:
+                self.watched[reporter] = claim.seen(rows[here[-1]])
+                if rows["time"][here[-1]] - claim.since >= DRIVES_ON:
+                    del self.watched[reporter]
+                    self.broken[reporter] = frame.end + FORGET
+            elif len(here) or frame.end - claim.time >= SILENT:
+                del self.watched[reporter]
+                last = claim.seen(rows[here[-1]]) if len(here) else claim
+                if not len(here) or not int(rows["signs"][here[-1]]) & _ANY:  # else it is about to say so itself
+                    found.append(last.found(frame.end, reporter))
+        return found
+
+
+def _claim(row: Rows) -> Claim:
+    kind = next(kind for sign, kind in _SPEAKS if row["signs"] & int(sign))
+    time = int(row["time"])
+    return Claim(kind, time, time, float(row["lat"]), float(row["lon"]), float(row["heading"]))
+
+
+def _newest(rows: Rows) -> Rows:
+    """The newest row of each reporter, of rows in order of time."""
+    _, newest = np.unique(rows["reporter"][::-1], return_index=True)
+    return rows[len(rows) - 1 - newest]

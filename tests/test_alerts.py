@@ -60,6 +60,17 @@ def test_an_alert_says_what_is_known() -> None:
     assert alert["reporters"] == 2
 
 
+@pytest.mark.parametrize("status", ["Actual", "Exercise", "System", "Test"])
+def test_whether_to_act_on_it_is_in_the_alert_and_in_its_headers(status: str) -> None:
+    """A trial worker's alerts must not send an ambulance, nor a live one's be taken for a trial's."""
+    changes = Incidents(2000).advance(T0 + 3_600_000, [finding()])
+    for record in alert_records(changes, OUTPUTS, Alerts(status=status), arrival=T0):  # type: ignore[arg-type]
+        if record.value is not None:
+            VALIDATOR.validate(alert := json.loads(record.value))
+            assert alert["cap_status"] == status
+            assert dict(record.headers)["ce_capstatus"] == status.encode()
+
+
 def test_a_missing_place_is_null() -> None:
     nan = float("nan")
     sick = finding("battery_anomaly", lat=nan, lon=nan, heading=nan, reporters=frozenset({1}))
@@ -78,6 +89,7 @@ def test_headers_are_a_cloud_event_in_binary_mode() -> None:
         "ce_type": b"roadwatch.incident.opened",
         "ce_time": alert["updated_at"].encode(),
         "ce_subject": alert["incident_id"].encode(),
+        "ce_capstatus": b"Test",
         "content-type": b"application/json",
     }
 

@@ -150,6 +150,7 @@ def test_alerts_are_valid_cloud_events(told: Told) -> None:
             "ce_type": f"roadwatch.incident.{alert['status']}",
             "ce_time": alert["updated_at"],
             "ce_subject": alert["incident_id"],
+            "ce_capstatus": "Test",
             "content-type": "application/json",
         }
 

@@ -47,7 +47,7 @@ def test_a_new_key_is_mentioned_once(recording: Path) -> None:
 def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path) -> None:
     code, text = say(recording.parent, str(recording), "--format", "ode-json")
     assert code == 1
-    assert f"roadwatch: nothing in {recording} could be read as ode-json; name its format with --format" in text
+    assert f"roadwatch: nothing in {recording} could be read as ode-json; is that its format?" in text
     recording.write_text("")
     assert say(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
 
@@ -58,6 +58,36 @@ def test_observations_that_say_no_speed_are_mentioned(recording: Path) -> None:
     recording.write_text(recording.read_text().replace('"v"', '"speed"'))
     code, text = say(recording.parent, str(recording))
     assert (code, f"1 observations of {recording} say no speed, without which hardly anything is found" in text) == (0, True)
+
+
+def test_many_late_records_are_mentioned_with_the_setting(recording: Path) -> None:
+    """A lateness of 2 is 2 ms, not 2 s; and of a recording that is in order none are late, whatever it is."""
+    lines = [json.dumps(OBSERVATION | {"ts": road.T0 + 100 * (number ^ 1)}) for number in range(20)]
+    recording.write_text("\n".join(lines) + "\n")
+    assert "came too late" not in say(recording.parent, str(recording))[1]
+    code, text = say(recording.parent, str(recording), "--set=window.lateness=2")
+    assert (code, "50% came too late, and nothing is made of them: window.lateness is 2 ms" in text) == (0, True)
+
+
+def test_alerts_of_before_do_not_go_unmentioned(recording: Path) -> None:
+    out = recording.parent / "alerts.jsonl"
+    assert "is written anew" not in say(recording.parent, str(recording))[1]
+    out.write_text("{}\n")
+    assert f"{out.name} was there and is written anew" in say(recording.parent, str(recording))[1]
+    assert out.read_text() == ""
+
+
+def test_a_reader_of_decode_may_stop_reading(recording: Path) -> None:
+    """As `head` does; there is more than a pipe holds."""
+    recording.write_text(recording.read_text() * 3000)
+    order = roadwatch("decode", str(recording), f"--set=privacy.key_file={recording.parent}/key")
+    child = subprocess.Popen(order, cwd=recording.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.readline()
+    child.stdout.close()
+    assert (child.stderr.read(), child.wait(PATIENCE)) == (b"", 0)
+    child.stderr.close()
 
 
 def test_no_directory_is_made_for_what_is_written(recording: Path) -> None:

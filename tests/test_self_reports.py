@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.incidents import Incidents
-from detectors.model import Finding, Rows, Sign
+from detectors.model import Finding, Frame, Rows, Sign
 from detectors.self_reports import SelfReports
 from tests import road
 
@@ -14,7 +14,7 @@ CASES = {
     "an airbag, and it stands": (Sign.AIRBAG, 0.0, 0.0, ["accident"]),
     "an airbag, and it slows down hard": (Sign.AIRBAG, 20.0, -9.0, ["accident"]),
     "an airbag, and nothing else is said": (Sign.AIRBAG, np.nan, np.nan, ["accident"]),
-    "an airbag for miles": (Sign.AIRBAG, 25.0, 0.0, []),
+    "an airbag, and it drives": (Sign.AIRBAG, 25.0, 0.0, []),
     "disabled": (Sign.DISABLED, 0.0, 0.0, ["breakdown"]),
     "disabled, and it drives": (Sign.DISABLED, 15.0, 0.0, []),
     "both": (Sign.AIRBAG | Sign.DISABLED, 0.0, 0.0, ["accident"]),
@@ -22,15 +22,49 @@ CASES = {
 }
 
 
-def findings(rows: Rows) -> list[Finding]:
+def findings(rows: Rows, silence: int = 0) -> list[Finding]:
+    """`silence`: s without a row after them."""
     detector = SelfReports()
-    return [f for frame in road.frames(rows) for f in detector.update(frame)]
+    frames = list(road.frames(rows))
+    for _ in range(silence):
+        frames.append(Frame(frames[-1].end, frames[-1].end + 1000, rows[:0], frames[-1].sensors, frames[-1].readings))
+    return [f for frame in frames for f in detector.update(frame)]
 
 
 @pytest.mark.parametrize(("signs", "speed", "accel", "kinds"), CASES.values(), ids=CASES.keys())
 def test_cases(signs: Sign, speed: float, accel: float, kinds: list[str]) -> None:
     row = road.rows(1, reporter=7, speed=speed, accel=accel, heading=np.nan, signs=int(signs))
     assert [f.kind for f in findings(row)] == kinds
+
+
+AIRBAG = int(Sign.AIRBAG)
+DRIVES_ON = {
+    "its unit is destroyed": ([25.0, 25.0], [0, AIRBAG], 10, 1),
+    "its unit is destroyed a second later": ([25.0, 25.0, 20.0], [0, AIRBAG, AIRBAG], 10, 1),
+    "its unit is destroyed, and nobody has waited yet": ([25.0, 25.0], [0, AIRBAG], 1, 0),
+    "it stops, and says no more of it": ([25.0, 25.0, 3.0], [0, AIRBAG, 0], 0, 1),
+    "it stops, and goes on saying it": ([25.0, 25.0, 3.0, 0.0, 0.0], [0, AIRBAG, AIRBAG, AIRBAG, AIRBAG], 0, 3),
+    "it drives on for miles": ([25.0] * 60, [AIRBAG] * 60, 120, 0),
+    "it says it once, and drives on": ([25.0] * 60, [AIRBAG] + [0] * 59, 120, 0),
+    "it drives on, leaves, comes back and leaves again": ([25.0] * 9 + [np.nan] * 30 + [25.0] * 2, [AIRBAG] * 41, 120, 0),
+}
+
+
+@pytest.mark.parametrize(("speeds", "signs", "silence", "said"), DRIVES_ON.values(), ids=DRIVES_ON.keys())
+def test_who_says_it_while_it_drives_is_believed_once_it_slows_down_or_is_silent(
+    speeds: list[float], signs: list[int], silence: int, said: int
+) -> None:
+    """A NaN is a second without a message. What a crash destroys says nothing more; whoever drives on has a broken unit."""
+    heard = np.flatnonzero(~np.isnan(speeds))
+    rows = road.rows(len(heard), seconds=heard, reporter=7, speed=np.array(speeds)[heard], signs=np.array(signs)[heard])
+    found = findings(rows, silence)
+    assert [f.kind for f in found] == ["accident"] * said
+    changes = list(Incidents(0).advance(road.T0 + 3_600_000, found))
+    assert sum(change.status == "opened" for change in changes) == min(said, 1)
+    assert {change.certainty for change in changes} <= {"Possible"}
+    for one in found:
+        assert one.onset >= road.T0 + 1000
+        assert one.lat in rows["lat"]
 
 
 def test_it_is_one_incident_for_as_long_as_it_says_so() -> None:
