@@ -79,7 +79,7 @@ CATALOGUE = (
 
     Metric(PACE, "gauge", "consumer_lag_messages", PARTITION,
            "Messages that wait in the partition.",
-           "Growing for minutes: the worker is too slow; compare decode and detector seconds, add a process."),
+           "Growing for minutes: the worker is too slow; see decode and detector seconds, share the work (docs/scaling.md)."),
     Metric(PACE, "gauge", "watermark_timestamp_seconds", PARTITION,
            "Event time up to which the partition is complete, in seconds since the epoch.",
            "Standing still while messages come: their times are wrong or refused."),
