@@ -107,16 +107,15 @@ class Fleet:
 
     def calibrate(self, peaks: Floats) -> None:
         """Feed the (m, 8) peaks of finished blocks of calm vehicles; -inf where a channel had nothing to judge."""
+        judged = np.isfinite(peaks)
         for channel, quantile in enumerate(self.peaks):
-            column = peaks[:, channel]
-            column = column[np.isfinite(column)]
-            for peak in column.tolist():
+            for peak in peaks[judged[:, channel], channel].tolist():
                 quantile.update(peak)
-            self.blocks[channel] += len(column)
-            if self.blocks[channel]:
-                trust = self.blocks[channel] / (self.blocks[channel] + PRIOR_BLOCKS)
-                learned = trust * float(quantile.get() or 0.0) + (1.0 - trust) * PRIOR_PEAK[channel]
-                self.scale[channel] = max(learned, PEAK_FLOOR[channel])
+        self.blocks += judged.sum(axis=0)
+        for channel in np.flatnonzero(judged.any(axis=0)).tolist():
+            trust = self.blocks[channel] / (self.blocks[channel] + PRIOR_BLOCKS)
+            learned = trust * float(self.peaks[channel].get() or 0.0) + (1.0 - trust) * PRIOR_PEAK[channel]
+            self.scale[channel] = max(learned, PEAK_FLOOR[channel])
 
 
 class Sums(NamedTuple):

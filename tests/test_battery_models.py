@@ -33,7 +33,7 @@ from detectors.model import Rows
 numbers = st.lists(st.floats(-100, 100), min_size=1, max_size=60)
 
 
-@settings(max_examples=50, derandomize=True)
+@settings(max_examples=50, derandomize=True, deadline=None)
 @given(numbers)
 def test_a_baseline_begins_as_rivers_mean(xs: list[float]) -> None:
     theirs, ours = stats.Mean(), 0.0
@@ -43,7 +43,7 @@ def test_a_baseline_begins_as_rivers_mean(xs: list[float]) -> None:
     assert ours == pytest.approx(theirs.get(), rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=50, derandomize=True)
+@settings(max_examples=50, derandomize=True, deadline=None)
 @given(numbers)
 def test_a_baseline_goes_on_as_rivers_exponential_mean(xs: list[float]) -> None:
     theirs = stats.EWMean(fading_factor=RATE)
@@ -61,7 +61,7 @@ def cars(count: int = 1) -> Rows:
     return table
 
 
-@settings(max_examples=30, derandomize=True)
+@settings(max_examples=30, derandomize=True, deadline=None)
 @given(st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=50))
 def test_the_arrays_of_judge_are_rivers_statistics(deviations: list[float]) -> None:
     """Deviations inside the winsor limits: the mean is stats.Mean, the smoothing is stats.EWMean(.2) begun at 0."""
@@ -166,7 +166,7 @@ def test_a_line_learns_nothing_from_blanks() -> None:
     assert car["mean"][LOWEST] == np.float32(PRIOR[0]) != car["mean"][LOWEST + 1]
 
 
-@settings(max_examples=30, derandomize=True)
+@settings(max_examples=30, derandomize=True, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=30), min_size=1, max_size=6))
 def test_every_vehicle_keeps_its_own_slot(batches: list[list[int]]) -> None:
     vehicles, slot_of = Vehicles(), dict[int, int]()

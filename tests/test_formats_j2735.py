@@ -107,7 +107,7 @@ def test_envelopes() -> None:
         assert decode("j2735", message, arrival=TIME).observations["speed"] == [1.0]
 
 
-@settings(max_examples=50, derandomize=True)
+@settings(max_examples=50, derandomize=True, deadline=None)
 @given(st.integers(0, 2**41), st.integers(0, 60_999), st.integers(0, MINUTE - 1))
 def test_the_minute_is_the_nearest(near: int, mark: int, ahead: int) -> None:
     time = bsm_values.event_time(near, mark, ahead)

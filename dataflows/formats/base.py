@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflows.formats.vins import Vins
 from detectors.model import OBSERVATION, READING, SENSOR, Rows
 
 
@@ -63,16 +64,20 @@ class Pseudonym:
     def __init__(self, key: bytes) -> None:
         self._keyed = hashlib.blake2b(digest_size=8, key=key)  # whose copies have the key in them: 0.6 us a name instead of 0.9
         self._known: dict[str, int] = {}
+        self.vins = Vins(self._hashed)
 
     def __call__(self, identity: str) -> int:
         known = self._known.get(identity)
         if known is None:
-            named = self._keyed.copy()
-            named.update(identity.encode("utf-8", "surrogatepass"))
             if len(self._known) >= self.REMEMBERED:
                 self._known.clear()
-            known = self._known[identity] = int.from_bytes(named.digest(), "big")
+            known = self._known[identity] = self._hashed(identity)
         return known
+
+    def _hashed(self, identity: str) -> int:
+        named = self._keyed.copy()
+        named.update(identity.encode("utf-8", "surrogatepass"))
+        return int.from_bytes(named.digest(), "big")
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from dataflows.formats.gbt32960_units import GATHERED
 from dataflows.formats.plausible import admit
 from detectors.model import READING, Rows
 
-VIN = slice(4, 21)  # bytes of a frame
+VIN = 4  # byte of a frame
 TIME = slice(HEADER, HEADER + 6)
 RECOGNISED = {
     0x01: "login",
@@ -65,9 +65,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
     made = found["outcome"] == Outcome.REPORT
     for one in found.compress(~made):
         _say(one, messages[one["message"]], int(one["start"] - starts[one["message"]]), decoded)
-    text = whole.decode("latin-1")
-    vins = (text[start + VIN.start : start + VIN.stop] for start in found["start"].compress(made).tolist())
-    readings["reporter"] = np.fromiter(map(context.pseudonym, vins), np.uint64, reports)
+    readings["reporter"] = context.pseudonym.vins(whole, found["start"].compress(made) + VIN)
     decoded.readings, decoded.reading_of = readings, found["message"].compress(made)
     return admit(decoded, arrivals, context)
 
