@@ -148,7 +148,7 @@ class BatteryHealth:
     def _judge(self, rows: Rows) -> None:
         """Judge readings, in order of time; each vehicle's first together, then each one's second, and so on."""
         turn, seen = np.empty(len(rows), np.int64), np.zeros(len(rows), np.int64)
-        turns = _take_turns(rows["reporter"], table.unheld(len(rows)), seen, turn)
+        turns = _take_turns(rows["reporter"].copy(), table.unheld(len(rows)), seen, turn)
         slots = self.vehicles.admit(rows["reporter"])
         for k in range(turns):
             mine = turn == k
