@@ -101,7 +101,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         if not good:
             self._look_around()
             return self._silence()
-        HEALTH.broker(True)
+        if not HEALTH.reachable:  # what comes now may have been fetched before the broker went away
+            self._look_around()
         arrivals = np.fromiter((message.timestamp()[1] for message in good), np.int64, len(good))
         poll = self._intake.take([message.value() or b"" for message in good], arrivals, offsets)
         if poll.chunks:
@@ -147,7 +148,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._consumer.assign([TopicPartition(self._topic, self._number, self._offset)])
 
     def _look_around(self) -> None:
-        """Once a second of silence: how far the partition's end is, and whether a broker that was away is back."""
+        """Once a second, of silence or without a broker: how far the partition's end is, and whether the broker is back."""
         if time.monotonic() - self._looked < 1.0:
             return
         self._looked = time.monotonic()

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from dataflows import kafka_reader
+from dataflows.health import Health
 from dataflows.intake import LEAST, Intake
 from dataflows.kafka_partitions import Starts
 from dataflows.kafka_reader import KafkaPartition, Shared
@@ -107,3 +109,22 @@ def test_it_is_polled_oftener_when_a_pane_can_close(to_close: int, rest: float, 
     monkeypatch.setattr(kafka_reader, "time", Stopped)
     reader.next_batch()
     assert rest_of(reader, monkeypatch) == pytest.approx(rest, abs=1e-5)
+
+
+def test_messages_that_were_fetched_before_do_not_bring_a_broker_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client hands out what it has though no broker answers any more; only an answer means that one is there."""
+    client, away = Client(10 * LEAST), True
+
+    def ends(*_: object, cached: bool = False, **__: object) -> tuple[int, int]:
+        if away and not cached:
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+        return 0, 0
+
+    reader = partition(client, intake(), monkeypatch)
+    monkeypatch.setattr(client, "get_watermark_offsets", ends)
+    monkeypatch.setattr(kafka_reader, "HEALTH", health := Health())
+    health.broker(False)
+    for way_off in (True, False):
+        away, reader._looked = way_off, -10.0  # s: it looks once a second
+        assert reader.next_batch()
+        assert health.reachable is not way_off
