@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import battery_cells as lines
-from detectors.battery_cells import CHARGE_DOUBT
 from detectors.battery_vehicles import CHANNELS, N
 from detectors.compiled import compiled
 from detectors.model import Rows
@@ -50,16 +49,16 @@ class Measured(NamedTuple):
     weight: Floats  # (n,) of the reading in learning them
 
 
-def measure(rows: Rows, car: Rows, seconds: Floats, doubt: Floats) -> Measured:
+def measure(rows: Rows, cars: Rows, seconds: Floats, doubt: Floats) -> Measured:
     """The channels of READING rows.
 
-    `car` is the rows' VEHICLE state, one row a vehicle, and is moved on to this reading; `seconds` since the reading before
+    `cars` is the rows' VEHICLE state, one row a vehicle, and is moved on to this reading; `seconds` since the reading before
     (more than GAP for a first one); `doubt` the fleet's (BINS,) variances of the lines' errors.
     """
     n = len(rows)
     x, noise, blur = np.full((n, N), np.nan), np.ones((n, N)), np.zeros((n, N))
     made = Measured(x, noise, blur, np.empty(n, np.int64), np.empty((n, 3)), np.empty(n))
-    _measure(rows, car, seconds, doubt, made)
+    _measure(rows, cars, seconds, doubt, made)
     return made
 
 
@@ -110,7 +109,7 @@ def _cells(
     if not math.isnan(current):
         far = lines.lever(car, line)
         if row["charging"] == 1:
-            variance *= 1.0 + (CHARGE_DOUBT * line[2]) ** 2
+            variance *= 1.0 + (lines.CHARGE_DOUBT * line[2]) ** 2
     noise[LOWEST] = noise[HIGHEST] = math.sqrt(variance * (1.0 + far))
     blur[LOWEST] = blur[HIGHEST] = BLUR + BLUR_STEP * 0.001 * np.float64(car["grain"])
     return line, where, variance

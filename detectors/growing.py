@@ -7,6 +7,7 @@ they are written to.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import Any
 
@@ -32,19 +33,15 @@ class Growing:
 
     def grow(self, count: int) -> None:
         """Become so many rows, more than there are."""
-        dtype, before = self.rows.dtype, len(self.rows)
+        old, dtype = self.rows, self.rows.dtype
         if self._pages is not None:
-            self.rows = np.empty(0, dtype)  # pages that somebody looks at are not moved
-            try:
+            self.rows = old = np.empty(0, dtype)  # pages that somebody looks at are not moved
+            with suppress(BufferError, SystemError):  # somebody does, or there is no such call
                 self._pages.resize(count * dtype.itemsize)
-            except (BufferError, SystemError):  # somebody does, or there is no such call
-                self.rows = np.frombuffer(self._pages, dtype)[:before]
-            else:
-                self.rows = np.frombuffer(self._pages, dtype)
-                return
-        old = self.rows
-        self._make(dtype, count)
-        plain(self.rows)[:before] = plain(old)
+            self.rows = old = np.frombuffer(self._pages, dtype)
+        if len(old) < count:
+            self._make(dtype, count)
+            plain(self.rows)[: len(old)] = plain(old)
 
     def _make(self, dtype: np.dtype[Any], count: int) -> None:
         size = count * dtype.itemsize

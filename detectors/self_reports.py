@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.signs import said
@@ -68,25 +69,27 @@ class SelfReports:
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.observations
         speaks = said(rows) & _ANY
+        if self.broken:
+            self.broken = {reporter: until for reporter, until in self.broken.items() if until > frame.end}
         if not speaks and not self.watched:
             return []
         drives = (rows["speed"] > ROLLING) & ~(rows["accel"] < -BRAKING)
         found = self._watch(frame, drives) if self.watched else []
         if not speaks:
             return found
-        self.broken = {reporter: until for reporter, until in self.broken.items() if until > frame.end}
         speaking = (rows["signs"] & _ANY) != 0
         for row in _newest(rows.compress(speaking & ~drives)):
             found.append(_claim(row).found(frame.end, int(row["reporter"])))
+        told = {reporter for finding in found for reporter in finding.reporters}
         for row in _newest(rows.compress(speaking & drives)):
             reporter = int(row["reporter"])
             if reporter in self.broken:
                 self.broken[reporter] = frame.end + FORGET
-            elif reporter not in self.watched and not any(reporter in finding.reporters for finding in found):
+            elif reporter not in self.watched and reporter not in told:
                 self.watched[reporter] = _claim(row)
         return found
 
-    def _watch(self, frame: Frame, drives: np.ndarray) -> list[Finding]:
+    def _watch(self, frame: Frame, drives: NDArray[np.bool_]) -> list[Finding]:
         """What became of those who said it while they drove."""
         found, rows = [], frame.observations
         for reporter, claim in sorted(self.watched.items()):

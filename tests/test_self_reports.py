@@ -7,7 +7,7 @@ import pytest
 
 from detectors.incidents import Incidents
 from detectors.model import Finding, Frame, Rows, Sign
-from detectors.self_reports import SelfReports
+from detectors.self_reports import FORGET, SelfReports
 from tests import road
 
 CASES = {
@@ -65,6 +65,20 @@ def test_who_says_it_while_it_drives_is_believed_once_it_slows_down_or_is_silent
     for one in found:
         assert one.onset >= road.T0 + 1000
         assert one.lat in rows["lat"]
+
+
+@pytest.mark.parametrize("signs", [[AIRBAG] * 20, [AIRBAG] + [0] * 19], ids=["always", "once"])
+def test_whoever_drove_on_is_forgotten(signs: list[int]) -> None:
+    """A temporary id is not to be known for longer than it lives, nor a list of broken units to grow."""
+    detector = SelfReports()
+    frames = list(road.frames(road.rows(20, seconds=np.arange(20), reporter=7, speed=25.0, signs=np.array(signs))))
+    for frame in frames:
+        detector.update(frame)
+    assert (detector.watched, list(detector.broken)) == ({}, [7])
+    rows, end = frames[0].observations[:0], frames[-1].end
+    for silent in range(0, FORGET + 1000, 1000):
+        detector.update(Frame(end + silent, end + silent + 1000, rows, frames[0].sensors, frames[0].readings))
+    assert detector.broken == {}
 
 
 def test_it_is_one_incident_for_as_long_as_it_says_so() -> None:

@@ -15,7 +15,7 @@ from dataflows.formats.base import Context, Decoded, Reason, Refusal
 from dataflows.formats.gbt32960_frames import FOUND, HEADER, LARGEST, SHORTEST, Outcome, walk
 from dataflows.formats.gbt32960_units import GATHERED
 from dataflows.formats.plausible import admit
-from detectors.model import READING, Rows
+from detectors.model import READING
 
 VIN = 4  # byte of a frame
 TIME = slice(HEADER, HEADER + 6)
@@ -31,7 +31,7 @@ RECOGNISED = {
     0x82: "control",
 }
 REFUSED = {
-    Outcome.COMMAND: (Reason.UNSUPPORTED, "command {command:02x} is none of the 2016 edition's"),
+    Outcome.COMMAND: (Reason.UNSUPPORTED, "command {command} is none of the 2016 edition's"),
     Outcome.TOO_LARGE: (Reason.TOO_LARGE, f"the message has {{size}} bytes; at most {LARGEST} are read"),
     Outcome.NO_FRAME: (Reason.TRUNCATED, "there is no whole frame at byte {at}"),
     Outcome.NO_START: (Reason.UNREADABLE, "no frame starts at byte {at}: 2323 is missing"),
@@ -44,7 +44,7 @@ REFUSED = {
     Outcome.WRONG_BCC: (Reason.BAD_CHECKSUM, "the frame's BCC does not fit its bytes"),
     Outcome.ENCRYPTED: (
         Reason.ENCRYPTED,
-        "the report is encrypted (method {method:02x}); it is read in the clear only",
+        "the report is encrypted (method {method}); it is read in the clear only",
     ),
     Outcome.NO_TIME: (Reason.BAD_LENGTH, "the report is too short for its time"),
     Outcome.IMPOSSIBLE_TIME: (Reason.IMPOSSIBLE_TIME, "the report's time {time} is no time of any day"),
@@ -63,30 +63,30 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
     count, reports = walk(np.frombuffer(whole, np.uint8), starts, found, readings, np.zeros(GATHERED, np.int64))
     found, readings = found[:count], readings[:reports].copy()  # the rest of that room is given back
     made = found["outcome"] == Outcome.REPORT
-    for one in found.compress(~made):
-        _say(one, messages[one["message"]], int(one["start"] - starts[one["message"]]), decoded)
+    firsts = starts.tolist()
+    for number, start, end, outcome, unit in found.compress(~made).tolist():
+        _say(decoded, number, messages[number], start - firsts[number], end - firsts[number], outcome, unit)
     readings["reporter"] = context.pseudonym.vins(whole, found["start"].compress(made) + VIN)
     decoded.readings, decoded.reading_of = readings, found["message"].compress(made)
     return admit(decoded, arrivals, context)
 
 
-def _say(found: Rows, message: bytes, at: int, decoded: Decoded) -> None:
-    """Count what the frame at byte `at` of a message says beside reports, or tell what is wrong with it."""
-    outcome, frame = Outcome(int(found["outcome"])), message[at:]
+def _say(decoded: Decoded, number: int, message: bytes, at: int, end: int, outcome: int, unit: int) -> None:
+    """Count what a frame says that is no report, or tell what is wrong with it; from byte `at` to `end` of its message."""
+    head = message[at : at + HEADER + 6]  # no more of it, for there may be thousands in one message
     if outcome == Outcome.REPLY:
         decoded.recognised["reply"] += 1
-    elif outcome == Outcome.COMMAND and frame[2] in RECOGNISED:
-        decoded.recognised[RECOGNISED[frame[2]]] += 1
+    elif outcome == Outcome.COMMAND and head[2] in RECOGNISED:
+        decoded.recognised[RECOGNISED[head[2]]] += 1
     else:
-        reason, sentence = REFUSED[outcome]
-        short = len(frame) < HEADER
+        reason, sentence = REFUSED[Outcome(outcome)]
         detail = sentence.format(
             at=at,
             size=len(message),
-            missing=found["end"] - found["start"] - len(frame),
-            command=0 if short else frame[2],
-            method=0 if short else frame[21],
-            time=frame[TIME].hex(),
-            unit=found["unit"],
+            missing=end - len(message),
+            command=head[2:3].hex(),
+            method=head[21:22].hex(),
+            time=head[TIME].hex(),
+            unit=unit,
         )
-        decoded.refusals.append(Refusal(int(found["message"]), reason, detail))
+        decoded.refusals.append(Refusal(number, reason, detail))

@@ -52,6 +52,7 @@ FOUND = np.dtype(
 )
 """A frame, or the place in a message after which none can be found."""
 
+_EDITION_2016, _EDITION_2025 = 0x23, 0x24  # twice, at the start of a frame
 _COMMAND = 0xFE  # the response byte of what a vehicle sends of itself; anything else is a platform's reply
 _REAL_TIME, _REISSUED = 0x02, 0x03
 _PLAIN = 0x01  # not encrypted
@@ -76,12 +77,12 @@ def walk(octets: Octets, starts: Numbers, found: Rows, readings: Rows, gathered:
             one["message"], one["start"], one["unit"] = message, at, 0
             outcome, end = _bounds(octets, first, at, last)
             one["end"] = end
-            if outcome != 0:  # nothing tells where the next frame would start
+            if outcome != Outcome.REPORT.value:  # nothing tells where the next frame would start
                 one["outcome"] = outcome
                 break
             outcome, unit = _frame(octets, at, end, readings, reports, gathered)
             one["outcome"], one["unit"] = outcome, unit
-            if outcome == 0:
+            if outcome == Outcome.REPORT.value:
                 reports += 1
             at = end
     return count, reports
@@ -89,23 +90,23 @@ def walk(octets: Octets, starts: Numbers, found: Rows, readings: Rows, gathered:
 
 @compiled
 def _bounds(octets: Octets, first: int, at: int, last: int) -> tuple[int, int]:
-    """Why no whole frame starts at byte `at` of a message, 0 if one does; where it ends or should."""
+    """Why no whole frame starts at byte `at` of a message, REPORT if one does, for it may be one; where it ends or should."""
     if last - first > LARGEST:
         return Outcome.TOO_LARGE.value, at
     if last - at < 2:
         return Outcome.NO_FRAME.value, at
-    if octets[at] != octets[at + 1] or (octets[at] != 0x23 and octets[at] != 0x24):
+    if octets[at] != octets[at + 1] or (octets[at] != _EDITION_2016 and octets[at] != _EDITION_2025):
         return Outcome.NO_START.value, at
     if last - at < HEADER:
         return Outcome.SHORT_HEADER.value, at
     end = at + HEADER + u16(octets, at + 22) + 1
-    return (Outcome.SHORT_FRAME.value, end) if last < end else (0, end)
+    return (Outcome.SHORT_FRAME.value, end) if last < end else (Outcome.REPORT.value, end)
 
 
 @compiled
 def _frame(octets: Octets, start: int, end: int, readings: Rows, reports: int, gathered: Numbers) -> tuple[int, int]:
     """What becomes of one frame, and the last unit that was begun. A reading goes to row `reports`."""
-    if octets[start] == 0x24:
+    if octets[start] == _EDITION_2025:
         return Outcome.EDITION_2025.value, 0
     bcc = octets[start + 2]
     for at in range(start + 3, end):  # the BCC itself included, it comes to zero

@@ -22,11 +22,12 @@ _ABNORMAL = 0xFE
 _ABNORMAL_16 = 0xFFFE
 _ABNORMAL_32 = 0xFFFF_FFFE
 
-# What is gathered of the single cells and probes of a report, and the highest number of a sub-system and one; from _PROMISED
-# and _SENT on the cells that each sub-system is said to have, and those that were sent.
-_CELLS, _CELL_SUM, _CELL_MAX, _CELL_MIN, _PROBES, _PROBE_MAX, _PROBE_MIN, _PACKS = range(8)
-_PROMISED, _SENT = 8, 8 + 256
-GATHERED = 8 + 2 * 256
+# What is gathered of a report's single cells and of its probes: how many are valid, their sum, the highest and the lowest. Then
+# the highest number of a sub-system and one; from _PROMISED and _SENT on the cells that each is said to have, and those sent.
+_CELLS, _PROBES, _PACKS = 0, 4, 8
+_COUNT, _SUM, _HIGHEST, _LOWEST = range(4)
+_PROMISED, _SENT = 9, 9 + 256
+GATHERED = 9 + 2 * 256
 
 
 @compiled
@@ -63,20 +64,20 @@ def _complete(row: Rows, gathered: Numbers) -> None:
 
     Single voltages count if all the cells of all the sub-systems were sent.
     """
-    whole = gathered[_CELLS] > 0
+    whole = gathered[_CELLS + _COUNT] > 0
     for pack in range(gathered[_PACKS]):
         whole = whole and gathered[_PROMISED + pack] == gathered[_SENT + pack]
     if whole:
-        row["cell_voltage_mean"] = gathered[_CELL_SUM] / gathered[_CELLS] / 1000
+        row["cell_voltage_mean"] = gathered[_CELLS + _SUM] / gathered[_CELLS + _COUNT] / 1000
         if np.isnan(row["cell_voltage_max"]):
-            row["cell_voltage_max"] = gathered[_CELL_MAX] / 1000
+            row["cell_voltage_max"] = gathered[_CELLS + _HIGHEST] / 1000
         if np.isnan(row["cell_voltage_min"]):
-            row["cell_voltage_min"] = gathered[_CELL_MIN] / 1000
-    if gathered[_PROBES] > 0:
+            row["cell_voltage_min"] = gathered[_CELLS + _LOWEST] / 1000
+    if gathered[_PROBES + _COUNT] > 0:
         if np.isnan(row["temperature_max"]):
-            row["temperature_max"] = gathered[_PROBE_MAX] - 40.0
+            row["temperature_max"] = gathered[_PROBES + _HIGHEST] - 40.0
         if np.isnan(row["temperature_min"]):
-            row["temperature_min"] = gathered[_PROBE_MIN] - 40.0
+            row["temperature_min"] = gathered[_PROBES + _LOWEST] - 40.0
 
 
 @compiled
@@ -188,7 +189,7 @@ def _cell_voltages(octets: Octets, at: int, end: int, gathered: Numbers) -> int:
     for _ in range(count):
         if end - at < 10:
             return PAST
-        pack, sent = np.int64(octets[at]), _count8(octets, at + 9)
+        pack, sent = _u8(octets, at), _count8(octets, at + 9)
         gathered[_PACKS] = max(gathered[_PACKS], pack + 1)
         gathered[_PROMISED + pack] = u16(octets, at + 5)
         gathered[_SENT + pack] += sent
@@ -196,13 +197,7 @@ def _cell_voltages(octets: Octets, at: int, end: int, gathered: Numbers) -> int:
         if end - at < 2 * sent:
             return PAST
         for cell in range(sent):
-            voltage = u16(octets, at + 2 * cell)
-            if voltage < _ABNORMAL_16:
-                first = gathered[_CELLS] == 0
-                gathered[_CELLS] += 1
-                gathered[_CELL_SUM] += voltage
-                gathered[_CELL_MAX] = voltage if first else max(voltage, gathered[_CELL_MAX])
-                gathered[_CELL_MIN] = voltage if first else min(voltage, gathered[_CELL_MIN])
+            _gather(gathered, _CELLS, u16(octets, at + 2 * cell), _ABNORMAL_16)
         at += 2 * sent
     return at
 
@@ -220,14 +215,20 @@ def _probes(octets: Octets, at: int, end: int, gathered: Numbers) -> int:
         if end - at < probes:
             return PAST
         for probe in range(probes):
-            degrees = np.int64(octets[at + probe])
-            if degrees < _ABNORMAL:
-                first = gathered[_PROBES] == 0
-                gathered[_PROBES] += 1
-                gathered[_PROBE_MAX] = degrees if first else max(degrees, gathered[_PROBE_MAX])
-                gathered[_PROBE_MIN] = degrees if first else min(degrees, gathered[_PROBE_MIN])
+            _gather(gathered, _PROBES, _u8(octets, at + probe), _ABNORMAL)
         at += probes
     return at
+
+
+@compiled
+def _gather(gathered: Numbers, what: int, value: int, abnormal: int) -> None:
+    if value >= abnormal:
+        return
+    first = gathered[what + _COUNT] == 0
+    gathered[what + _COUNT] += 1
+    gathered[what + _SUM] += value
+    gathered[what + _HIGHEST] = value if first else max(value, gathered[what + _HIGHEST])
+    gathered[what + _LOWEST] = value if first else min(value, gathered[what + _LOWEST])
 
 
 @compiled
@@ -236,8 +237,13 @@ def _past(at: int, end: int) -> int:
 
 
 @compiled
+def _u8(octets: Octets, at: int) -> int:
+    return int(np.int64(octets[at]))
+
+
+@compiled
 def u16(octets: Octets, at: int) -> int:
-    return int((np.int64(octets[at]) << 8) | np.int64(octets[at + 1]))
+    return (_u8(octets, at) << 8) | _u8(octets, at + 1)
 
 
 @compiled
@@ -248,8 +254,8 @@ def _u32(octets: Octets, at: int) -> int:
 @compiled
 def _count8(octets: Octets, at: int) -> int:
     """How many entries follow; none where the count itself is abnormal or invalid."""
-    count = np.int64(octets[at])
-    return 0 if count >= _ABNORMAL else int(count)
+    count = _u8(octets, at)
+    return 0 if count >= _ABNORMAL else count
 
 
 @compiled
