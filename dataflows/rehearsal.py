@@ -30,7 +30,7 @@ CARS = 200  # messages
 
 
 def rehearse(window: Window, vehicles: tuple[int, int] = VEHICLES, cars: int = CARS) -> None:
-    """Run every compiled loop once, for nobody. Takes a second; the first time on a machine half a minute."""
+    """Run every compiled loop once, for nobody. Takes a second; the first time on a machine up to a minute."""
     started, grid = time.monotonic(), Grid(window)
     recorded = islice(messages(BUNDLE / "observations.jsonl.zst", FORMATS["observation"]), *vehicles)
     observed = _decoded("observation", list(recorded))
