@@ -21,11 +21,12 @@ from dataflows.intake import Chunk
 from dataflows.panes import TABLES
 from dataflows.shelf import Slip
 
+HELD = 1 << 17  # bytes in memory: a file is opened and written to once where it was seven times, at full speed
 _LENGTH = struct.Struct("<I")
 
 
 class Journal:
-    """One file, written over from its beginning.
+    """One file, written over from its beginning. Until a slip is asked for, its last bytes may be in memory.
 
     Examples
     --------
@@ -44,22 +45,30 @@ class Journal:
         self._disk, self._path, self._number, self._partitions = disk, path, number, partitions
         self._new = not path.exists()
         self._digest, self.size = sha256(), 0
+        self._held, self._written = bytearray(), 0
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """A batch that came. Raises OSError."""
         piece = _frame([_flat(chunk) for chunk in chunks])
         if not self.size:
             piece = _frame(self._partitions) + piece
-        self._disk.append(self._path, piece, self.size)
         self._digest.update(piece)
+        self._held += piece
         self.size += len(piece)
+        if len(self._held) >= HELD:
+            self._append()
 
     def end(self) -> None:
-        """Nothing more will be added. Raises OSError."""
-        self._disk.cut(self._path, self.size)
+        """Nothing more will be added, and no other slip asked for. Raises OSError."""
+        self._disk.cut(self._path, self._written)
+
+    def _append(self) -> None:
+        self._disk.append(self._path, self._held, self._written)
+        self._held, self._written = bytearray(), self.size
 
     def slip(self) -> Slip:
-        """What there is so far, which is on its way to the disk."""
+        """What there is so far, which is on its way to the disk. Raises OSError."""
+        self._append()
         self._disk.sync(self._path, self._new)
         return Slip(self._number, self.size, self._digest.copy().hexdigest())
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dataflows.disk import Disk
+from dataflows.disk import Disk, Writing
 from dataflows.intake import Chunk
 from dataflows.journal import Journal, read
-from dataflows.packing import load, pack, unpack
-from dataflows.shelf import Shelf, Slip, from_row, to_row
+from dataflows.packing import Piece, load, pack, unpack
+from dataflows.shelf import Shelf, from_row, to_row
 from dataflows.window import Panes, ShardWindow
 from detectors.battery_vehicles import Changes, Vehicles
 
@@ -38,19 +38,19 @@ class ShardShelf:
             CARS: Shelf(disk, f"cars-{shard}", TURNS),
             SINCE: Shelf(disk, f"since-{shard}"),
         }
-        self._whole: dict[str, list[Slip]] = {}  # slips of the state as it was last written whole
         self._journal: Journal | None = None  # of what came since
-        self._due = 0.0  # s: when its turn is, by time.monotonic
+        self._stagger = disk.interval * (shard * GOLDEN % 1.0)  # s
+        self._due = time.monotonic() + self._stagger  # s: when its turn is, the first before the first snapshot
         self._turned = False  # since the last snapshot: one of the files kept is for each
-        self._shown = False  # pieces that are being written may show what is about to change
+        self._showing: Writing | None = None  # the file whose pieces show what the next chunk changes
         self._size = 0  # bytes written since the last snapshot
 
     def feed(self, chunks: Sequence[Chunk]) -> None:
         """The window is about to be fed: it changes, and the epoch will end with a snapshot. Raises OSError."""
         self._disk.changes(self._shard)
-        if self._shown:
-            self._disk.written()
-            self._shown = False
+        if self._showing is not None:
+            self._disk.let_go(self._showing)
+            self._showing = None
         if self._journal is not None:
             before = self._journal.size
             self._journal.add(chunks)
@@ -58,16 +58,18 @@ class ShardShelf:
 
     def turn(self, window: ShardWindow) -> None:
         """Write it whole, if it is its turn. Raises OSError."""
-        if self._journal is not None and not self._turned and time.monotonic() >= self._due:
+        if not self._turned and time.monotonic() >= self._due:
             self._write(window)
 
     def put(self, window: ShardWindow) -> tuple[bytes, int]:
         """The row of slips, and how many bytes were written since the last one. Raises OSError."""
-        if self._journal is None:
+        if self._journal is None:  # its turn did not come: as did nobody's, if the first snapshot came soon
             self._write(window)
-            self._due += self._disk.interval * (self._shard * GOLDEN % 1.0)  # after a start all are written whole at once
+            self._due += self._stagger
         assert self._journal is not None
-        slips = self._whole | ({SINCE: [self._journal.slip()]} if self._journal.size else {})
+        slips = {name: each for name in (STATE, CARS) if (each := self._shelves[name].slips)}
+        if self._journal.size:
+            slips[SINCE] = [self._journal.slip()]
         size, self._size, self._turned = self._size, 0, False
         self._disk.packed(self._shard)
         return to_row(slips), size
@@ -101,14 +103,19 @@ class ShardShelf:
     def _write(self, window: ShardWindow) -> None:
         """The state, and an empty journal beside it."""
         pieces, vehicles = window.in_two()
-        self._whole = {STATE: self._shelves[STATE].put(pieces)}
-        cars = self._shelves[CARS]
-        if len(vehicles) or cars.next:
-            self._whole[CARS] = cars.put(pack({CHANGES: vehicles.changes(cars.next, TURNS)})[0])
-        number = self._whole[STATE][-1].number
+        state, cars = self._shelves[STATE], self._shelves[CARS]
+        number, self._showing = state.next, state.begin(pieces)
+        self._size += _size(pieces)
+        if len(vehicles) or cars.next:  # the touched rows are copied, so that nobody waits until these many are written
+            pieces = pack({CHANGES: vehicles.changes(cars.next, TURNS, self._disk.room)})[0]
+            self._disk.lent = cars.begin(pieces)
+            self._size += _size(pieces)
         if self._journal is not None:
             self._journal.end()
         self._journal = Journal(self._disk, self._shelves[SINCE].path(number), number, window.panes.partitions)
-        self._size += sum(slips[-1].size for slips in self._whole.values())
         self._due = time.monotonic() + self._disk.interval
-        self._turned = self._shown = True
+        self._turned = True
+
+
+def _size(pieces: Sequence[Piece]) -> int:
+    return sum(map(len, pieces))

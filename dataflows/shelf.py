@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from dataflows.disk import Disk
+from dataflows.disk import Disk, Writing
 from dataflows.packing import Piece
 
 SPARE = 3  # files older than those needed: the engine resumes from its last epoch or the one before, a cluster one behind
@@ -48,24 +48,36 @@ class Shelf:
     def __init__(self, disk: Disk, name: str, parts: int = 1) -> None:
         self._disk, self._name, self._parts = disk, name, parts
         self._slips: list[Slip] = []
+        self._begun: tuple[int, Writing] | None = None  # the last file's size, while nobody asked for its slip
+        self.next = 0  # number of the next file
 
-    @property
-    def next(self) -> int:
-        """Number of the next file."""
-        return self._slips[-1].number + 1 if self._slips else 0
+    def begin(self, pieces: Sequence[Piece]) -> Writing:
+        """Have a file written (`Disk.write`). Raises OSError."""
+        self._finish()
+        writing = self._disk.write(self.path(self.next), pieces)
+        self._begun, self.next = (sum(map(len, pieces)), writing), self.next + 1
+        return writing
 
     def put(self, pieces: Sequence[Piece]) -> list[Slip]:
-        """Write a file (`Disk.write`); the slips of those that are needed now. Raises OSError."""
-        number, digest = self.next, sha256()
-        self._disk.write(self.path(number), pieces)
-        for piece in pieces:
-            digest.update(piece)
-        self._slips = [*self._slips, Slip(number, sum(map(len, pieces)), digest.hexdigest())][-self._parts :]
+        """The same; the slips of the files that are needed now. Raises OSError."""
+        self.begin(pieces)
+        return self.slips
+
+    @property
+    def slips(self) -> list[Slip]:
+        """Those of the files that are needed now; waits until the last one is summed. Raises OSError."""
+        self._finish()
         return self._slips
+
+    def _finish(self) -> None:
+        if self._begun is not None:
+            (size, writing), self._begun = self._begun, None
+            self._slips = [*self._slips, Slip(self.next - 1, size, writing.digest.result())][-self._parts :]
 
     def take(self, slips: Sequence[Slip]) -> list[bytearray]:
         """The files of the slips, and go on from there. Raises ShelfError, OSError."""
-        self._slips = list(slips)
+        self._slips, self._begun = list(slips), None
+        self.next = slips[-1].number + 1 if slips else 0
         return list(self.read(slips))
 
     def read(self, slips: Sequence[Slip]) -> Iterator[bytearray]:

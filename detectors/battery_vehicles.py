@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.battery_cells import PRIOR, RIDGE
 from detectors.compiled import compiled
-from detectors.model import Rows
+from detectors.model import Rows, plain
 from detectors.table import Names, Slots, Table, claim, find
 
 CHANNELS = (
@@ -95,20 +95,25 @@ FRESH = _fresh()
 
 def at(rows: Rows, places: NDArray[Any]) -> Rows:
     """Copies of the rows at places (indices or flags); whole rows are moved, which numpy would do field by field otherwise."""
-    moved: Rows = rows.view(f"V{rows.itemsize}")[places].view(rows.dtype)
+    moved: Rows = plain(rows)[places].view(rows.dtype)
     return moved
 
 
 def put(rows: Rows, places: NDArray[Any] | slice, new: Rows) -> None:
     """Write new rows at places."""
-    rows.view(f"V{rows.itemsize}")[places] = new.view(f"V{rows.itemsize}")
+    plain(rows)[places] = plain(new)
 
 
 def join(parts: Sequence[Rows]) -> Rows:
     """Rows one after the other."""
     if len(parts) == 1:
         return parts[0]
-    return np.concatenate([p.view(f"V{p.itemsize}") for p in parts]).view(parts[0].dtype)
+    return np.concatenate([plain(rows) for rows in parts]).view(parts[0].dtype)
+
+
+def unused(size: int) -> NDArray[np.uint8]:
+    """So many bytes that nobody uses."""
+    return np.empty(size, np.uint8)
 
 
 class Changes(NamedTuple):
@@ -182,17 +187,21 @@ class Vehicles:
         self._table.keep(np.arange(len(self)) < left)
         self._touched = np.resize(self._touched, len(self.table))
 
-    def changes(self, turn: int, of: int) -> Changes:
-        """What was touched since the last call, and one row in `of`, others each `turn`: after as many turns every one."""
+    def changes(self, turn: int, of: int, room: Callable[[int], NDArray[np.uint8]] = unused) -> Changes:
+        """What was touched since the last call, and one row in `of`, others each `turn`: after as many turns every one.
+
+        The rows are copies, in as many bytes of `room` as they need.
+        """
         due = np.ones(len(self), np.bool_)
         if self._written:
             due = self._touched[: len(self)].copy()
             due[turn % of :: of] = True
         places = np.flatnonzero(due).astype(np.int32)
-        made = Changes(len(self), places, at(self.table, places))
+        rows = room(len(places) * VEHICLE.itemsize).view(VEHICLE)
+        np.take(plain(self.table), places, out=plain(rows), mode="clip")  # any other way is by a copy more
         self._touched[:] = False
         self._written = True
-        return made
+        return Changes(len(self), places, rows)
 
     @classmethod
     def of(cls, changes: Sequence[Changes]) -> Vehicles:

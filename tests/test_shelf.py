@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows import disk as disks
-from dataflows.disk import Disk
+from dataflows.disk import Disk, Writing
 from dataflows.grid import Grid
 from dataflows.intake import Chunk
-from dataflows.journal import Journal, read
+from dataflows.journal import HELD, Journal, read
 from dataflows.pace import Pace
 from dataflows.packing import load, pack, unpack
 from dataflows.seal import Seal
@@ -258,7 +259,7 @@ def test_an_epoch_ends_when_all_that_changed_in_it_is_written(tmp_path: Path, mo
 
 def test_nothing_changes_that_is_still_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state that was written whole between two snapshots is that of its moment, and what came later is not in it."""
-    waits, write, wait_for_all = [False], os.writev, Disk.written
+    waits, write, wait_for = [False], os.writev, Disk.let_go
     free = threading.Event()
 
     def slowly(*arguments: Any) -> int:
@@ -266,9 +267,10 @@ def test_nothing_changes_that_is_still_being_written(tmp_path: Path, monkeypatch
             free.wait(PATIENCE)
         return write(*arguments)
 
-    def written(disk: Disk) -> None:
-        free.set()
-        wait_for_all(disk)
+    def let_go(disk: Disk, writing: Writing) -> None:
+        if writing is not disk.lent:  # that of the cars before
+            free.set()
+        wait_for(disk, writing)
 
     monkeypatch.setattr(os, "writev", slowly)
     disk, seal = Disk(tmp_path, interval=1e9), Seal(b"key")
@@ -280,7 +282,7 @@ def test_nothing_changes_that_is_still_being_written(tmp_path: Path, monkeypatch
     assert step._shelf is not None
     step._shelf._due = 0.0
     waits[0] = True
-    monkeypatch.setattr(Disk, "written", written)
+    monkeypatch.setattr(Disk, "let_go", let_go)
     step.on_batch(fed[21:22])  # and it is its turn
     assert not free.is_set()
     step.on_batch(fed[22:])
@@ -291,10 +293,65 @@ def test_nothing_changes_that_is_still_being_written(tmp_path: Path, monkeypatch
     assert held(ShardShelf(disk, 3).take(seal.open("windows/3", then), PANES)) == held(step._window)  # type: ignore[arg-type]
 
 
+def test_nobody_waits_for_the_cars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are copies: the next batch is taken in while they are written, and they are copied into the same memory again
+    only when that is done."""
+    write, held_up = os.writev, [True]
+    cars = threading.Event()
+
+    def slowly(descriptor: int, pieces: Any) -> int:
+        mine = os.fstat(descriptor)
+        if held_up[0] and any(os.path.samestat(mine, path.stat()) for path in tmp_path.glob("cars-*")):
+            cars.wait()
+        return write(descriptor, pieces)
+
+    monkeypatch.setattr(os, "writev", slowly)
+    disk = Disk(tmp_path, interval=1e9)
+    window, files = ShardWindow(3, PANES), ShardShelf(disk, 3)
+    feed(window, 0, 380, files)
+    files._due = 0.0
+    feed(window, 380, 400, files)  # its turn
+    feed(window, 400, 800, files)
+    assert disk.lent is not None
+    assert not disk.lent.written.done()
+
+    def let_go(disk: Disk, writing: Writing) -> None:
+        raise LookupError("is waited for")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Disk, "let_go", let_go)
+        with pytest.raises(LookupError):
+            disk.room(1)
+    held_up[0] = False
+    cars.set()
+    row, _ = files.put(window)
+    assert held(ShardShelf(disk, 3).take(row, PANES)) == held(window)
+
+
+def test_what_a_slip_says_of_a_journal_is_in_its_file(tmp_path: Path) -> None:
+    """And what came later may be in memory, until there is much of it."""
+    disk, path = Disk(tmp_path), tmp_path / "since-3.0"
+    journal = Journal(disk, path, 0, PANES.partitions)
+    fed = [[Chunk("ev/0", number, 0, True, -1, readings=READINGS[:400])] for number in range(60)]
+    sizes = list[int]()
+    for number, chunks in enumerate(fed):
+        journal.add(chunks)
+        if number % 20 == 19:
+            slip = journal.slip()
+            whole = path.read_bytes()
+            assert len(whole) == slip.size == journal.size
+            assert sha256(whole).hexdigest() == slip.digest
+            assert [batch[0].watermark for batch in read(whole)[1]] == list(range(number + 1))
+        sizes.append(path.stat().st_size if path.exists() else 0)
+    assert sizes[0] == 0
+    assert max(size - before for before, size in pairwise(sizes)) < 2 * HELD
+
+
 def test_rows_that_come_back_can_be_written(tmp_path: Path) -> None:
     """As those that came first could: a compiled loop would be compiled anew for others."""
     journal = Journal(Disk(tmp_path), tmp_path / "since-3.0", 0, PANES.partitions)
     journal.add([Chunk("ev/0", 0, 0, True, -1, readings=READINGS[:7]), Chunk("ev/0", 0, 0, True, -1)])
+    journal.slip()
     _, ((chunk, tick),) = read((tmp_path / "since-3.0").read_bytes())
     assert chunk.readings is not None
     assert chunk.readings.tobytes() == READINGS[:7].tobytes()
@@ -397,8 +454,10 @@ def test_a_snapshot_writes_no_more_than_what_came(tmp_path: Path) -> None:
     assert files.put(window)[1] == 0
 
 
-def test_shards_are_written_whole_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each once in ten seconds, and no two of 64 in the same tenth of a second."""
+@pytest.mark.parametrize("first", [0, 99])
+def test_shards_are_written_whole_one_after_the_other(first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once in ten seconds, and no three of 64 in the same tenth of a second; those of a start, too, unless the first
+    snapshot comes before their turn. `first`: when that is, in tenths of a second."""
     now, whole = [0.0], list[tuple[float, int]]()
     monkeypatch.setattr("dataflows.shard_shelf.time.monotonic", lambda: now[0])
     write = ShardShelf._write
@@ -415,10 +474,10 @@ def test_shards_are_written_whole_one_after_the_other(tmp_path: Path, monkeypatc
         for window, files in shards.values():
             files.feed([Chunk("ev/0", 100 * tenth, 100 * tenth, True, -1)])
             files.turn(window)
-            if tenth % 100 == 0:
+            if tenth % 100 == first:
                 files.put(window)
-    assert sorted(shard for at, shard in whole if at == 0.0) == list(range(64))
-    by_moment = Counter(at for at, _ in whole if at > 20.0)
+    assert sorted(shard for at, shard in whole if at < 10.0) == list(range(64))
+    by_moment = Counter(at for at, _ in whole if first or at > 0.0)
     assert max(by_moment.values()) <= 2
     assert set(Counter(shard for at, shard in whole if 20.0 < at <= 30.0).values()) == {1}
     assert len({shard for at, shard in whole if 20.0 < at <= 30.0}) == 64
