@@ -21,7 +21,10 @@ GRAVE = {"Extreme": 0, "Severe": 1, "Moderate": 2, "Minor": 3, "Unknown": 4}
 COLOURS = {"Extreme": "bold red", "Severe": "red", "Moderate": "yellow", "Minor": "cyan", "Unknown": "dim"}
 NEEDED = {"incident_id", "sequence", "status", "kind", "severity", "certainty"}
 NEEDED |= {"detected_at", "onset_at", "updated_at", "location", "reporters"}
-COLUMNS = ("kind", "severity", "certainty", "since", "last change", "place", "heading", "radius", "reporters", "incident")
+COLUMNS = (
+    *("kind", "severity", "certainty", "began", "opened", "last change"),
+    *("place", "heading", "radius", "reporters", "incident"),
+)
 WHOLE = {"kind": 22, "place": 17}  # characters of those columns that are not cut, however narrow the terminal
 
 
@@ -120,6 +123,7 @@ def _cells(alert: Alert) -> tuple[str, ...]:
         alert["severity"],
         alert["certainty"],
         _clock(alert["onset_at"]),
+        _clock(alert["detected_at"]),
         _clock(alert["updated_at"]),
         _place(alert),
         _heading(alert),

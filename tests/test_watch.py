@@ -69,7 +69,7 @@ def test_the_newest_state_counts_and_a_repeated_one_is_no_news() -> None:
     updated = message(ACCIDENT, sequence=1, status="updated", reporters=12)
     assert len(incidents.take([message(ACCIDENT), updated])) == 2
     assert incidents.take([message(ACCIDENT), updated]) == []  # the worker was killed and told it again
-    assert [row[8] for row in incidents.rows()] == ["12"]
+    assert [row[9] for row in incidents.rows()] == ["12"]
 
 
 @pytest.mark.parametrize("ending", [message(ACCIDENT, sequence=2, status="cleared"), tombstone(ACCIDENT)])
@@ -91,10 +91,10 @@ def test_a_row_says_all_and_leaves_out_what_is_not_known() -> None:
     incidents.take([message(ACCIDENT), message(BATTERY)])
     accident, battery = incidents.rows()
     assert accident == (
-        *("accident", "Severe", "Likely", "07:41:56", "07:42:13", "22.5543,114.1006", "243°", "120 m", "7"),
+        *("accident", "Severe", "Likely", "07:41:56", "07:42:13", "07:42:13", "22.5543,114.1006", "243°", "120 m", "7"),
         "00000000000000aa",
     )
-    assert battery[5:8] == ("nowhere known", "", "0 m")
+    assert battery[6:9] == ("nowhere known", "", "0 m")
 
 
 def test_the_table_draws() -> None:
