@@ -90,13 +90,13 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             return []
         most = min(self._kafka.poll_messages, self._intake.portion)
         got = self._consumer.consume(most, timeout=0)
-        good = [message for message in got if message.error() is None]
+        wrong = [message for message in got if message.error() is not None]
+        good = [message for message in got if message.error() is None] if wrong else got
         offsets = [message.offset() or 0 for message in good]
         if good:
             self._offset, self._end_seen = offsets[-1] + 1, NOT_YET
-        for message in got:
-            if message.error() is not None:
-                self._trouble(message)
+        for message in wrong:
+            self._trouble(message)
         self._behind = len(good) >= most // 2
         if not good:
             self._look_around()
