@@ -20,7 +20,8 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.incidents import flow
 from dataflows.kafka_admin import create_missing
 from dataflows.metrics import METRICS
-from dataflows.settings import Settings, load
+from dataflows.settings import Settings
+from dataflows.settings_reader import load
 from dataflows.stop import STOP
 
 TOPIC = "v2x.observations"

@@ -37,7 +37,7 @@ def replay(files: Sequence[tuple[Path, str]], out: Path) -> None:
 
     from dataflows import replay as recorded
     from dataflows.incidents import flow
-    from dataflows.settings import load
+    from dataflows.settings_reader import load
 
     settings = load(None, {"privacy": {"key": "benchmarks"}})
     cli_main(flow(settings, recorded.ends(files, settings, out), kept=False))

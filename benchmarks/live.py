@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 from dataflows.broker import embedded_broker
 from dataflows.kafka_admin import create_missing
-from dataflows.settings import Settings, load
+from dataflows.settings import Settings
+from dataflows.settings_reader import load
 from tests import real_kafka
 
 TICKS = os.sysconf("SC_CLK_TCK")  # of the kernel, a second

@@ -13,7 +13,8 @@ from dataflows import heap
 from dataflows.formats import FORMATS
 from dataflows.recorded import messages
 from dataflows.rehearsal import rehearse
-from dataflows.settings import Settings, load
+from dataflows.settings import Settings
+from dataflows.settings_reader import load
 
 RECORDING = Path(__file__).parents[1] / "dataflows" / "demo" / "recording" / "observations.jsonl.zst"
 APART = 0.011  # degrees of latitude between two copies: 1.2 km, so a city of parallel motorways

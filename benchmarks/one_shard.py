@@ -21,7 +21,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import NEVER, Intake
 from dataflows.panes import TABLES, frames, in_order
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from detectors.incidents import Incidents
 from detectors.model import Detector, Doubt, Finding, Frame, Rows
 from detectors.plausibility import Plausibility

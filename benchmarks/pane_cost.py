@@ -28,7 +28,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import Intake
 from dataflows.merge import IncidentMerge
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
 

@@ -38,7 +38,8 @@ from dataflows.demo.page import scrape
 from dataflows.grid import Grid
 from dataflows.incidents import flow
 from dataflows.rehearsal import rehearse
-from dataflows.settings import Settings, load
+from dataflows.settings import Settings
+from dataflows.settings_reader import load
 from dataflows.tap import Reader
 from tests.living import LivingCluster, LivingWorker, wait_for
 

@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 
 from dataflows.seal import Seal
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.store import open_store
 from dataflows.store_check import parts
 

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from dataflows.secret_files import exposed, refuse_on_the_command_line
-from dataflows.settings import Settings, SettingsError, close_the_engines_page, load, settings_file
+from dataflows.settings import Settings, SettingsError
+from dataflows.settings_reader import close_the_engines_page, load, settings_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 say = Console(stderr=True)

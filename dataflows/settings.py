@@ -1,22 +1,16 @@
-"""Every setting, with its default and its reason; the only reader of the environment. TOML < environment < flags."""
+"""Every setting, with its default and its reason. They are read in `settings_reader`."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
-import pydantic_settings
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-PREFIX = "ROADWATCH_"
-CONFIG_VARIABLE = "ROADWATCH_CONFIG"  # path of the TOML file, where no --config flag names one
+PREFIX = "ROADWATCH_"  # of the environment variables that set one
 
 
 class SettingsError(Exception):
@@ -165,42 +159,6 @@ class Settings(BaseSettings):
         return InitSettingsSource(settings_cls, given), env_settings, from_file
 
 
-def settings_file(config: Path | None = None) -> Path | None:
-    """The TOML file: `config`, else the one that ROADWATCH_CONFIG names, else none."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    return config or (Path(named) if named else None)
-
-
-def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
-    """Read the TOML file (`config`, else the one that ROADWATCH_CONFIG names), the environment and the flags.
-
-    `flags` are nested like the file. Raises SettingsError.
-    """
-    path = settings_file(config)
-    for variable in sorted(os.environ):
-        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE:
-            section = variable.removeprefix(PREFIX).split("__")[0].lower()
-            if section not in Settings.model_fields:
-                start = next((name for name in Settings.model_fields if section.startswith(f"{name}_")), None)
-                if start:
-                    right = variable.replace(f"{start.upper()}_", f"{start.upper()}__", 1)
-                    raise SettingsError(
-                        f"environment variable {variable}: write {right}, with two underscores after the section"
-                    )
-                raise SettingsError(f"environment variable {variable}: {_nearest(section, Settings.model_fields)}")
-    try:
-        return Settings(_from_file=_toml(path) if path else {}, **(flags or {}))  # type: ignore[call-arg]  # our own source
-    except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None
-    except pydantic_settings.SettingsError as error:  # a whole section in one variable, and that is no JSON
-        raise SettingsError(f"environment: {error}; write one variable for each setting, {PREFIX}KAFKA__GROUP") from None
-
-
-def close_the_engines_page() -> None:
-    """Bytewax's own server listens on all interfaces without a login as soon as this variable is there, be it "0"."""
-    os.environ.pop("BYTEWAX_DATAFLOW_API_ENABLED", None)
-
-
 def pseudonym_key(settings: Settings) -> bytes:
     """The key that hides identities: given, or kept in a file of mode 0600 that the first run makes."""
     if settings.privacy.key is not None:
@@ -223,43 +181,3 @@ def pseudonym_key(settings: Settings) -> bytes:
     except OSError as error:
         raise SettingsError(f"cannot make privacy.key_file {path}: {error.strerror}; name a writable place") from None
     return path.read_bytes()[:64]
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"no settings file at {path}; name an existing one with --config") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"settings file {path} is not TOML: {error}; texts are in quotes, sections in brackets") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"settings file {path} cannot be read: {error}") from None
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "tuple_type":
-        return f"setting {where} is a list; write it in a TOML file and name that with --config"
-    if first["type"] != "extra_forbidden":
-        should, *_ = first["msg"].removeprefix("Value error, ").split(", unable to")  # the rest says only what it was read as
-        return f"setting {where}: {should.replace('Input should', 'it should', 1)}"
-    *parents, last = first["loc"]
-    return f"setting {where}: {_nearest(str(last), _fields(parents))}"
-
-
-def _fields(parents: list[int | str]) -> Mapping[str, FieldInfo]:
-    """The fields that exist at a path of the settings."""
-    model: Any = Settings
-    for part in parents:
-        if isinstance(part, int):
-            continue
-        model = model.model_fields[part].annotation
-        model = next((a for a in get_args(model) if isinstance(a, type) and issubclass(a, BaseModel)), model)
-    fields: Mapping[str, FieldInfo] = model.model_fields
-    return fields
-
-
-def _nearest(wrong: str, right: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(wrong, list(right), n=1, cutoff=0.0)
-    return f"there is no {wrong!r}; did you mean {near[0]!r}?"

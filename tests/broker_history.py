@@ -8,7 +8,8 @@ from typing import Any
 
 from dataflows.demo.page import Page
 from dataflows.kafka_admin import create_missing, output_names
-from dataflows.settings import Inputs, Settings, load
+from dataflows.settings import Inputs, Settings
+from dataflows.settings_reader import load
 from dataflows.tap import Reader
 from tests import traffic, worker_settings
 from tests.faulty import Order, alerts, child

@@ -20,7 +20,7 @@ from bytewax.run import cli_main
 from dataflows import replay
 from dataflows.incidents import flow
 from dataflows.intake import Poll
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.store import open_store
 
 ROOT = Path(__file__).parents[1]

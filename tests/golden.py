@@ -20,7 +20,8 @@ import numpy as np
 
 from dataflows.disk import Disk
 from dataflows.seal import SIZE
-from dataflows.settings import Settings, load
+from dataflows.settings import Settings
+from dataflows.settings_reader import load
 from dataflows.shard_shelf import ShardShelf
 from dataflows.store import NOTE
 from dataflows.store_check import parts

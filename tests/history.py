@@ -15,7 +15,8 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from dataflows.kafka_admin import create_missing, output_names
-from dataflows.settings import Inputs, load
+from dataflows.settings import Inputs
+from dataflows.settings_reader import load
 from dataflows.tap import Reader, Received
 from tests import traffic, worker_settings
 from tests.living import PATIENCE, LivingCluster, LivingWorker, roadwatch, wait_for

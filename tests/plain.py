@@ -25,7 +25,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import Intake
 from dataflows.recorded import messages
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.window import Panes, ShardWindow
 from detectors import CATALOGUE
 from detectors.battery import BatteryHealth

@@ -15,7 +15,8 @@ import pytest
 from dataflows.broker import free_port
 from dataflows.demo.page import Page
 from dataflows.kafka_admin import create_missing, output_names
-from dataflows.settings import Inputs, Settings, load
+from dataflows.settings import Inputs, Settings
+from dataflows.settings_reader import load
 from dataflows.tap import Reader, Received, Writer
 from tests import traffic, worker_settings
 from tests.faulty import Order, alerts, child

@@ -19,7 +19,8 @@ import yaml
 from dataflows.health import Health
 from dataflows.metrics import PREFIX, Metrics
 from dataflows.metrics_catalogue import CATALOGUE, markdown
-from dataflows.settings import Settings, load
+from dataflows.settings import Settings
+from dataflows.settings_reader import load
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -11,7 +11,7 @@ import pytest
 from dataflows import replay_command, worker
 from dataflows.recorded import RecordingError
 from dataflows.replay_command import replay_files
-from dataflows.settings import load
+from dataflows.settings_reader import load
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from dataflows import replay
 from dataflows.incidents import flow
 from dataflows.intake import NEVER, Chunk, Poll
 from dataflows.pace import Pace
-from dataflows.settings import Settings, Window, load
+from dataflows.settings import Settings, Window
+from dataflows.settings_reader import load
 from tests import traffic
 from tests.faulty import alerts
 

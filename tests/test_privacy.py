@@ -23,7 +23,8 @@ import pytest
 from dataflows.formats import encode
 from dataflows.formats.base import Pseudonym
 from dataflows.kafka_admin import create_missing, output_names
-from dataflows.settings import Settings, load
+from dataflows.settings import Settings
+from dataflows.settings_reader import load
 from dataflows.tap import Reader, Writer
 from tests.living import LivingWorker, broker_or_skip, wait_for
 from tests.test_formats_fuzz import paths

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from dataflows.kafka_admin import create_missing
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from tests import worker_settings
 from tests.living import PATIENCE, broker_or_skip
 

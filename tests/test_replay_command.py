@@ -11,7 +11,7 @@ from bytewax.testing import run_main
 
 from dataflows import replay
 from dataflows.incidents import flow
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.window import ShardWindow
 from tests import road
 from tests.living import PATIENCE, roadwatch

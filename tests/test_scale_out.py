@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflows.kafka_admin import BrokerError, connect, create_missing, output_names
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.tap import Reader, Writer
 from tests import traffic, worker_settings
 from tests.faulty import Order, alerts, child

@@ -14,7 +14,8 @@ from dataflows.broker import free_port
 from dataflows.cli import settings_of
 from dataflows.kafka_admin import client
 from dataflows.secret_files import exposed
-from dataflows.settings import Settings, SettingsError, load
+from dataflows.settings import Settings, SettingsError
+from dataflows.settings_reader import load
 from tests.living import PATIENCE, roadwatch
 from tests.test_broker_end_to_end import ROOT
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from dataflows import cli
-from dataflows import settings as module
+from dataflows import settings_reader as module
 from dataflows.cli import settings_of
-from dataflows.settings import SettingsError, load, pseudonym_key
+from dataflows.settings import SettingsError, pseudonym_key
+from dataflows.settings_reader import load
 
 ROOT = Path(__file__).parents[1]
 

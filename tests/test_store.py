@@ -17,7 +17,8 @@ import pytest
 
 from dataflows.merge import IncidentMerge
 from dataflows.seal import Seal
-from dataflows.settings import Settings, SettingsError, load
+from dataflows.settings import Settings, SettingsError
+from dataflows.settings_reader import load
 from dataflows.store import LOCK, NOTE, VERSION, RecoveryError, open_store, sole_use
 from dataflows.store_check import parts
 from tests import golden

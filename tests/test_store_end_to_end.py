@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from dataflows.kafka_admin import create_missing
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.store import LOCK, NOTE, VERSION
 from tests import traffic, worker_settings
 from tests.living import PATIENCE, LivingWorker, broker_or_skip, roadwatch

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.synthetic import Cars, Vehicles
 from dataflows.grid import Grid
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from detectors.plausibility import Plausibility
 from tests.wire import decode
 

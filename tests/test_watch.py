@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from dataflows.kafka_admin import create_missing
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.tap import Received, Writer
 from dataflows.watch import OpenIncidents, _table, line, parse
 from tests.living import PATIENCE, roadwatch

@@ -16,7 +16,8 @@ from dataflows.demo.page import Page, get, scrape
 from dataflows.demo.recording import Wire
 from dataflows.interrupt import Interrupt
 from dataflows.kafka_admin import create_missing
-from dataflows.settings import Settings, load
+from dataflows.settings import Settings
+from dataflows.settings_reader import load
 
 PARTITIONS = 2  # of each input topic
 IDLE = 2.0  # s: at 30 times real time a loop reports each second, so no partition counts as silent while the recording plays

@@ -15,7 +15,7 @@ from dataflows.demo.recording import Wire, messages
 from dataflows.demo.summary import Counts
 from dataflows.incidents import flow
 from dataflows.metrics import METRICS
-from dataflows.settings import load
+from dataflows.settings_reader import load
 from dataflows.watch import Alert
 
 WIRES: tuple[Wire, ...] = ("observation", "ode-json", "gbt32960", "sensor")
