@@ -116,8 +116,10 @@ def demo(
 
 @app.command()
 def config(config: ConfigFile = None, set_: Set = None) -> None:
-    """Print the effective settings, secrets masked."""
-    sys.stdout.write(settings_of(config, set_).model_dump_json(indent=2) + "\n")
+    """Print the settings in force as TOML: what each says, and no secret. Edited, it can be given to --config."""
+    from dataflows.config_command import as_toml
+
+    sys.stdout.write(as_toml(settings_of(config, set_)))
 
 
 def settings_of(config: Path | None, set_: list[str] | None) -> Settings:

@@ -24,29 +24,52 @@ class Section(BaseModel):
 class Input(Section):
     """One topic to read."""
 
-    topic: str
-    format: Literal["observation", "ode-json", "j2735", "gbt32960", "sensor"]
-    idle_after: float = Field(5.0, ge=0)  # s of silence after which a partition stops holding the others back
-    partitions: tuple[Annotated[int, Field(ge=0)], ...] = ()  # only these, where other workers read the others; none: all
+    topic: str = Field(description="its name; it must exist")
+    format: Literal["observation", "ode-json", "j2735", "gbt32960", "sensor"] = Field(
+        description="what its messages are: observation, ode-json, j2735, gbt32960 or sensor"
+    )
+    idle_after: float = Field(5.0, ge=0, description="s of silence after which a partition stops holding the others back")
+    partitions: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="only these, where other workers read the others; none: all"
+    )
 
 
 class Kafka(Section):
-    bootstrap_servers: str = "127.0.0.1:9092"
-    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
-    ssl_ca_location: Path | None = None
-    ssl_certificate_location: Path | None = None
-    ssl_key_location: Path | None = None
-    ssl_key_password: SecretStr | None = None
-    ssl_key_password_file: Path | None = None
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
-    sasl_password_file: Path | None = None  # holds the password and nothing else; a newline at its end is not part of it
-    group: str = "roadwatch"  # offsets are committed under it for lag tools; the recovery store says where to resume
-    poll_messages: int = Field(10_000, ge=1, le=100_000)  # at most in one consume() call, and no more than are read in 0.05 s
-    start: Literal["earliest", "latest"] = "earliest"  # for a partition that the recovery store does not know yet
-    connect_timeout: float = Field(10.0, gt=0)  # s to wait for the broker at start
-    partitions_interval: float = Field(10.0, gt=0)  # s between looks for partitions that were added; producers take minutes
+    """The broker, how to log in to it, and how to read from it."""
+
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092", description="host:port of one broker or of several, with commas between them"
+    )
+    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext",
+        description="plaintext; ssl: encrypted; sasl_ssl: with a login too; sasl_plaintext: a login that all can hear",
+    )
+    ssl_ca_location: Path | None = Field(None, description="file of the authorities to believe; none: the system's")
+    ssl_certificate_location: Path | None = Field(None, description="file of the worker's own certificate, to log in with")
+    ssl_key_location: Path | None = Field(None, description="file of that certificate's private key")
+    ssl_key_password: SecretStr | None = Field(None, description="secret that opens the private key; better kept in a file")
+    ssl_key_password_file: Path | None = Field(None, description="file with that secret and nothing else")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; needed where security_protocol has sasl in it"
+    )
+    sasl_username: str | None = Field(None, description="name to log in under")
+    sasl_password: SecretStr | None = Field(None, description="secret to log in with; better kept in a file")
+    sasl_password_file: Path | None = Field(
+        None, description="file with the password and nothing else; a newline at its end is not part of it"
+    )
+    group: str = Field(
+        "roadwatch", description="offsets are committed under it for lag tools; the recovery store says where to resume"
+    )
+    poll_messages: int = Field(
+        10_000, ge=1, le=100_000, description="messages at most in one call, and no more than are read in 0.05 s"
+    )
+    start: Literal["earliest", "latest"] = Field(
+        "earliest", description="earliest or latest: where to begin in a partition that the recovery store does not know yet"
+    )
+    connect_timeout: float = Field(10.0, gt=0, description="s to wait for the broker at the start")
+    partitions_interval: float = Field(
+        10.0, gt=0, description="s between looks for partitions that were added; producers take minutes to see them"
+    )
 
     @model_validator(mode="after")
     def _one_way_to_log_in(self) -> Self:
@@ -62,64 +85,113 @@ class Kafka(Section):
 
 
 class Inputs(Section):
-    topics: tuple[Input, ...] = (
-        Input(topic="v2x.observations", format="observation"),
-        Input(topic="v2x.ode-bsm", format="ode-json"),
-        # Vehicles report every 10 s or 30 s and loops every 30 s, so waiting for more only delays everybody else.
-        Input(topic="ev.gbt32960", format="gbt32960", idle_after=0.5),
-        Input(topic="roadside.sensors", format="sensor", idle_after=0.5),
+    """What is read."""
+
+    topics: tuple[Input, ...] = Field(
+        (
+            Input(topic="v2x.observations", format="observation"),
+            Input(topic="v2x.ode-bsm", format="ode-json"),
+            # Vehicles report every 10 s or 30 s and loops every 30 s, so waiting for more only delays everybody else.
+            Input(topic="ev.gbt32960", format="gbt32960", idle_after=0.5),
+            Input(topic="roadside.sensors", format="sensor", idle_after=0.5),
+        ),
+        description="each with one format; a list that is given replaces all of this one",
     )
 
 
 class Outputs(Section):
-    alerts: str = "road.alerts"
-    incidents: str = "road.incidents"  # compacted: the newest state of each open incident
-    cells: str = "road.cells"
-    dead_letters: str = "road.dead-letters"
+    """The topics that are written."""
+
+    alerts: str = Field("road.alerts", description="topic of every change of an incident")
+    incidents: str = Field("road.incidents", description="topic of the newest state of each open incident, compacted")
+    cells: str = Field("road.cells", description="topic of a road cell's traffic, minute by minute")
+    dead_letters: str = Field("road.dead-letters", description="topic of what could not be read, with its reason")
 
 
 class Window(Section):
-    pane: int = Field(1000, ge=100, le=60_000)  # ms
-    lateness: int = Field(2000, ge=0, le=600_000)  # ms behind its partition's newest that a record is still taken
-    lead: int = Field(60_000, ge=0)  # ms that a partition may be ahead of the slowest one: what is further waits in the broker
-    max_ahead: int = Field(10_000, ge=0)  # ms past its arrival: further, and the sender's clock is wrong
-    max_behind: int = Field(0, ge=0)  # ms before its arrival: further is late, so that nobody waits for it; 0: no limit
-    shards: int = Field(64, ge=1, le=4096)  # fixed for the life of a recovery store
-    cell_resolution: int = Field(9, ge=7, le=11)  # H3: about 350 m across
-    shard_resolution: int = Field(5, ge=3, le=8)  # H3: about 250 km2, a part of a city
-    reading_shards: int = Field(4, ge=1, le=4096)  # EV fleets learn together, so few large ones rather than many small
+    """Event time: how it is cut, and how long is waited for whom."""
+
+    pane: int = Field(1000, ge=100, le=60_000, description="ms of event time that are closed at once; fixed like shards")
+    lateness: int = Field(
+        2000,
+        ge=0,
+        le=600_000,
+        description="ms behind its partition's newest that a record is still taken; delays every incident",
+    )
+    lead: int = Field(
+        60_000, ge=0, description="ms that a partition may be ahead of the slowest one: what is further waits in the broker"
+    )
+    max_ahead: int = Field(10_000, ge=0, description="ms past its arrival: further, and the sender's clock is wrong")
+    max_behind: int = Field(
+        0, ge=0, description="ms before its arrival: further is late, so that nobody waits for it; 0: no limit"
+    )
+    shards: int = Field(64, ge=1, le=4096, description="units of state; fixed for the life of a recovery store")
+    cell_resolution: int = Field(
+        9, ge=7, le=11, description="H3 resolution of road cells: 9 is about 350 m across; fixed like shards"
+    )
+    shard_resolution: int = Field(
+        5, ge=3, le=8, description="H3 resolution of shards: 5 is about 250 km2, a part of a city; fixed like shards"
+    )
+    reading_shards: int = Field(
+        4,
+        ge=1,
+        le=4096,
+        description="of EV fleets, which learn together: few large ones rather than many small; fixed like shards",
+    )
 
 
 class Recovery(Section):
-    enabled: bool = True
-    directory: Path = Path("var/recovery")
-    interval: float = Field(10.0, gt=0)  # s between snapshots: what a crash makes the worker read again
-    partitions: int = Field(4, ge=1)  # fixed for the life of the store; at least the number of processes
+    """The store from which a worker resumes."""
+
+    enabled: bool = Field(True, description="without it a restart begins from nothing")
+    directory: Path = Field(Path("var/recovery"), description="where the store lies; must survive, and has one worker")
+    interval: float = Field(10.0, gt=0, description="s between snapshots: what a crash makes the worker read again")
+    partitions: int = Field(4, ge=1, description="fixed for the life of the store; at least the number of processes")
 
 
 class Privacy(Section):
-    key: SecretStr | None = None  # hashes identities; all processes of a cluster must share it
-    key_file: Path = Path("var/pseudonym.key")  # made at the first run where there is no key
+    """The key that hides identities; it is part of the input, so keep it."""
+
+    key: SecretStr | None = Field(
+        None, description="secret that identities are hashed with; all processes of a cluster share it"
+    )
+    key_file: Path = Field(
+        Path("var/pseudonym.key"), description="file of that secret, read where key is not set; the first run makes it"
+    )
 
 
 class Metrics(Section):
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = Field(9464, ge=0, le=65_535)  # a cluster's process i listens on port + i; 0 takes any free one
+    """The pages /metrics, /livez and /readyz."""
+
+    enabled: bool = Field(True, description="whether they are served")
+    host: str = Field("127.0.0.1", description="address to listen on; there is no login")
+    port: int = Field(
+        9464, ge=0, le=65_535, description="a cluster's process i, from 0, listens on port + i; 0 takes any that is free"
+    )
 
 
 class Logs(Section):
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "json", "console"] = "auto"
+    """The log, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least that is written: debug, info, warning or error"
+    )
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json: an object a line; console: for readers; auto: console on a terminal, else json"
+    )
 
 
 class Alerts(Section):
-    source: str = "/roadwatch"  # CloudEvents source
-    status: Literal["Actual", "Exercise", "System", "Test"] = "Test"  # CAP: set Actual in production
+    """What is written into each alert."""
+
+    source: str = Field("/roadwatch", description="CloudEvents source: the name of your site")
+    status: Literal["Actual", "Exercise", "System", "Test"] = Field(
+        "Test", description="CAP status: Test, Exercise, System, or Actual in production, for consumers act on no other"
+    )
 
 
 class Settings(BaseSettings):
-    """All of it. `roadwatch config` prints the effective values with secrets masked."""
+    """All of it. `roadwatch config` prints the values in force, without secrets."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
