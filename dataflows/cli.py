@@ -28,6 +28,23 @@ class UsageError(Exception):
     """Ends the program with one sentence on stderr and exit code 1."""
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from dataflows.version import this_version
+
+        sys.stdout.write(f"roadwatch {this_version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """What belongs to no command; what is said of the program itself is `help` above."""
+
+
 @app.command()
 def run(
     processes: Annotated[int, typer.Option(min=1, help="Number of processes of one cluster; if one dies, all restart.")] = 1,

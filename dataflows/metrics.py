@@ -7,13 +7,13 @@ import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from dataflows.metrics_catalogue import CATALOGUE, DOUBTS, KINDS, REASONS, SEVERITIES, STATUSES
+from dataflows.version import this_version
 from detectors.model import Doubt
 
 PREFIX = "roadwatch_"
@@ -57,7 +57,7 @@ class Metrics:
                 )
         prometheus_client.ProcessCollector(registry=self.registry)
         self._gauges["oldest_watermark_age_seconds"].set_function(self._oldest_age)
-        self._set("build_info", 1, _version())
+        self._set("build_info", 1, this_version())
 
     # -- start and page ------------------------------------------------------------------------------------------------
 
@@ -269,13 +269,6 @@ class Metrics:
     def _oldest_age(self) -> float:
         oldest = min(tuple(self._watermarks.values()), default=None)
         return 0.0 if oldest is None else self._clock() - oldest
-
-
-def _version() -> str:
-    try:
-        return version("roadwatch")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
 
 
 METRICS = Metrics()

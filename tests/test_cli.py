@@ -1,0 +1,31 @@
+"""The program beside its commands: which version it is, and what it can do."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+
+import pytest
+
+from tests.living import PATIENCE, roadwatch
+from tests.test_broker_end_to_end import ROOT
+
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+
+
+def said(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(roadwatch(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--version", "run")])
+def test_it_says_which_version_it_is_and_does_nothing_else(arguments: tuple[str, ...]) -> None:
+    ended = said(*arguments)
+    assert (ended.stdout, ended.stderr, ended.returncode) == (f"roadwatch {VERSION}\n", "", 0)
+
+
+def test_its_help_says_what_it_is_for_and_names_the_commands() -> None:
+    ended = said("--help")
+    assert ended.returncode == 0
+    assert "Turns what connected vehicles" in ended.stdout
+    for command in ("run", "replay", "decode", "topics", "watch", "demo", "config"):
+        assert f" {command} " in ended.stdout
