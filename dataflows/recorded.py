@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import zstandard
 
 from dataflows.formats import Format
-from dataflows.formats.text import is_document
+from dataflows.formats.text import HEX, is_document
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 LONGEST = (1 << 20) + 1  # bytes: one more than the largest message of any format, so that its decoder says too large
 BLOCK = 1 << 20  # bytes read at a time
 WINDOW = 128 << 20  # bytes that a .zst file may ask to be kept in memory: what `zstd --long` makes and unpacks by default
-HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")
 BOM = b"\xef\xbb\xbf"
 
 

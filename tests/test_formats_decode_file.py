@@ -66,7 +66,8 @@ def test_hex_lines(tmp_path: Path, suffix: str) -> None:
     assert recognised.counts == {"login": 1}
     assert [type(one) for one in found] == [DecodedRow, RefusedRecord, DecodedRow]
     assert [one.values["reissued"] for one in found if isinstance(one, DecodedRow)] == [False, True]
-    assert found[1].where == f"{path}:4"
+    assert isinstance(found[1], RefusedRecord)
+    assert (found[1].where, found[1].detail) == (f"{path}:4", "this is text and no hexadecimal")
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

@@ -15,6 +15,7 @@ from dataflows.formats.base import Context, Decoded, Reason, Refusal
 from dataflows.formats.gbt32960_frames import FOUND, HEADER, LARGEST, SHORTEST, Outcome, walk
 from dataflows.formats.gbt32960_units import GATHERED
 from dataflows.formats.plausible import admit
+from dataflows.formats.text import not_bytes
 from detectors.model import READING
 
 VIN = 4  # byte of a frame
@@ -89,4 +90,5 @@ def _say(decoded: Decoded, number: int, message: bytes, at: int, end: int, outco
             time=head[TIME].hex(),
             unit=unit,
         )
-        decoded.refusals.append(Refusal(number, reason, detail))
+        text = not_bytes(message) if outcome == Outcome.NO_START and at == 0 else None
+        decoded.refusals.append(Refusal(number, reason, text or detail))

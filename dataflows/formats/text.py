@@ -1,7 +1,8 @@
-"""What goes wrong with a JSON message, as a reason and a sentence that repeats nothing of the message itself."""
+"""What goes wrong with a message, as a reason and a sentence for people that repeats nothing of the message itself."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -23,6 +24,22 @@ MISSING = {  # fields without which there is no row, under the names that the JS
     "lon": Reason.NO_POSITION,
 }
 
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "null": "null",
+    "object": "an object",
+    "array": "a list",
+}
+"""What msgspec calls by Python's names, in words."""
+
+PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
+"""Where it is, at the end of what msgspec says."""
+
+HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")
+
 
 def refuse(number: int, error: Exception) -> Refusal:
     """The refusal of message `number` for one of UNREADABLE."""
@@ -31,18 +48,43 @@ def refuse(number: int, error: Exception) -> Refusal:
         for field, reason in MISSING.items():
             if said == f"Object missing required field `{field}`":
                 return Refusal(number, reason, f'the message has no "{field}"')
-        if said.startswith("Invalid"):  # it would repeat the value
-            said = f"Unexpected value - at {said.rpartition(' - at ')[2]}"
-        return Refusal(number, Reason.WRONG_SHAPE, f"the message does not have the format's shape: {said}")
+        return Refusal(number, Reason.WRONG_SHAPE, _in_words(said))
     if isinstance(error, UnicodeDecodeError):
         return Refusal(number, Reason.UNREADABLE, "the message is not UTF-8 text")
     if isinstance(error, RecursionError):
         return Refusal(number, Reason.UNREADABLE, "the message is nested too deeply")
-    return Refusal(number, Reason.UNREADABLE, f"the message is not JSON: {error}")
+    said = str(error).removeprefix("JSON is malformed: ").replace("Input data was truncated", "it ends in the middle")
+    return Refusal(number, Reason.UNREADABLE, f"the message is not JSON: {said}")
+
+
+def _in_words(said: str) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.ts`" as "ts: expected a whole number, got a text"."""
+    place = PLACE.search(said)
+    what, where = (said[: place.start()], place[1]) if place else (said, "")
+    where = where or "the message"
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
+        return f'{where} has no "{missing[1]}"'
+    if not what.startswith("Expected"):  # "Invalid ...", which would repeat the value, and that may look like a place
+        return f"{where}: unexpected value"
+    what = what.replace("got `float`", "got a fraction")  # any number would do for a float
+    words = re.sub(r"`([^`]+)`", lambda named: " or ".join(KINDS.get(kind, kind) for kind in named[1].split(" | ")), what)
+    return f"{where}: {words[0].lower()}{words[1:]}"
 
 
 def too_large(number: int, size: int, longest: int) -> Refusal:
     return Refusal(number, Reason.TOO_LARGE, f"the message has {size} bytes; the longest honest one has {longest}")
+
+
+def not_bytes(message: bytes) -> str | None:
+    """What to say of a text that came where the bytes of a binary format are expected; None if it is none."""
+    head = message[:64]
+    if not (head.isascii() and head.decode("ascii").isprintable()):
+        return None
+    if not HEX.issuperset(head):
+        return "this is text and no hexadecimal"
+    if len(message) % 2:
+        return "this is hexadecimal with a digit too few or too many"
+    return "these are hexadecimal digits, and a message has the bytes themselves"
 
 
 def is_document(text: bytes) -> bool:
