@@ -40,11 +40,11 @@ def _table(section: Section, head: str | None = None) -> Table:
                 tables.append(_table(each))
             table.add(name, tables)
         else:
-            table.add(name, tomlkit.item(_plain(value)).comment(says))
+            table.add(name, tomlkit.item(plain(value)).comment(says))
     return table
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As TOML knows it."""
     if isinstance(value, Path):
         return str(value)

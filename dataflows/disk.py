@@ -23,7 +23,7 @@ from dataflows.packing import Piece
 from dataflows.panics import LastWords
 from detectors.growing import Growing
 
-WRITERS = 2  # files written or summed at a time, while the next state is packed: no thread of Python's keeps another from it
+WRITERS = 2  # files written or summed at a time, while the next state is packed
 SYNCS = 4  # files at a time: a disk waits as long for four as for one
 OPEN = 256  # files that are not on the disk yet, at most
 IOV_MAX = 1024  # pieces that Linux takes in one call
@@ -34,6 +34,7 @@ FAILURE = LastWords[OSError]()
 class Writing(NamedTuple):
     """A file on its way."""
 
+    size: int  # bytes
     digest: Future[str]  # SHA-256 of it
     written: Future[Future[None]]  # gives what then gets it on to the disk
 
@@ -58,11 +59,13 @@ class Disk:
         """Write a file, which gets on to the disk by itself until `settle`. The pieces must not change until `let_go`."""
         if len(self._writing) >= OPEN:
             self.settle()
-        self._writing.append(Writing(self._writers.submit(_sum, pieces), self._writers.submit(self._write, path, pieces)))
+        size = sum(map(len, pieces))
+        summed, written = self._writers.submit(_sum, pieces), self._writers.submit(self._write, path, pieces, size)
+        self._writing.append(Writing(size, summed, written))
         return self._writing[-1]
 
     def let_go(self, writing: Writing) -> None:
-        """Wait until a file is written: then what its pieces show may change. Raises OSError."""
+        """Wait until a file is summed and written: then what its pieces show may change. Raises OSError."""
         with _kept():
             writing.digest.result()
             writing.written.result()
@@ -70,7 +73,7 @@ class Disk:
     def room(self, size: int) -> NDArray[np.uint8]:
         """So many bytes to copy into what is to be written: those of the last time again, once they are not `lent` any more.
 
-        Pages that are there already are written to in a tenth of the time (docs/decisions.md). Raises OSError.
+        Pages that are there already are written to in an eighth of the time (docs/decisions.md). Raises OSError.
         """
         if self.lent is not None:
             self.let_go(self.lent)
@@ -129,12 +132,12 @@ class Disk:
         """Get a file on to the disk, before `settle` ends; with its name, if it is `new`."""
         self._syncing.append(self._syncs.submit(lambda: _sync(_open(path), self.directory if new else None)))
 
-    def _write(self, path: Path, pieces: Sequence[Piece]) -> Future[None]:
+    def _write(self, path: Path, pieces: Sequence[Piece], size: int) -> Future[None]:
         new = not path.exists()
         descriptor = _open(path)
         try:
             _write(descriptor, pieces)
-            _cut(descriptor, sum(map(len, pieces)))
+            _cut(descriptor, size)
         except OSError:
             os.close(descriptor)
             raise

@@ -21,7 +21,7 @@ from dataflows.intake import Chunk
 from dataflows.panes import TABLES
 from dataflows.shelf import Slip
 
-HELD = 1 << 17  # bytes in memory: a file is opened and written to once where it was seven times, at full speed
+HELD = 1 << 17  # bytes in memory: a file is opened and written to once where it was ten times, at full speed
 _LENGTH = struct.Struct("<I")
 
 

@@ -40,6 +40,10 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
                     raise SettingsError(
                         f"environment variable {variable}: write {right}, with two underscores after the section"
                     )
+                homes = [name.upper() for name in Settings.model_fields if section in _fields([name])]
+                if homes:
+                    right = " or ".join(f"{PREFIX}{home}__{section.upper()}" for home in homes)
+                    raise SettingsError(f"environment variable {variable}: write {right}, with its section")
                 raise SettingsError(f"environment variable {variable}: {_nearest(section, Settings.model_fields)}")
     try:
         return Settings(_from_file=_toml(path) if path else {}, **(flags or {}))  # type: ignore[call-arg]  # our own source

@@ -17,7 +17,7 @@ from pathlib import Path
 from dataflows.disk import Disk, Writing
 from dataflows.intake import Chunk
 from dataflows.journal import Journal, read
-from dataflows.packing import Piece, load, pack, unpack
+from dataflows.packing import load, pack, unpack
 from dataflows.shelf import Shelf, from_row, to_row
 from dataflows.window import Panes, ShardWindow
 from detectors.battery_vehicles import Changes, Vehicles
@@ -105,17 +105,13 @@ class ShardShelf:
         pieces, vehicles = window.in_two()
         state, cars = self._shelves[STATE], self._shelves[CARS]
         number, self._showing = state.next, state.begin(pieces)
-        self._size += _size(pieces)
+        self._size += self._showing.size
         if len(vehicles) or cars.next:  # the touched rows are copied, so that nobody waits until these many are written
             pieces = pack({CHANGES: vehicles.changes(cars.next, TURNS, self._disk.room)})[0]
             self._disk.lent = cars.begin(pieces)
-            self._size += _size(pieces)
+            self._size += self._disk.lent.size
         if self._journal is not None:
             self._journal.end()
         self._journal = Journal(self._disk, self._shelves[SINCE].path(number), number, window.panes.partitions)
         self._due = time.monotonic() + self._disk.interval
         self._turned = True
-
-
-def _size(pieces: Sequence[Piece]) -> int:
-    return sum(map(len, pieces))

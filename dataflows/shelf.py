@@ -48,15 +48,15 @@ class Shelf:
     def __init__(self, disk: Disk, name: str, parts: int = 1) -> None:
         self._disk, self._name, self._parts = disk, name, parts
         self._slips: list[Slip] = []
-        self._begun: tuple[int, Writing] | None = None  # the last file's size, while nobody asked for its slip
+        self._begun: Writing | None = None  # the last file, while nobody asked for its slip
         self.next = 0  # number of the next file
 
     def begin(self, pieces: Sequence[Piece]) -> Writing:
         """Have a file written (`Disk.write`). Raises OSError."""
         self._finish()
-        writing = self._disk.write(self.path(self.next), pieces)
-        self._begun, self.next = (sum(map(len, pieces)), writing), self.next + 1
-        return writing
+        self._begun = self._disk.write(self.path(self.next), pieces)
+        self.next += 1
+        return self._begun
 
     def put(self, pieces: Sequence[Piece]) -> list[Slip]:
         """The same; the slips of the files that are needed now. Raises OSError."""
@@ -71,8 +71,8 @@ class Shelf:
 
     def _finish(self) -> None:
         if self._begun is not None:
-            (size, writing), self._begun = self._begun, None
-            self._slips = [*self._slips, Slip(self.next - 1, size, writing.digest.result())][-self._parts :]
+            slip = Slip(self.next - 1, self._begun.size, self._begun.digest.result())
+            self._slips, self._begun = [*self._slips, slip][-self._parts :], None
 
     def take(self, slips: Sequence[Slip]) -> list[bytearray]:
         """The files of the slips, and go on from there. Raises ShelfError, OSError."""

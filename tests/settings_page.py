@@ -6,12 +6,13 @@ python -m tests.settings_page > docs/settings.md
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import tomlkit
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from dataflows.config_command import plain
 from dataflows.settings import PREFIX, Input, Settings
 from dataflows.settings_reader import CONFIG_VARIABLE
 
@@ -61,11 +62,9 @@ def _default(value: Any) -> str:
         return "must be given"
     if value is None:
         return "-"
-    if isinstance(value, tuple):
-        return "; ".join(f"`{each.topic}` as {each.format}, {each.idle_after} s" for each in value) or "`[]`"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return f'`"{value}"`' if isinstance(value, str | Path) else f"`{value}`"
+    if isinstance(value, tuple) and value:
+        return "; ".join(f"`{each.topic}` as {each.format}, {each.idle_after} s" for each in value)
+    return f"`{tomlkit.item(plain(value)).as_string()}`"
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from tests.living import PATIENCE, roadwatch
-from tests.test_broker_end_to_end import ROOT
 
+ROOT = Path(__file__).parents[1]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 
 

@@ -35,6 +35,7 @@ PLACE = '"lat":22.5,"lon":114.1'
         ("gbt32960", "2323fe01", UNREADABLE, "these are hexadecimal digits, and a message has the bytes themselves"),
         ("gbt32960", "\x00\x01\x02", UNREADABLE, "no frame starts at byte 0: 2323 is missing"),
         ("j2735", "hello, vehicle", Reason.TRUNCATED, "this is text and no hexadecimal"),
+        ("j2735", "some\nlines\n", Reason.TRUNCATED, "this is text and no hexadecimal"),
     ],
 )
 def test_the_sentence(format: str, message: str, reason: Reason, sentence: str) -> None:

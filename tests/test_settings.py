@@ -60,6 +60,19 @@ def test_a_wrong_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -
         load()
 
 
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("ROADWATCH_LATENESS", "ROADWATCH_WINDOW__LATENESS, "),
+        ("ROADWATCH_ENABLED", "ROADWATCH_RECOVERY__ENABLED or ROADWATCH_METRICS__ENABLED, "),
+    ],
+)
+def test_a_variable_without_its_section_is_told_it(name: str, right: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(SettingsError, match=f"write {right}"):
+        load()
+
+
 def test_a_missing_file_is_named(toml: Path) -> None:
     with pytest.raises(SettingsError, match=r"no settings file at .*roadwatch.toml"):
         load(toml)

@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 from collections import Counter
+from concurrent.futures import Future
 from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
@@ -255,6 +256,19 @@ def test_an_epoch_ends_when_all_that_changed_in_it_is_written(tmp_path: Path, mo
     assert held
     for shard, row in taken.items():
         ShardShelf(disk, shard).check(seal.open(f"windows/{shard}", row))
+
+
+def test_what_a_file_shows_is_kept_until_it_is_summed_and_written(tmp_path: Path) -> None:
+    """Were the sum taken later, no start would believe the file."""
+    asked = list[object]()
+
+    class Asked(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            asked.append(self)
+
+    writing = Writing(0, Asked(), Asked())
+    Disk(tmp_path).let_go(writing)
+    assert set(asked) == {writing.digest, writing.written}
 
 
 def test_nothing_changes_that_is_still_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,10 +88,10 @@ def test_what_is_no_alert_is_passed_over(value: bytes) -> None:
 
 def test_a_row_says_all_and_leaves_out_what_is_not_known() -> None:
     incidents = OpenIncidents()
-    incidents.take([message(ACCIDENT), message(BATTERY)])
+    incidents.take([message(ACCIDENT, updated_at="2025-03-04T07:44:00.000Z"), message(BATTERY)])
     accident, battery = incidents.rows()
     assert accident == (
-        *("accident", "Severe", "Likely", "07:41:56", "07:42:13", "07:42:13", "22.5543,114.1006", "243°", "120 m", "7"),
+        *("accident", "Severe", "Likely", "07:41:56", "07:42:13", "07:44:00", "22.5543,114.1006", "243°", "120 m", "7"),
         "00000000000000aa",
     )
     assert battery[6:9] == ("nowhere known", "", "0 m")

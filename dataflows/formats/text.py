@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import Annotated
 
 import msgspec
@@ -39,6 +40,7 @@ PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
 """Where it is, at the end of what msgspec says."""
 
 HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")
+PRINTABLE = frozenset(string.printable.encode())
 
 
 def refuse(number: int, error: Exception) -> Refusal:
@@ -78,7 +80,7 @@ def too_large(number: int, size: int, longest: int) -> Refusal:
 def not_bytes(message: bytes) -> str | None:
     """What to say of a text that came where the bytes of a binary format are expected; None if it is none."""
     head = message[:64]
-    if not (head.isascii() and head.decode("ascii").isprintable()):
+    if not PRINTABLE.issuperset(head):
         return None
     if not HEX.issuperset(head):
         return "this is text and no hexadecimal"
