@@ -7,12 +7,12 @@ the end of an epoch at the latest, and its last words are kept for the sentence 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,8 +49,11 @@ class Disk:
         self.directory, self.interval = directory, interval
         self._writers = ThreadPoolExecutor(WRITERS, "roadwatch-writer")
         self._syncs = ThreadPoolExecutor(SYNCS, "roadwatch-sync")
+        self._appender = ThreadPoolExecutor(1, "roadwatch-append")  # one, so that what is appended is summed in order
+        self._appending: deque[Future[None]] = deque()
         self._writing: deque[Writing] = deque()
         self._syncing: deque[Future[None]] = deque()
+        self._named: set[Path] = set()  # files whose names this process has seen to
         self._changing: set[int] = set()
         self._room = Growing(np.dtype(np.uint8), 0)
         self.lent: Writing | None = None  # what is written from `room`
@@ -108,32 +111,28 @@ class Disk:
             while self._syncing:
                 self._syncing.popleft().result()
 
-    def append(self, path: Path, piece: Piece, at: int) -> None:
-        """Write a file from its byte `at` on: at once, for it is little. Raises OSError."""
-        with _kept():
-            descriptor = _open(path)  # not held open, for there may be more shards than files that may be open
-            try:
-                while piece:
-                    written = os.pwrite(descriptor, piece, at)
-                    piece, at = piece[written:], at + written
-            finally:
-                os.close(descriptor)
+    def append(self, path: Path, piece: bytes, at: int, digest: hashlib._Hash) -> None:
+        """Write a file from its byte `at` on and add that to its sum, by a thread, in the order asked. Raises OSError."""
+        if len(self._appending) >= OPEN:
+            with _kept():
+                self._appending.popleft().result()
+        self._appending.append(self._appender.submit(_append, path, piece, at, digest))
 
     def cut(self, path: Path, size: int) -> None:
-        """Give back what lies in a file behind what was written. Raises OSError."""
-        with _kept():
-            descriptor = _open(path)
-            try:
-                _cut(descriptor, size)
-            finally:
-                os.close(descriptor)
+        """Give back what lies in a file behind what was appended, once that is done."""
+        self._appending.append(self._appender.submit(_shorten, path, size))
 
-    def sync(self, path: Path, new: bool) -> None:
-        """Get a file on to the disk, before `settle` ends; with its name, if it is `new`."""
-        self._syncing.append(self._syncs.submit(lambda: _sync(_open(path), self.directory if new else None)))
+    def appended(self) -> None:
+        """Wait until all that was to be appended is written and summed. Raises OSError."""
+        with _kept():
+            while self._appending:
+                self._appending.popleft().result()
+
+    def sync(self, path: Path) -> None:
+        """Get a file on to the disk, before `settle` ends."""
+        self._syncing.append(self._syncs.submit(lambda: self._sync(_open(path), path)))
 
     def _write(self, path: Path, pieces: Sequence[Piece], size: int) -> Future[None]:
-        new = not path.exists()
         descriptor = _open(path)
         try:
             _write(descriptor, pieces)
@@ -141,14 +140,46 @@ class Disk:
         except OSError:
             os.close(descriptor)
             raise
-        return self._syncs.submit(_sync, descriptor, self.directory if new else None)
+        return self._syncs.submit(self._sync, descriptor, path)
+
+    def _sync(self, descriptor: int, path: Path) -> None:
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        if path not in self._named:
+            self._named.add(path)
+            directory = os.open(self.directory, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
 
 
 def _sum(pieces: Sequence[Piece]) -> str:
-    digest = sha256()
+    digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
     return digest.hexdigest()
+
+
+def _append(path: Path, piece: Piece, at: int, digest: hashlib._Hash) -> None:
+    digest.update(piece)
+    descriptor = _open(path)  # not held open, for there may be more shards than files that may be open
+    try:
+        while piece:
+            written = os.pwrite(descriptor, piece, at)
+            piece, at = piece[written:], at + written
+    finally:
+        os.close(descriptor)
+
+
+def _shorten(path: Path, size: int) -> None:
+    descriptor = _open(path)
+    try:
+        _cut(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def _open(path: Path) -> int:
@@ -169,19 +200,6 @@ def _cut(descriptor: int, size: int) -> None:
     """One large state, or one busy interval, is not to take its room for ever."""
     if os.fstat(descriptor).st_size > size:
         os.ftruncate(descriptor, size)
-
-
-def _sync(descriptor: int, directory: Path | None) -> None:
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
-    if directory is not None:
-        entry = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(entry)
-        finally:
-            os.close(entry)
 
 
 @contextmanager

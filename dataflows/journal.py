@@ -43,33 +43,30 @@ class Journal:
 
     def __init__(self, disk: Disk, path: Path, number: int, partitions: tuple[str, ...]) -> None:
         self._disk, self._path, self._number, self._partitions = disk, path, number, partitions
-        self._new = not path.exists()
         self._digest, self.size = sha256(), 0
-        self._held, self._written = bytearray(), 0
+        self._held, self._handed = list[bytes](), 0  # bytes handed to the disk
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """A batch that came. Raises OSError."""
-        piece = _frame([_flat(chunk) for chunk in chunks])
-        if not self.size:
-            piece = _frame(self._partitions) + piece
-        self._digest.update(piece)
-        self._held += piece
-        self.size += len(piece)
-        if len(self._held) >= HELD:
+        pieces = [*([] if self.size else _frame(self._partitions)), *_frame([_flat(chunk) for chunk in chunks])]
+        self._held += pieces
+        self.size += sum(map(len, pieces))
+        if self.size - self._handed >= HELD:
             self._append()
 
     def end(self) -> None:
-        """Nothing more will be added, and no other slip asked for. Raises OSError."""
-        self._disk.cut(self._path, self._written)
+        """Nothing more will be added, and no other slip asked for."""
+        self._disk.cut(self._path, self._handed)
 
     def _append(self) -> None:
-        self._disk.append(self._path, self._held, self._written)
-        self._held, self._written = bytearray(), self.size
+        self._disk.append(self._path, b"".join(self._held), self._handed, self._digest)
+        self._held, self._handed = [], self.size
 
     def slip(self) -> Slip:
         """What there is so far, which is on its way to the disk. Raises OSError."""
         self._append()
-        self._disk.sync(self._path, self._new)
+        self._disk.appended()
+        self._disk.sync(self._path)
         return Slip(self._number, self.size, self._digest.copy().hexdigest())
 
 
@@ -80,9 +77,9 @@ def read(whole: bytes | bytearray) -> tuple[tuple[str, ...], Iterator[list[Chunk
     return partitions, ([_rows(*flat) for flat in batch] for batch in frames)
 
 
-def _frame(what: object) -> bytes:
+def _frame(what: object) -> list[bytes]:
     packed = pickle.dumps(what, protocol=5)
-    return _LENGTH.pack(len(packed)) + packed
+    return [_LENGTH.pack(len(packed)), packed]
 
 
 def _frames(whole: bytes | bytearray) -> Iterator[Any]:

@@ -356,9 +356,59 @@ def test_what_a_slip_says_of_a_journal_is_in_its_file(tmp_path: Path) -> None:
             assert len(whole) == slip.size == journal.size
             assert sha256(whole).hexdigest() == slip.digest
             assert [batch[0].watermark for batch in read(whole)[1]] == list(range(number + 1))
+        disk.appended()
         sizes.append(path.stat().st_size if path.exists() else 0)
     assert sizes[0] == 0
     assert max(size - before for before, size in pairwise(sizes)) < 2 * HELD
+
+
+def test_a_disk_that_was_full_for_a_moment_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal with a hole in it must get no slip, though all that is written after it succeeds."""
+    written, fails = os.pwrite, [True]
+
+    def once(*arguments: Any) -> int:
+        if fails.pop() if fails else False:
+            raise OSError(errno.ENOSPC, "full")
+        return written(*arguments)
+
+    monkeypatch.setattr(os, "pwrite", once)
+    journal = Journal(Disk(tmp_path), tmp_path / "since-3.0", 0, PANES.partitions)
+    for number in range(60):
+        journal.add([Chunk("ev/0", number, 0, True, -1, readings=READINGS[:400])])
+    with pytest.raises(OSError, match="full"):
+        journal.slip()
+    assert not fails
+
+
+def test_what_is_settled_is_on_the_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file's bytes after the last was written, and its name in the directory once in this process: the name may not be
+    there even if the file is, for whoever made it may have been killed."""
+    told = list[tuple[str, int]]()
+
+    def tell(name: str) -> None:
+        call = getattr(os, name)
+
+        def telling(descriptor: int, *arguments: Any) -> Any:
+            done = call(descriptor, *arguments)
+            told.append((name, os.fstat(descriptor).st_ino))
+            return done
+
+        monkeypatch.setattr(os, name, telling)
+
+    for name in ("writev", "pwrite", "fdatasync", "fsync"):
+        tell(name)
+    (tmp_path / "since-3.0").touch()
+    disk, window = Disk(tmp_path), ShardWindow(3, PANES)
+    files = ShardShelf(disk, 3)
+    for at in range(0, 200, 40):
+        feed(window, at, at + 40, files)
+        files.put(window)
+        disk.settle()
+    last = {number: call for call, number in told}
+    for path in tmp_path.iterdir():
+        assert last.pop(path.stat().st_ino) == "fdatasync"
+    assert set(last) == {tmp_path.stat().st_ino}
+    assert told.count(("fsync", tmp_path.stat().st_ino)) == len(list(tmp_path.iterdir()))
 
 
 def test_rows_that_come_back_can_be_written(tmp_path: Path) -> None:
