@@ -31,6 +31,7 @@ def decode_files(files: Sequence[tuple[Path, str]], settings: Settings) -> int:
 def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
     refused = 0
     for path, name in files:
+        before, rows = refused, 0
         for found in decode_file(FORMATS[name], path, context):
             if isinstance(found, RefusedRecord):
                 refused += 1
@@ -45,5 +46,7 @@ def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
                     file=sys.stderr,
                 )
             else:
+                rows += 1
                 print(json.dumps(found.values, ensure_ascii=False))
+        print(f"{path}: rows {rows}, refused {refused - before}", file=sys.stderr)
     return 1 if refused else 0

@@ -13,10 +13,12 @@ import pytest
 import zstandard
 
 from dataflows.decode import DecodedRow, Recognised, RefusedRecord, Unknown, decode_file, messages
+from dataflows.decode_command import decode_files
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Reason
 from dataflows.formats.observation import Observation
 from dataflows.recorded import LONGEST, WINDOW, RecordingError
+from dataflows.settings_reader import load
 from detectors.model import Sign
 from tests.wire import CONTEXT, TIME, VALID, VIN, a_reading, bsm
 
@@ -29,6 +31,17 @@ def written(folder: Path, content: bytes, name: str = "recording") -> Path:
     path = folder / name
     path.write_bytes(content)
     return path
+
+
+def test_each_file_ends_with_what_became_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, mixed = written(tmp_path, VALID["observation"][0], "good.jsonl"), written(tmp_path, LINES, "mixed.jsonl")
+    assert decode_files([(mixed, "observation"), (good, "observation")], load(None, {"privacy": {"key": "a key"}})) == 1
+    out, said = capsys.readouterr()
+    assert len(out.splitlines()) == 4
+    assert [line for line in said.splitlines() if "rows" in line] == [
+        f"{mixed}: rows 3, refused 1",
+        f"{good}: rows 1, refused 0",
+    ]
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

@@ -9,7 +9,7 @@ from tests.cases import CASES, Case
 from tests.wire import decode
 
 SHAPE, UNREADABLE = Reason.WRONG_SHAPE, Reason.UNREADABLE
-UNEXPECTED = "surface_state: unexpected value"  # which is not repeated, whatever it looks like
+STATES = "surface_state: expected unknown, dry, moist, wet, ice, snow, slush or frost"  # not what came, whatever it looks like
 PLACE = '"lat":22.5,"lon":114.1'
 
 
@@ -21,13 +21,14 @@ PLACE = '"lat":22.5,"lon":114.1'
         ("observation", '{"id":"a","ts":1.5}', SHAPE, "ts: expected a whole number, got a fraction"),
         ("observation", '{"id":"","ts":1}', SHAPE, "id: expected a text of length >= 1"),
         ("observation", '{"id":"a","ts":9999999999999999999}', SHAPE, "ts: expected a whole number <= 9007199254740992"),
+        ("observation", f'{{"id":"a","ts":1,{PLACE},"brk":7}}', SHAPE, "brk: expected 0 or 1"),
         ("observation", '["a"]', SHAPE, "the message: expected an object, got a list"),
         ("observation", f'{{"ts":1,{PLACE}}}', SHAPE, 'the message has no "id"'),
         ("observation", f'{{"id":"a",{PLACE}}}', Reason.NO_TIME, 'the message has no "ts"'),
         ("ode-json", '{"metadata":3}', SHAPE, "metadata: expected an object, got a whole number"),
         ("ode-json", '{"metadata":{},"payload":{"data":{"coreData":{}}}}', SHAPE, 'payload.data.coreData has no "id"'),
         ("sensor", '{"lat":true}', SHAPE, "lat: expected a number, got true or false"),
-        ("sensor", f'{{"id":"a","ts":1,{PLACE},"surface_state":"secret - at `$.id` - at secret"}}', SHAPE, UNEXPECTED),
+        ("sensor", f'{{"id":"a","ts":1,{PLACE},"surface_state":"x - at `$.id` - at x"}}', SHAPE, STATES),
         ("observation", "x", UNREADABLE, "the message is not JSON: invalid character (byte 0)"),
         ("observation", '{"id":"a"', UNREADABLE, "the message is not JSON: it ends in the middle"),
         ("gbt32960", "hello, vehicle", UNREADABLE, "this is text and no hexadecimal"),

@@ -95,7 +95,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
             else:
                 seen.append(_read(message))
         except UNREADABLE as error:
-            decoded.refusals.append(refuse(number, error))
+            decoded.refusals.append(refuse(number, error, Observation))
             bad.append(number)
     of = np.arange(len(messages), dtype=np.int32)
     if bad:

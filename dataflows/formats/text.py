@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from typing import Annotated
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -43,14 +43,14 @@ HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")
 PRINTABLE = frozenset(string.printable.encode())
 
 
-def refuse(number: int, error: Exception) -> Refusal:
-    """The refusal of message `number` for one of UNREADABLE."""
+def refuse(number: int, error: Exception, shape: type[msgspec.Struct] | None = None) -> Refusal:
+    """The refusal of message `number` for one of UNREADABLE; `shape` knows which values its fields may have."""
     if isinstance(error, msgspec.ValidationError):
         said = str(error)
         for field, reason in MISSING.items():
             if said == f"Object missing required field `{field}`":
                 return Refusal(number, reason, f'the message has no "{field}"')
-        return Refusal(number, Reason.WRONG_SHAPE, _in_words(said))
+        return Refusal(number, Reason.WRONG_SHAPE, _in_words(said, shape))
     if isinstance(error, UnicodeDecodeError):
         return Refusal(number, Reason.UNREADABLE, "the message is not UTF-8 text")
     if isinstance(error, RecursionError):
@@ -59,7 +59,7 @@ def refuse(number: int, error: Exception) -> Refusal:
     return Refusal(number, Reason.UNREADABLE, f"the message is not JSON: {said}")
 
 
-def _in_words(said: str) -> str:
+def _in_words(said: str, shape: type[msgspec.Struct] | None) -> str:
     """msgspec's "Expected `int`, got `str` - at `$.ts`" as "ts: expected a whole number, got a text"."""
     place = PLACE.search(said)
     what, where = (said[: place.start()], place[1]) if place else (said, "")
@@ -67,10 +67,17 @@ def _in_words(said: str) -> str:
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
         return f'{where} has no "{missing[1]}"'
     if not what.startswith("Expected"):  # "Invalid ...", which would repeat the value, and that may look like a place
-        return f"{where}: unexpected value"
+        return f"{where}: expected {_choice(where, shape) or 'another value'}"
     what = what.replace("got `float`", "got a fraction")  # any number would do for a float
     words = re.sub(r"`([^`]+)`", lambda named: " or ".join(KINDS.get(kind, kind) for kind in named[1].split(" | ")), what)
     return f"{where}: {words[0].lower()}{words[1:]}"
+
+
+def _choice(field: str, shape: type[msgspec.Struct] | None) -> str:
+    """The values that a field may have, where they are named."""
+    hint = get_type_hints(shape).get(field) if shape else None
+    choices = next((get_args(each) for each in (hint, *get_args(hint)) if get_origin(each) is Literal), ())
+    return " or ".join(filter(None, [", ".join(map(str, choices[:-1])), *map(str, choices[-1:])]))
 
 
 def too_large(number: int, size: int, longest: int) -> Refusal:
