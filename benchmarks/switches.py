@@ -7,6 +7,7 @@ A switch names a function or method by its path and puts something that knows no
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -100,6 +101,20 @@ MODELS = (
     ),
     Switch(
         "jams that grew are known (slower for minutes)", ("StationaryTraffic",), "detectors.slowing", "Slowing.doubt", _no_doubt
+    ),
+    Switch(
+        "who brakes hard for a jam that stands ahead is known",
+        ("HardBraking",),
+        "detectors.hard_braking",
+        "FLOWED",
+        lambda _: 0.0,
+    ),
+    Switch(
+        "who does not get on among several that fell is not alone",
+        ("StationaryTraffic",),
+        "detectors.stationary_traffic",
+        "ALONE",
+        lambda _: math.inf,
     ),
     Switch(
         "jams that come from ahead are known",

@@ -61,11 +61,15 @@ class Slowing:
         usual = far / usually
         return float((metres + PRIOR * usual) / ((seconds + PRIOR) * usual))
 
-    def doubt(self, lat: float, lon: float, heading: float, now: int) -> float:
-        """Surprise to take off what happens here, for traffic had been getting slower anyway."""
+    def share_ahead(self, lat: float, lon: float, heading: float, now: int) -> float:
+        """The same as far ahead of a place as it can be known."""
         turn = math.radians(heading)
         north, east = AHEAD * math.cos(turn) / M_PER_DEGREE, AHEAD * math.sin(turn) / M_PER_DEGREE / math.cos(math.radians(lat))
-        shares = self.share(lat, lon, heading, now), self.share(lat + north, lon + east, heading, now)
+        return self.share(lat + north, lon + east, heading, now)
+
+    def doubt(self, lat: float, lon: float, heading: float, now: int) -> float:
+        """Surprise to take off what happens here, for traffic had been getting slower anyway."""
+        shares = self.share(lat, lon, heading, now), self.share_ahead(lat, lon, heading, now)
         return sum(min(max((SLOWER - share) * DOUBT, 0.0), LARGEST) for share in shares)
 
 

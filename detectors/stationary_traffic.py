@@ -1,12 +1,12 @@
 """Traffic that comes to a stand where it usually flows: the queue behind an obstruction, and where its tail is.
 
 A vehicle that falls to less than half of its lately highest speed, or stands for a while, is rare on a road that flows and
-common at merges and lights. So every place learns how often vehicles ease off, stand and brake hard there; several that do
-so within a minute or two, where that is a surprise, open an incident. One alone does if it does not get on: a quarter of a
-minute of crawling where others drive. What traffic had been getting slower for is a jam that grew, and where vehicles fell
-ahead minutes before it is one that comes back: that is known, and nothing is said. From then on weaker evidence is enough:
-whoever falls or crawls near a known queue belongs to it, and the two ends of one that was reported are followed for as long
-as it lasts.
+common at merges and lights. So every place learns how often vehicles ease off, stand and brake hard there; several that do so
+within a minute or two, where that is a surprise, open an incident. One alone, or nearly, does if it does not get on: a quarter
+of a minute of crawling where others drive. What traffic had been getting slower for is a jam that grew, and where vehicles
+fell ahead minutes before it is one that comes back: that is known, and nothing is said. From then on weaker evidence is
+enough: whoever falls or crawls near a known queue belongs to it, and the two ends of one that was reported are followed for as
+long as it lasts.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ CRAWLED = 16.0  # s from which on one alone is looked at: who passes a small jam
 NOT_ON = 0.005  # surprise per metre that others drive in that time: every 200 m are ten times as rare
 LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
 LINGERS = 3.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
+ALONE = 3  # reporters who lately fell or stood around him, at most: of more the falls are judged, and in a jam some crawl
 
 Place = tuple[float, float, float]  # lat, lon, heading
 
@@ -103,7 +104,10 @@ class StationaryTraffic:
         usual = self._places.at(*where, now)
         if not usual.warm:
             return None
-        score = _weigh(self._clusters(where, now), usual, 1)[0] + NOT_ON * usual.speed * min(crept, LONGEST)
+        clusters = self._clusters(where, now)
+        if counts_of(clusters[-1])[1] > ALONE:
+            return None
+        score = _weigh(clusters, usual, 1)[0] + NOT_ON * usual.speed * min(crept, LONGEST)
         if score < LINGERS or not self._sudden(where, now, score - LINGERS):
             return None
         onset = now - round(crept * 1000.0)

@@ -95,6 +95,14 @@ def test_at_the_side_it_is_less_of_a_surprise() -> None:
     assert kerb == pytest.approx(middle - 3.0, abs=0.7)
 
 
+@pytest.mark.parametrize(("place", "speed", "found"), [(600.0, 5.0, False), (600.0, 16.0, True), (100.0, 5.0, True)])
+def test_who_brakes_for_a_jam_that_stands_ahead_is_no_news(place: float, speed: float, found: bool) -> None:
+    """For three minutes everybody drives so fast from `place` m on: only what is ahead, and much slower, is a jam."""
+    jam = [road.drive(5000 + k, BEFORE - 180 + 4 * k, int(300 / speed), 0.0, place, 0.0, speed) for k in range(45)]
+    brakings = [brake(k, BEFORE + k, 500, decel=6.0) for k in range(3)]
+    assert bool([f for f in findings(*jam, *brakings) if f.time >= road.T0 + BEFORE * 1000]) == found
+
+
 def test_a_place_that_often_sees_it_is_not_surprised() -> None:
     often = [brake(k, 100 + 20 * k, 500) for k in range(100)]
     seconds = 2200

@@ -234,6 +234,17 @@ def test_one_who_does_not_get_on_is_enough_where_others_drive_fast() -> None:
     assert dict(incident.evidence)["crawling_seconds"] >= 16.0
 
 
+@pytest.mark.parametrize(("others", "news"), [(0, True), (2, True), (3, False), (6, False)])
+def test_who_does_not_get_on_among_several_who_fell_is_not_alone(
+    others: int, news: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their falls say what there is to say: at a merge some of a small jam always crawl. In this test they say nothing."""
+    monkeypatch.setattr("detectors.stationary_traffic.SURPRISE", math.inf)
+    fell = [stand(9002 + k, 701 + 2 * k, 6, 0.0, 980.0 - 20 * k, speed=25.0) for k in range(others)]
+    found = findings(road.together(*open_road(900), stand(9001, 700, 40, 0.0, 1000.0, speed=25.0), *fell))
+    assert bool(found) == news
+
+
 def test_a_moment_of_crawling_is_no_news() -> None:
     assert not findings(road.together(*open_road(900), stand(9001, 700, 12, 0.0, 1000.0, speed=25.0)))
 
