@@ -26,6 +26,7 @@ from detectors.growing import Growing
 WRITERS = 2  # files written or summed at a time, while the next state is packed
 SYNCS = 4  # files at a time: a disk waits as long for four as for one
 OPEN = 256  # files that are not on the disk yet, at most
+PIECES = 64  # of journals that wait to be appended, at most: 128 KB each, or one batch, which may be a megabyte
 IOV_MAX = 1024  # pieces that Linux takes in one call
 
 FAILURE = LastWords[OSError]()
@@ -93,6 +94,7 @@ class Disk:
         again, and the engine may say that the epoch is complete. Raises OSError."""
         self._changing.discard(shard)
         if not self._changing:
+            self.appended()
             self.written()
 
     def written(self) -> None:
@@ -114,9 +116,8 @@ class Disk:
 
     def append(self, path: Path, piece: bytes, at: int, digest: hashlib._Hash) -> None:
         """Write a file from its byte `at` on and add that to its sum, by a thread, in the order asked. Raises OSError."""
-        if len(self._appending) >= OPEN:
-            with _kept():
-                self._appending.popleft().result()
+        if len(self._appending) >= PIECES:
+            self._first()
         self._appending.append(self._appender.submit(_append, path, piece, at, digest))
 
     def cut(self, path: Path, size: int) -> None:
@@ -125,9 +126,14 @@ class Disk:
 
     def appended(self) -> None:
         """Wait until all that was to be appended is written and summed. Raises OSError."""
+        while self._appending:
+            self._first()
+
+    def _first(self) -> None:
+        """Wait for the first that was to be appended. One that failed stays the first, for the sum is wrong for ever."""
         with _kept():
-            while self._appending:
-                self._appending.popleft().result()
+            self._appending[0].result()
+        self._appending.popleft()
 
     def sync(self, path: Path) -> None:
         """Get a file on to the disk, before `settle` ends."""

@@ -15,6 +15,7 @@ from detectors.model import SIGHT
 from detectors.sightings import Sightings
 
 LATELY = 240_000  # ms that are remembered
+FARTHEST = SIGHT - 150.0  # m: the place's shard then sees him, and all around him that counts (stationary_traffic.SCOPES)
 SAME_PLACE = 20.0  # m: who is no farther ahead is not in front
 SAME_WAY = 60.0  # degrees
 
@@ -29,8 +30,7 @@ class Crawlers(Sightings):
         """Where the queue begins at whose end this place is, and who crawled from there to here."""
         rows = self.rows.compress(angle_between(self.rows["heading"], heading) <= SAME_WAY)
         along = ahead(rows["lat"], rows["lon"], lat, lon, heading)
-        # No farther, so that the shard that owns the place has seen what lies behind it, too.
-        front = (along > SAME_PLACE) & (distance(rows["lat"], rows["lon"], lat, lon) <= SIGHT)
+        front = (along > SAME_PLACE) & (distance(rows["lat"], rows["lon"], lat, lon) <= FARTHEST)
         if not front.any():
             return lat, lon, frozenset()
         first = rows[np.argmax(np.where(front, along, -math.inf))]

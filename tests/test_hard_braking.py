@@ -103,6 +103,11 @@ def test_who_brakes_for_a_jam_that_stands_ahead_is_no_news(place: float, speed: 
     assert bool([f for f in findings(*jam, *brakings) if f.time >= road.T0 + BEFORE * 1000]) == found
 
 
+def test_a_pile_up_at_the_tail_of_a_jam_is_news() -> None:
+    jam = [road.drive(5000 + k, BEFORE - 180 + 4 * k, 60, 0.0, 600.0, 0.0, 5.0) for k in range(45)]
+    assert findings(*jam, *(brake(k, BEFORE + k, 500, decel=9.0) for k in range(5)))
+
+
 def test_a_place_that_often_sees_it_is_not_surprised() -> None:
     often = [brake(k, 100 + 20 * k, 500) for k in range(100)]
     seconds = 2200

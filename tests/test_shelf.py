@@ -371,13 +371,38 @@ def test_a_disk_that_was_full_for_a_moment_is_not_forgotten(tmp_path: Path, monk
             raise OSError(errno.ENOSPC, "full")
         return written(*arguments)
 
+    monkeypatch.setattr(disks.FAILURE, "error", None)
     monkeypatch.setattr(os, "pwrite", once)
     journal = Journal(Disk(tmp_path), tmp_path / "since-3.0", 0, PANES.partitions)
     for number in range(60):
         journal.add([Chunk("ev/0", number, 0, True, -1, readings=READINGS[:400])])
-    with pytest.raises(OSError, match="full"):
-        journal.slip()
+    for _ in range(2):  # however often it is asked
+        with pytest.raises(OSError, match="full"):
+            journal.slip()
     assert not fails
+
+
+def test_a_journal_that_is_cut_late_does_not_cut_the_one_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take turns in few files, and what is to be done with one waits in line."""
+    free, cut = threading.Event(), os.ftruncate
+
+    def late(*arguments: Any) -> None:
+        free.wait(PATIENCE)
+        cut(*arguments)
+
+    disk, path = Disk(tmp_path), tmp_path / "since-3.0"
+    path.write_bytes(bytes(10 * HELD))  # of an interval that was busier
+    monkeypatch.setattr(os, "ftruncate", late)
+    before, after = (Journal(disk, path, number, PANES.partitions) for number in (0, 4))
+    before.add([Chunk("ev/0", 0, 0, True, -1, readings=READINGS[:10])])
+    before.slip()
+    before.end()
+    while after.size < 3 * HELD:
+        after.add([Chunk("ev/0", 0, 0, True, -1, readings=READINGS[:400])])
+    free.set()
+    slip = after.slip()
+    whole = path.read_bytes()[: slip.size]
+    assert (len(whole), sha256(whole).hexdigest()) == (slip.size, slip.digest)
 
 
 def test_what_is_settled_is_on_the_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

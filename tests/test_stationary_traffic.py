@@ -255,20 +255,21 @@ def test_who_does_not_get_on_where_many_do_not_is_no_news() -> None:
 
 
 def test_the_place_is_the_foremost_who_crawled() -> None:
-    """The first creeps 400 m ahead of the second, too shortly to be noticed."""
-    ahead = stand(9001, 660, 14, 0.0, 1400.0, speed=25.0)
+    """The first creeps 300 m ahead of the second, too shortly to be noticed."""
+    ahead = stand(9001, 660, 14, 0.0, 1300.0, speed=25.0)
     stuck = stand(9002, 740, 60, 0.0, 1000.0, speed=25.0)
     (incident,) = opened(findings(road.together(*open_road(900), ahead, stuck)))
-    assert abs(north(incident) - 1400) < 20
+    assert abs(north(incident) - 1300) < 20
     assert incident.reporters == 2
 
 
 def test_the_place_is_no_farther_ahead_than_a_shard_sees_over_its_border() -> None:
-    """Else the shard that owns the place may not know of those behind, and the one that does not own it keeps silent."""
+    """Else the shard that owns the place may not know of all that lies 150 m behind him, and the one that does not own it keeps
+    silent: at its border each shard sees 500 m of the other's."""
     some = Crawlers()
-    some.note(road.seen(3, [400.0, 800.0, -100.0], reporter=[1, 2, 3]), road.T0)
+    some.note(road.seen(3, [340.0, 360.0, -100.0], reporter=[1, 2, 3]), road.T0)
     lat, lon, who = some.foremost(road.LAT, road.LON, 0.0)
-    assert (lat, lon) == (pytest.approx(road.LAT + 400 * road.METRE), road.LON)
+    assert (lat, lon) == (pytest.approx(road.LAT + 340 * road.METRE), road.LON)
     assert who == {1}
     some.note(road.seen(0), road.T0 + LATELY)
     assert some.foremost(road.LAT, road.LON, 0.0) == (road.LAT, road.LON, frozenset())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from functools import cache
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -66,18 +67,26 @@ def _in_words(said: str, shape: type[msgspec.Struct] | None) -> str:
     where = where or "the message"
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
         return f'{where} has no "{missing[1]}"'
-    if not what.startswith("Expected"):  # "Invalid ...", which would repeat the value, and that may look like a place
-        return f"{where}: expected {_choice(where, shape) or 'another value'}"
+    choice = _choices(shape).get(where) if shape else None
+    if not what.startswith("Expected"):  # "Invalid ..." would repeat the value, and that may look like a place
+        return f"{where}: expected {choice or ('a smaller number' if what == 'Number out of range' else 'another value')}"
     what = what.replace("got `float`", "got a fraction")  # any number would do for a float
     words = re.sub(r"`([^`]+)`", lambda named: " or ".join(KINDS.get(kind, kind) for kind in named[1].split(" | ")), what)
+    if choice:
+        words = f"expected {choice}, {words.rpartition(', ')[2]}"
     return f"{where}: {words[0].lower()}{words[1:]}"
 
 
-def _choice(field: str, shape: type[msgspec.Struct] | None) -> str:
-    """The values that a field may have, where they are named."""
-    hint = get_type_hints(shape).get(field) if shape else None
-    choices = next((get_args(each) for each in (hint, *get_args(hint)) if get_origin(each) is Literal), ())
-    return " or ".join(filter(None, [", ".join(map(str, choices[:-1])), *map(str, choices[-1:])]))
+@cache
+def _choices(shape: type[msgspec.Struct]) -> dict[str, str]:
+    """The fields that may have some values only, and these in words."""
+    named = dict[str, str]()
+    for field, hint in get_type_hints(shape).items():
+        for each in (hint, *get_args(hint)):
+            if get_origin(each) is Literal:
+                *most, last = map(str, get_args(each))
+                named[field] = f"{', '.join(most)} or {last}"
+    return named
 
 
 def too_large(number: int, size: int, longest: int) -> Refusal:
