@@ -12,10 +12,11 @@ import numpy as np
 
 from detectors.geometry import ahead, angle_between, distance
 from detectors.model import SIGHT
+from detectors.place_rates import REACH
 from detectors.sightings import Sightings
 
 LATELY = 240_000  # ms that are remembered
-FARTHEST = SIGHT - 150.0  # m: the place's shard then sees him, and all around him that counts (stationary_traffic.SCOPES)
+FARTHEST = SIGHT - REACH  # m: the shard of the foremost's place then sees the last, and all around him that counts
 SAME_PLACE = 20.0  # m: who is no farther ahead is not in front
 SAME_WAY = 60.0  # degrees
 

@@ -2,8 +2,8 @@
 
 Single hard brakings are everyday, and some places see many. So every place learns its own rate, and a cluster is reported
 when, at that rate, its size is a surprise; decelerations that nobody chooses make it a greater one, and one at the side of
-the road, where a ramp's queue stands every day, a smaller one; so does traffic ahead that had been slow for some time: they
-brake for a jam that stands there already, unless too many or too hard.
+the road, where a ramp's queue stands every day, a smaller one. Where traffic ahead had been slow for some time they brake for
+a jam that stands there already, so they have to be many, or brake very hard, to be news.
 """
 
 from __future__ import annotations

@@ -33,9 +33,7 @@ CRAWLED = 16.0  # s from which on one alone is looked at: who passes a small jam
 NOT_ON = 0.005  # surprise per metre that others drive in that time: every 200 m are ten times as rare
 LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
 LINGERS = 3.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
-ALONE = (
-    3  # reporters, he among them, who lately fell, stood or braked hard there: of more that is judged, and in a jam some crawl
-)
+ALONE = 3  # reporters, he among them, who lately fell, stood or braked hard there: in a jam of more some always crawl
 
 Place = tuple[float, float, float]  # lat, lon, heading
 

@@ -57,7 +57,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
             try:
                 row = read(part, context)
             except UNREADABLE as error:
-                decoded.refusals.append(refuse(number, error, road_weather.RoadWeather))
+                decoded.refusals.append(refuse(number, error, road_weather.RoadWeather))  # WZDx names no values
             except RefusedError as refused:
                 decoded.refusals.append(Refusal(number, refused.reason, refused.detail))
             else:
