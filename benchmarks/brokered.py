@@ -6,17 +6,20 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from bytewax.run import cli_main
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from benchmarks.load import Measure
 from dataflows import broker
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
+from dataflows.formats.observation import Observation
 from dataflows.incidents import flow
 from dataflows.kafka_admin import create_missing
 from dataflows.metrics import METRICS
@@ -25,6 +28,8 @@ from dataflows.settings_reader import load
 from dataflows.stop import STOP
 
 TOPIC = "v2x.observations"
+CONTEXT = Context(Pseudonym(b"key"))
+READ = msgspec.json.Decoder(Observation).decode
 INPUTS = {"topics": [{"topic": TOPIC, "format": "observation"}]}
 
 
@@ -51,28 +56,43 @@ def filled(messages: list[bytes]) -> Iterator[dict[str, dict[str, object]]]:
         yield flags
 
 
-def bare_loop(messages: list[bytes], settings: Settings) -> Measure:
+def _by_columns(messages: list[Message]) -> None:
+    arrivals = np.fromiter((message.timestamp()[1] for message in messages), np.int64, len(messages))
+    FORMATS["observation"].decode([message.value() or b"" for message in messages], arrivals, CONTEXT)
+
+
+def _by_message(messages: list[Message]) -> None:
+    [READ(message.value() or b"") for message in messages]
+
+
+@dataclass(frozen=True)
+class Bare:
     """consume() and decode, and nothing else."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka.bootstrap_servers,
-            "group.id": "bare",
-            "fetch.wait.max.ms": 20,
-            "fetch.queue.backoff.ms": 5,  # by default a full queue stops the fetching for a second
-        }
-    )
-    consumer.assign([TopicPartition(TOPIC, 0, 0)])
-    decode, context = FORMATS["observation"].decode, Context(Pseudonym(b"key"))
-    left, started, spent = len(messages), 0.0, 0.0
-    while left > 0:
-        # No more than are left: consume() would wait for the rest of a full batch, a second at the end of every run.
-        got = consumer.consume(min(left, settings.kafka.poll_messages), timeout=1.0)
-        if not started:
-            started, spent = time.perf_counter(), time.process_time()
-        arrivals = np.fromiter((message.timestamp()[1] for message in got), np.int64, len(got))
-        decode([message.value() or b"" for message in got], arrivals, context)
-        left -= len(got)
-    return {"seconds": time.perf_counter() - started, "cpu": time.process_time() - spent}
+
+    decode: Callable[[list[Message]], None]
+
+    def __call__(self, messages: list[bytes], settings: Settings) -> Measure:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka.bootstrap_servers,
+                "group.id": "bare",
+                "fetch.wait.max.ms": 20,
+                "fetch.queue.backoff.ms": 5,  # by default a full queue stops the fetching for a second
+            }
+        )
+        consumer.assign([TopicPartition(TOPIC, 0, 0)])
+        left, started, spent = len(messages), 0.0, 0.0
+        while left > 0:
+            # No more than are left: consume() would wait for the rest of a full batch, a second at the end of every run.
+            got = consumer.consume(min(left, settings.kafka.poll_messages), timeout=1.0)
+            if not started:
+                started, spent = time.perf_counter(), time.process_time()
+            self.decode(got)
+            left -= len(got)
+        return {"seconds": time.perf_counter() - started, "cpu": time.process_time() - spent}
+
+
+BARE = {"consume and decode only (the floor)": Bare(_by_columns), "the same, one msgspec object a message": Bare(_by_message)}
 
 
 def worker(messages: list[bytes], settings: Settings) -> Measure:

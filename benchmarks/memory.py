@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import h3.api.basic_int as h3
+import msgspec
 import numpy as np
 from bytewax.inputs import StatefulSourcePartition
 from bytewax.testing import run_main
@@ -14,6 +16,7 @@ from benchmarks.load import Measure
 from dataflows.ends import Ends, PollSource
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
+from dataflows.formats.observation import Observation
 from dataflows.grid import Grid
 from dataflows.incidents import flow
 from dataflows.intake import Intake, Poll
@@ -61,6 +64,15 @@ class Floor:
             for rows in (decoded.observations, decoded.sensors, decoded.readings):
                 grid.cells(rows["lat"], rows["lon"])
         return {}
+
+
+def by_message(messages: list[bytes], settings: Settings) -> Measure:
+    """What one would write first: an object by msgspec and a cell by h3 for each message, and nothing made of them."""
+    read, to_cell, resolution = msgspec.json.Decoder(Observation).decode, h3.latlng_to_cell, settings.window.cell_resolution
+    for start in range(0, len(messages), settings.kafka.poll_messages):
+        seen = [read(message) for message in messages[start : start + settings.kafka.poll_messages]]
+        [to_cell(each.lat, each.lon, resolution) for each in seen]
+    return {}
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,13 @@ from rich.table import Table
 from benchmarks import brokered, peers
 from benchmarks.load import Measure, Run, city, measured
 from benchmarks.machine import commit, versions
-from benchmarks.memory import Floor, Graph
+from benchmarks.memory import Floor, Graph, by_message
 from benchmarks.rewritten import REWRITTEN
 from dataflows import broker
 
 RESULTS = Path(__file__).parent / "results" / "throughput.md"
 FLOOR = "decode and cells only (the floor)"
+BY_MESSAGE = "the same, one msgspec object and one call of h3 a message"
 OURS = "roadwatch, all detectors"
 CROWD = 570  # copies of a road on which 88 vehicles report each second
 
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--no-broker", action="store_true")
     asked = parser.parse_args()
     rounds, stock = asked.rounds, {"stock Bytewax fold_window, no detectors": peers.stock_bytewax}
-    memory: dict[str, Run] = {FLOOR: Floor(), OURS: Graph()}
+    memory: dict[str, Run] = {FLOOR: Floor(), BY_MESSAGE: by_message, OURS: Graph()}
     dense, sparse, crowd = city(asked.minutes, asked.copies), city(asked.minutes * 5, 1), city(0.7, CROWD)
     lines = [f"# Throughput\n\n`make bench` at commit {commit()}; {versions()}, {platform.machine()}."]
     lines += compare(f"A city of {asked.copies} parallel motorways, from memory", memory | stock, dense, rounds)
@@ -83,10 +84,7 @@ def main() -> None:
         console.print("not run: through the broker, which is for Linux on x86-64 only and off with --no-broker")
     else:
         with brokered.filled(dense) as flags:
-            through: dict[str, Run] = {
-                "consume and decode only (the floor)": brokered.bare_loop,
-                OURS: brokered.worker,
-            }
+            through: dict[str, Run] = {**brokered.BARE, OURS: brokered.worker}
             lines += compare("The city, through the broker", through, dense, rounds, **flags)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text("\n".join(lines) + "\n")

@@ -1,6 +1,6 @@
 """What every shard finds and remembers of the bundled recording's first minutes, every detector of the road that the contract
-is tested on, what is said of batteries, and what is read of electric cars' frames, whole and broken, as one digest: compiled,
-or as plain Python.
+is tested on, what is said of batteries, and what is read of observations and of electric cars' frames, whole and broken, as one
+digest: compiled, or as plain Python.
 
     NUMBA_DISABLE_JIT=1 python -m tests.plain [MINUTES]
 
@@ -31,6 +31,7 @@ from detectors import CATALOGUE
 from detectors.battery import BatteryHealth
 from tests.hostile import mended, seeds
 from tests.test_contract import feed, stream
+from tests.wire import VALID
 
 RECORDING = Path(__file__).parents[1] / "dataflows" / "demo" / "recording" / "observations.jsonl.zst"
 POLL = 1000  # messages
@@ -62,11 +63,16 @@ def digest(minutes: float) -> str:
     for pane in by_pane(demo_cut().readings[:2000]):
         said.update(repr(battery.update(pane)).encode())
     said.update(pickle.dumps(battery, protocol=5))
+    context = Context(Pseudonym(b"twin"))
     frames = seeds("gbt32960")
     frames += [mended(frame[:length]) for frame in frames for length in range(0, len(frame), 13)]
-    read = FORMATS["gbt32960"].decode(frames, np.full(len(frames), -1), Context(Pseudonym(b"twin")))
+    read = FORMATS["gbt32960"].decode(frames, np.full(len(frames), -1), context)
     said.update(read.readings.tobytes())
     said.update(repr((read.reading_of.tolist(), read.refusals, read.recognised)).encode())
+    for observation in VALID["observation"]:
+        for length in range(len(observation) + 1):  # one by one: uncompiled, who reads past the last byte fails
+            read = FORMATS["observation"].decode([observation[:length]], np.full(1, -1), context)
+            said.update(read.observations.tobytes() + repr(read.refusals).encode())
     return said.hexdigest()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from dataflows.formats import FORMATS
-from dataflows.formats.observation import SIGN_OF
+from dataflows.formats.observation_plain import SIGN_OF
 from detectors.model import Rows
 from tests.simulation import SETTINGS, Input
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import zstandard
 
 from dataflows.formats import encode
-from dataflows.formats.observation import SIGN_OF
+from dataflows.formats.observation_plain import SIGN_OF
 from detectors.model import Surface
 
 BUNDLE = Path(__file__).with_name("recording")

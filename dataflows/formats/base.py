@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.formats.vins import Vins
+from dataflows.formats.identities import Identities
 from detectors.model import OBSERVATION, READING, SENSOR, Rows
 
 
@@ -64,7 +64,7 @@ class Pseudonym:
     def __init__(self, key: bytes) -> None:
         self._keyed = hashlib.blake2b(digest_size=8, key=key)  # whose copies have the key in them: 0.6 us a name instead of 0.9
         self._known: dict[str, int] = {}
-        self.vins = Vins(self._hashed)
+        self.of = Identities(self._hashed)
 
     def __call__(self, identity: str) -> int:
         known = self._known.get(identity)

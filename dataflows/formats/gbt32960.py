@@ -18,7 +18,7 @@ from dataflows.formats.plausible import admit
 from dataflows.formats.text import not_bytes
 from detectors.model import READING
 
-VIN = 4  # byte of a frame
+VIN = slice(4, 21)  # bytes of a frame
 TIME = slice(HEADER, HEADER + 6)
 RECOGNISED = {
     0x01: "login",
@@ -67,7 +67,8 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
     firsts = starts.tolist()
     for number, start, end, outcome, unit in found.compress(~made).tolist():
         _say(decoded, number, messages[number], start - firsts[number], end - firsts[number], outcome, unit)
-    readings["reporter"] = context.pseudonym.vins(whole, found["start"].compress(made) + VIN)
+    reports_at = found["start"].compress(made)
+    readings["reporter"] = context.pseudonym.of(whole, reports_at + VIN.start, reports_at + VIN.stop)
     decoded.readings, decoded.reading_of = readings, found["message"].compress(made)
     return admit(decoded, arrivals, context)
 

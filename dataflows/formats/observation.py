@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.formats.base import Context, Decoded
+from dataflows.formats.base import Context, Decoded, Refusal
+from dataflows.formats.observation_plain import END, FOUND, SIGN_OF, scan
 from dataflows.formats.plausible import admit
 from dataflows.formats.text import UNREADABLE, Identity, Milliseconds, refuse, too_large
-from detectors.model import OBSERVATION, Rows, Sign
+from detectors.model import OBSERVATION, Rows
 
 LONGEST = 4_096  # bytes: an honest message has about 130
 
@@ -45,19 +46,6 @@ class Observation(msgspec.Struct, gc=False):
     fog: Flag = 0
 
 
-SIGN_OF = {
-    "brk": Sign.BRAKE,
-    "ev": Sign.HARD_BRAKE,
-    "abs": Sign.ABS,
-    "tc": Sign.TRACTION,
-    "scs": Sign.STABILITY,
-    "hz": Sign.HAZARD_LIGHTS,
-    "ab": Sign.AIRBAG,
-    "dis": Sign.DISABLED,
-    "wip": Sign.WIPERS,
-    "fog": Sign.FOG_LIGHTS,
-}
-
 _read = msgspec.json.Decoder(Observation).decode
 _keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _flags = attrgetter(*SIGN_OF)
@@ -84,29 +72,41 @@ def unknown(messages: Sequence[bytes]) -> Counter[str]:
 
 def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Context) -> Decoded:
     """One observation for each message. Where no arrival is known, `rx` is it."""
-    decoded = Decoded()
-    seen: list[Observation] = []
-    bad: list[int] = []
-    for number, message in enumerate(messages):
-        try:
-            if len(message) > LONGEST:
-                decoded.refusals.append(too_large(number, len(message), LONGEST))
-                bad.append(number)
-            else:
-                seen.append(_read(message))
-        except UNREADABLE as error:
-            decoded.refusals.append(refuse(number, error, Observation))
-            bad.append(number)
-    of = np.arange(len(messages), dtype=np.int32)
-    if bad:
-        of = np.delete(of, bad)
-    decoded.observations, decoded.observation_of = _rows(seen, context), of
-    decoded.arrivals = _known_arrivals(seen, of, arrivals)
+    decoded, count, whole = Decoded(), len(messages), END.join((*messages, b""))
+    lengths = np.fromiter(map(len, messages), np.int64, count)
+    ends = np.cumsum(lengths + len(END)) - len(END)
+    rows, found = np.empty(count, OBSERVATION), np.empty(count, FOUND)
+    scan(np.frombuffer(whole, np.uint8), ends - lengths, ends, rows, found)
+    good = found["plain"] & (lengths <= LONGEST)
+    named = found.compress(good)
+    rows["reporter"][good] = context.pseudonym.of(whole, named["id"], named["id_end"])
+    if not good.all():
+        seen = _seen(np.flatnonzero(~good).tolist(), messages, decoded.refusals)
+        others = np.fromiter(seen, np.int64, len(seen))
+        rows[others], found["arrival"][others] = _rows(list(seen.values()), context)
+        good[others] = True
+    decoded.observations, decoded.observation_of = rows.compress(good), np.flatnonzero(good).astype(np.int32)
+    decoded.arrivals = np.where((arrivals < 0) & good, found["arrival"], arrivals)
     return admit(decoded, decoded.arrivals, context)
 
 
-def _rows(seen: list[Observation], context: Context) -> Rows:
-    """Filled by column, which is several times quicker than by row."""
+def _seen(numbers: list[int], messages: Sequence[bytes], refusals: list[Refusal]) -> dict[int, Observation]:
+    """The messages of these numbers that can be read, by their numbers; the refusals of the others."""
+    seen: dict[int, Observation] = {}
+    for number in numbers:
+        message = messages[number]
+        try:
+            if len(message) > LONGEST:
+                refusals.append(too_large(number, len(message), LONGEST))
+            else:
+                seen[number] = _read(message)
+        except UNREADABLE as error:
+            refusals.append(refuse(number, error, Observation))
+    return seen
+
+
+def _rows(seen: list[Observation], context: Context) -> tuple[Rows, NDArray[np.int64]]:
+    """Their rows and arrivals, filled by column, which is several times quicker than by row."""
     count, pseudonym = len(seen), context.pseudonym
     rows = np.zeros(count, OBSERVATION)
     rows["time"] = np.fromiter([row.ts for row in seen], np.int64, count)
@@ -118,15 +118,4 @@ def _rows(seen: list[Observation], context: Context) -> Rows:
         rows["heading"] = np.fromiter([row.hdg for row in seen], np.float64, count)
         rows["accel"] = np.fromiter([row.ax for row in seen], np.float64, count)
     rows["signs"] = np.fromiter([_signs[flags] for flags in map(_flags, seen)], np.uint32, count)
-    return rows
-
-
-def _known_arrivals(seen: list[Observation], of: NDArray[np.int32], arrivals: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The arrivals, with `rx` in the place of unknown ones."""
-    unknown = arrivals[of] < 0
-    if not unknown.any():
-        return arrivals
-    said = np.fromiter([-1 if row.rx is None else row.rx for row in seen], np.int64, len(seen))
-    arrivals = arrivals.copy()
-    arrivals[of] = np.where(unknown, said, arrivals[of])
-    return arrivals
+    return rows, np.fromiter([-1 if row.rx is None else row.rx for row in seen], np.int64, count)

@@ -1,4 +1,4 @@
-"""What cars are called from the decoder on, looked up for a whole poll: a VIN that was heard lately need not be hashed again.
+"""What vehicles are called from the decoder on, looked up for a whole poll: who was heard lately need not be hashed again.
 
 A million electric cars speak in turn, so a name is heard again when ten seconds' names have come in between. As strings in a
 dictionary they would take 185 MB; here one takes 24 bytes, and is known by a mark of 64 bits, which two of a million have in
@@ -16,37 +16,37 @@ from numpy.typing import NDArray
 from detectors.compiled import compiled
 from detectors.table import Names, Slots, Table, claim, find
 
-LENGTH = 17  # bytes of a VIN
-REMEMBERED = 4_000_000  # VINs, 100 MB; forgetting costs time, never correctness
+REMEMBERED = 4_000_000  # identities, 100 MB; forgetting costs time, never correctness
 MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of SplitMix64, whose steps can be undone: none is lost
 _32, _29, _8 = np.uint64(32), np.uint64(29), np.uint64(8)
 
 Octets = NDArray[np.uint8]
 Marks = NDArray[np.uint64]
+Places = NDArray[np.int64]
 
 
-class Vins:
-    """The pseudonyms of VINs, as `hashed` makes them of each."""
+class Identities:
+    """The pseudonyms of identities of one byte a character, as `hashed` makes them of each."""
 
     def __init__(self, hashed: Callable[[str], int]) -> None:
         self._hashed = hashed
         self._known = Table(np.dtype([("mark", "u8"), ("called", "u8")]), "mark")
         self._salt = np.uint64(secrets.randbits(64))  # so that nobody can choose names that share a mark
 
-    def __call__(self, whole: bytes, starts: NDArray[np.int64]) -> Marks:
-        """(n,) pseudonyms of the VINs that begin at these bytes."""
+    def __call__(self, whole: bytes, starts: Places, ends: Places) -> Marks:
+        """(n,) pseudonyms of those that lie from these bytes up to those."""
         marks, called = np.empty(len(starts), np.uint64), np.empty(len(starts), np.uint64)
         places = np.empty(len(starts), np.int64)
         rows, names, slots, size = self._known.arrays
         octets = np.frombuffer(whole, np.uint8)
-        strangers = _look_up(octets, starts, self._salt, rows["called"], names, slots, marks, called, places)
+        strangers = _look_up(octets, starts, ends, self._salt, rows["called"], names, slots, marks, called, places)
         if strangers:
             if len(self._known) + strangers > REMEMBERED:
                 self._known = Table(rows.dtype, "mark")
             self._known.reserve(strangers)
             rows, names, slots, size = self._known.arrays
             for i in np.flatnonzero(places < 0).tolist():
-                called[i] = self._hashed(whole[starts[i] : starts[i] + LENGTH].decode("latin-1"))
+                called[i] = self._hashed(whole[starts[i] : ends[i]].decode("latin-1"))
             _take_in(marks, called, places, rows["called"], names, slots, size)
         return called
 
@@ -54,22 +54,23 @@ class Vins:
 @compiled
 def _look_up(
     octets: Octets,
-    starts: NDArray[np.int64],
+    starts: Places,
+    ends: Places,
     salt: np.uint64,
     known: Marks,
     names: Names,
     slots: Slots,
     marks: Marks,
     called: Marks,
-    places: NDArray[np.int64],
+    places: Places,
 ) -> int:
-    """Mark every VIN, and say what those that are known are called; how many are not, their places being -1."""
+    """Mark each, and say what those that are known are called; how many are not, their places being -1."""
     strangers = 0
     for i in range(len(starts)):
-        mark = salt
-        for word in range(0, LENGTH, 8):
+        mark = salt ^ np.uint64(ends[i] - starts[i])  # a short one is no long one that begins with zeros
+        for word in range(starts[i], ends[i], 8):
             bits = np.uint64(0)
-            for at in range(starts[i] + word, starts[i] + min(word + 8, LENGTH)):
+            for at in range(word, min(word + 8, ends[i])):
                 bits = (bits << _8) | np.uint64(octets[at])
             mark = (mark ^ bits) * MIX[0]
             mark = (mark ^ (mark >> _32)) * MIX[1]
@@ -87,7 +88,7 @@ def _look_up(
 def _take_in(
     marks: Marks,
     called: Marks,
-    places: NDArray[np.int64],
+    places: Places,
     known: Marks,
     names: Names,
     slots: Slots,
