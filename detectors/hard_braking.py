@@ -65,8 +65,8 @@ class HardBraking:
     def update(self, frame: Frame) -> list[Finding]:
         now, rows = frame.end, frame.observations
         self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
-        reporters = _reporters(rows, *unheld(len(rows)))
-        driving, braking = _drive(rows, reporters, (frame.end - frame.start) / 1000.0, self._driven.room(len(rows)))
+        seconds, spoke = (frame.end - frame.start) / 1000.0, np.zeros(len(rows), np.int64)
+        driving, braking = _drive(rows, seconds, spoke, *unheld(len(rows)), self._driven.room(len(rows)))
         fresh = self._fresh(rows, now) if braking else []
         for one in fresh:
             self._places.occur(now, one.lat, one.lon, one.heading)
@@ -127,33 +127,28 @@ class HardBraking:
 
 
 @compiled
-def _drive(rows: Rows, reporters: int, seconds: float, driven: Rows) -> tuple[int, int]:
-    """Write what so many reporters drove in a pane of so many seconds. Returns how many rows say how they drive, and how many
-    brake hard."""
+def _drive(
+    rows: Rows, seconds: float, spoke: NDArray[np.int64], names: Names, slots: Slots, size: NDArray[np.int64], driven: Rows
+) -> tuple[int, int]:
+    """Write what was driven in a pane of so many seconds. Returns how many rows say how they drive, and how many brake hard.
+
+    Who spoke ten times drove no longer than who spoke once, so a reporter's rows share the pane; `spoke` counts them.
+    """
     driving = braking = 0
     for i in range(len(rows)):
-        driving += int(_drives(rows[i]))
+        if _drives(rows[i]):
+            spoke[claim(slots, names, size, rows[i]["reporter"])] += 1
         braking += int((rows[i]["signs"] & _BRAKES_HARD) != 0 or -np.float64(rows[i]["accel"]) > HARD_BRAKE)
-    each = seconds / max(1.0, driving / max(1, reporters))  # they may speak ten times a second
-    at = 0
     for i in range(len(rows)):
         row = rows[i]
         if _drives(row):
+            each = seconds / spoke[claim(slots, names, size, row["reporter"])]
             gently = each if row["accel"] < -GENTLE else 0.0
-            drove(driven, at, row["lat"], row["lon"], np.float64(row["heading"]), np.float64(row["speed"]), each, gently)
-            at += 1
+            drove(driven, driving, row["lat"], row["lon"], np.float64(row["heading"]), np.float64(row["speed"]), each, gently)
+            driving += 1
     return driving, braking
 
 
 @compiled
 def _drives(row: Any) -> bool:
     return not (math.isnan(row["speed"]) or math.isnan(row["heading"]))
-
-
-@compiled
-def _reporters(rows: Rows, names: Names, slots: Slots, size: NDArray[np.int64]) -> int:
-    """How many say how they drive."""
-    for i in range(len(rows)):
-        if _drives(rows[i]):
-            claim(slots, names, size, rows[i]["reporter"])
-    return int(size[0])

@@ -65,13 +65,15 @@ def test_offsets_are_to_the_right(heading: float) -> None:
     assert learns.batches[0][0]["offset"].tolist() == pytest.approx([-5.0, 5.0], abs=0.01)
 
 
-def test_who_speaks_ten_times_a_second_drives_no_farther() -> None:
-    """Every row is learned, each with its share of the second."""
+@pytest.mark.parametrize("beside", [0, 3])
+def test_who_speaks_ten_times_a_second_drives_no_farther(beside: int) -> None:
+    """Every row is learned, each with its share of its reporter's second, whoever else speaks once in it."""
     one = road.drive(1, 0, 40, 0.0, 0.0, 0.0, 20.0)
     ten = np.repeat(one, 10)
     ten["time"] += np.tile(np.arange(10) * 100, len(one))
+    others = [road.drive(2 + k, 0, 40, 0.0, 0.0, 0.0, 10.0) for k in range(beside)]
     metres = []
-    for rows in (one, ten):
+    for rows in (road.together(one, *others), road.together(ten, *others)):
         detector = HardBraking()
         for frame in road.frames(rows, seconds=80):
             detector.update(frame)
