@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import repeat
 from typing import Any
 
 import h3.api.basic_int as h3
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflows.cells import Cells
 from dataflows.settings import Window
 from detectors.compiled import compiled
 from detectors.table import MIX, Slots, Table, claim, find
@@ -36,6 +36,7 @@ class Grid:
         self.shard_resolution = window.shard_resolution
         self.shards = window.shards
         self.reading_shards = window.reading_shards
+        self.cells = Cells(self.resolution)
         self._shards: dict[int, int] = {}  # of parents: one for some thousand cells
         self._forget()
 
@@ -43,15 +44,6 @@ class Grid:
         self._known = Table(KNOWN, "cell")
         self._views: dict[tuple[int, ...], int] = {}
         self._lookers: list[tuple[int, ...]] = []
-
-    def cells(self, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.uint64]:
-        """The H3 cell of each point; 0 where the position is missing (NaN)."""
-        if (missing := np.isnan(lat)).any():
-            cells = np.zeros(len(lat), np.uint64)
-            cells[~missing] = self.cells(lat[~missing], lon[~missing])
-            return cells
-        each = map(h3.latlng_to_cell, lat.tolist(), lon.tolist(), repeat(self.resolution))  # a loop takes a sixth longer
-        return np.fromiter(each, np.uint64, len(lat))
 
     def cell(self, lat: float, lon: float) -> int:
         return int(h3.latlng_to_cell(lat, lon, self.resolution)) if lat == lat else 0

@@ -1,0 +1,122 @@
+"""The H3 cell of each of many points, as h3 says it: asked once for a place, then looked up.
+
+h3 takes half a microsecond and more for a point, which was the dearest step that was left of reading one. Vehicles drive in
+the same places all day, and a point that is nearer to a cell's centre than any of the cell's edges can lie in no other cell.
+So squares of some 50 m remember a cell each, with its centre and that distance; whoever is not well inside is h3's to place.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import repeat
+from typing import Any
+
+import h3.api.basic_int as h3
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.compiled import compiled
+from detectors.geometry import M_PER_DEGREE
+from detectors.table import Names, Slots, Table, claim, find
+
+SQUARES = 2048  # a degree of latitude or longitude
+REMEMBERED = 200_000  # squares, 13 MB: 10,000 km of road; forgetting costs time, never correctness
+SELDOM = 8  # of so many points that had to be asked for, one is remembered: places that nobody comes back to cost little then
+SAFE = 0.99  # of the distance to an edge: within 500 m the plane is true to a thousandth of that, up to
+POLAR = 80.0  # degrees of latitude, beyond which every point is asked for
+
+KNOWN = np.dtype(
+    [
+        ("square", "u8"),
+        ("cell", "u8"),
+        ("lat", "f8"),  # of its centre
+        ("lon", "f8"),
+        ("wide", "f8"),  # m a degree of longitude
+        ("within", "f8"),  # m from the centre, squared
+    ]
+)
+Degrees = NDArray[np.float64]
+Inside = tuple[float, float, float, float]
+
+
+class Cells:
+    """Cells at one resolution."""
+
+    def __init__(self, resolution: int) -> None:
+        self._resolution = resolution
+        self._forget()
+
+    def _forget(self) -> None:
+        self._squares = Table(KNOWN, "square")
+        self._insides: dict[int, Inside] = {}
+
+    def __call__(self, lat: Degrees, lon: Degrees) -> NDArray[np.uint64]:
+        """(n,) cells; 0 where the position is missing (NaN)."""
+        lat, lon = lat.copy(), lon.copy()
+        cells, asked = np.empty(len(lat), np.uint64), np.empty(len(lat), np.int64)
+        count = _look_up(lat, lon, *self._squares.arrays[:3], cells, asked)
+        if count:
+            asked = asked[:count]
+            each = map(h3.latlng_to_cell, lat[asked].tolist(), lon[asked].tolist(), repeat(self._resolution))
+            cells[asked] = np.fromiter(each, np.uint64, count)
+            self._learn(lat, lon, cells, asked[::SELDOM])
+        return cells
+
+    def _learn(self, lat: Degrees, lon: Degrees, cells: NDArray[np.uint64], some: NDArray[np.int64]) -> None:
+        if len(self._squares) + len(some) > REMEMBERED:
+            self._forget()
+        self._squares.reserve(len(some))
+        rows, names, slots, size = self._squares.arrays
+        for i in some.tolist():
+            cell = int(cells[i])
+            if cell not in self._insides:
+                self._insides[cell] = _inside(cell)
+            row = rows[claim(slots, names, size, _square(lat[i], lon[i]))]
+            row["cell"], row["lat"], row["lon"], row["wide"], row["within"] = cell, *self._insides[cell]
+
+
+def _inside(cell: int) -> Inside:
+    """A cell's centre, the metres of a degree of longitude there, and how far from it no edge is, squared."""
+    lat, lon = h3.cell_to_latlng(cell)
+    wide = M_PER_DEGREE * math.cos(math.radians(lat))
+    corners = [((b - lon + 180.0) % 360.0 - 180.0, a - lat) for a, b in h3.cell_to_boundary(cell)]
+    plane = [(wide * east, M_PER_DEGREE * north) for east, north in corners]
+    nearest = min(
+        abs(east * (north1 - north) - north * (east1 - east)) / math.hypot(east1 - east, north1 - north)
+        for (east, north), (east1, north1) in zip(plane, [*plane[1:], plane[0]], strict=True)
+    )
+    return lat, lon, wide, (SAFE * nearest) ** 2
+
+
+@compiled
+def _square(lat: float, lon: float) -> int:
+    north, east = np.int64(math.floor((lat + 90.0) * SQUARES)), np.int64(math.floor((lon + 180.0) * SQUARES))
+    return np.uint64(north << 32 | east)  # type: ignore[return-value]  # as the names are
+
+
+@compiled
+def _look_up(
+    lat: Degrees,
+    lon: Degrees,
+    known: NDArray[Any],
+    names: Names,
+    slots: Slots,
+    cells: NDArray[np.uint64],
+    asked: NDArray[np.int64],
+) -> int:
+    """Write the cells that are known, 0 for a missing position, and into `asked` which others there are; how many."""
+    count = 0
+    for i in range(len(lat)):
+        cells[i] = 0
+        if math.isnan(lat[i]) or math.isnan(lon[i]):
+            continue
+        at = find(slots, names, _square(lat[i], lon[i])) if abs(lat[i]) <= POLAR else -1
+        if at >= 0:
+            one = known[at]
+            north, east = (lat[i] - one["lat"]) * M_PER_DEGREE, (lon[i] - one["lon"]) * one["wide"]
+            if north * north + east * east < one["within"]:
+                cells[i] = one["cell"]
+                continue
+        asked[count] = i
+        count += 1
+    return count
