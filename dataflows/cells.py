@@ -20,14 +20,14 @@ from detectors.geometry import M_PER_DEGREE
 from detectors.table import Names, Slots, Table, claim, find
 
 SQUARES = 2048  # a degree of latitude or longitude
-REMEMBERED = 200_000  # squares, 13 MB: 10,000 km of road; forgetting costs time, never correctness
+REMEMBERED = 200_000  # squares, 8 MB with their slots: 10,000 km of road; forgetting costs time, never correctness
 SELDOM = 8  # of so many points that had to be asked for, one is remembered: places that nobody comes back to cost little then
-SAFE = 0.99  # of the distance to an edge: within 500 m the plane is true to a thousandth of that, up to
+SAFE = 0.99  # of the distance to an edge: within some km the plane is that true, up to
 POLAR = 80.0  # degrees of latitude, beyond which every point is asked for
 
-KNOWN = np.dtype(
+SQUARE = np.dtype([("square", "u8"), ("inside", "i8")])
+INSIDE = np.dtype(
     [
-        ("square", "u8"),
         ("cell", "u8"),
         ("lat", "f8"),  # of its centre
         ("lon", "f8"),
@@ -36,7 +36,8 @@ KNOWN = np.dtype(
     ]
 )
 Degrees = NDArray[np.float64]
-Inside = tuple[float, float, float, float]
+Marks = NDArray[np.uint64]
+Places = NDArray[np.int64]
 
 
 class Cells:
@@ -47,35 +48,34 @@ class Cells:
         self._forget()
 
     def _forget(self) -> None:
-        self._squares = Table(KNOWN, "square")
-        self._insides: dict[int, Inside] = {}
+        self._squares, self._insides = Table(SQUARE, "square"), Table(INSIDE, "cell")
 
-    def __call__(self, lat: Degrees, lon: Degrees) -> NDArray[np.uint64]:
+    def __call__(self, lat: Degrees, lon: Degrees) -> Marks:
         """(n,) cells; 0 where the position is missing (NaN)."""
         lat, lon = lat.copy(), lon.copy()
         cells, asked = np.empty(len(lat), np.uint64), np.empty(len(lat), np.int64)
-        count = _look_up(lat, lon, *self._squares.arrays[:3], cells, asked)
+        count = _look_up(lat, lon, *self._squares.arrays[:3], self._insides.arrays[0], cells, asked)
         if count:
             asked = asked[:count]
             each = map(h3.latlng_to_cell, lat[asked].tolist(), lon[asked].tolist(), repeat(self._resolution))
             cells[asked] = np.fromiter(each, np.uint64, count)
-            self._learn(lat, lon, cells, asked[::SELDOM])
+            some = asked[::SELDOM]
+            self._learn(lat[some], lon[some], cells[some])
         return cells
 
-    def _learn(self, lat: Degrees, lon: Degrees, cells: NDArray[np.uint64], some: NDArray[np.int64]) -> None:
-        if len(self._squares) + len(some) > REMEMBERED:
+    def _learn(self, lat: Degrees, lon: Degrees, cells: Marks) -> None:
+        if max(len(self._squares), len(self._insides)) + len(cells) > REMEMBERED:
             self._forget()
-        self._squares.reserve(len(some))
-        rows, names, slots, size = self._squares.arrays
-        for i in some.tolist():
-            cell = int(cells[i])
-            if cell not in self._insides:
-                self._insides[cell] = _inside(cell)
-            row = rows[claim(slots, names, size, _square(lat[i], lon[i]))]
-            row["cell"], row["lat"], row["lon"], row["wide"], row["within"] = cell, *self._insides[cell]
+        self._squares.reserve(len(cells))
+        self._insides.reserve(len(cells))
+        insides, names, slots, size = self._insides.arrays
+        before = len(self._insides)
+        _remember(lat, lon, cells, names, slots, size, *self._squares.arrays)
+        for row in insides[before : len(self._insides)]:
+            row["lat"], row["lon"], row["wide"], row["within"] = _inside(int(row["cell"]))
 
 
-def _inside(cell: int) -> Inside:
+def _inside(cell: int) -> tuple[float, float, float, float]:
     """A cell's centre, the metres of a degree of longitude there, and how far from it no edge is, squared."""
     lat, lon = h3.cell_to_latlng(cell)
     wide = M_PER_DEGREE * math.cos(math.radians(lat))
@@ -98,11 +98,12 @@ def _square(lat: float, lon: float) -> int:
 def _look_up(
     lat: Degrees,
     lon: Degrees,
-    known: NDArray[Any],
+    squares: NDArray[Any],
     names: Names,
     slots: Slots,
-    cells: NDArray[np.uint64],
-    asked: NDArray[np.int64],
+    insides: NDArray[Any],
+    cells: Marks,
+    asked: Places,
 ) -> int:
     """Write the cells that are known, 0 for a missing position, and into `asked` which others there are; how many."""
     count = 0
@@ -112,7 +113,7 @@ def _look_up(
             continue
         at = find(slots, names, _square(lat[i], lon[i])) if abs(lat[i]) <= POLAR else -1
         if at >= 0:
-            one = known[at]
+            one = insides[squares[at]["inside"]]
             north, east = (lat[i] - one["lat"]) * M_PER_DEGREE, (lon[i] - one["lon"]) * one["wide"]
             if north * north + east * east < one["within"]:
                 cells[i] = one["cell"]
@@ -120,3 +121,22 @@ def _look_up(
         asked[count] = i
         count += 1
     return count
+
+
+@compiled
+def _remember(
+    lat: Degrees,
+    lon: Degrees,
+    cells: Marks,
+    known: Names,
+    known_slots: Slots,
+    known_size: Places,
+    squares: NDArray[Any],
+    names: Names,
+    slots: Slots,
+    size: Places,
+) -> None:
+    """Each point's square remembers its cell, which is taken in if it is not known."""
+    for i in range(len(lat)):
+        at = claim(slots, names, size, _square(lat[i], lon[i]))
+        squares[at]["inside"] = claim(known_slots, known, known_size, cells[i])
