@@ -40,7 +40,7 @@ def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
                 counts = ", ".join(f"{count} {what}" for what, count in sorted(found.counts.items()))
                 print(f"{path}: also recognised, without a row: {counts}", file=sys.stderr)
             elif isinstance(found, Unknown):
-                counts = ", ".join(f"{key} ({count})" for key, count in found.counts.most_common(MOST))
+                counts = ", ".join(f"{_shown(key)} ({count})" for key, count in found.counts.most_common(MOST))
                 print(
                     f"{path}: nothing is made of these fields, see the fields of {name} in the README: {counts}",
                     file=sys.stderr,
@@ -50,3 +50,8 @@ def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
                 print(json.dumps(found.values, ensure_ascii=False))
         print(f"{path}: rows {rows}, refused {refused - before}", file=sys.stderr)
     return 1 if refused else 0
+
+
+def _shown(key: str) -> str:
+    """A stranger's name for a field, as it is if it is harmless: others could move the cursor, or forge a line of ours."""
+    return key if key.isidentifier() else json.dumps(key)

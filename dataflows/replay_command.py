@@ -32,6 +32,7 @@ def replay_files(
     for path in written:
         if not path.parent.is_dir():
             raise RecordingError(f"there is no directory {path.parent} for {path.name}; make it, or name another place")
+    _apart([path for path, _ in files], written)
     for path in written:  # an empty file says that there was nothing; an old one would say what is not true
         if path.exists() and path.stat().st_size:
             say.print(f"{path} was there and is written anew", highlight=False, soft_wrap=True)
@@ -84,6 +85,20 @@ def replay_files(
             raise RecordingError(
                 f"nothing in {path} could be read as {name}; is that its format? roadwatch decode says what is wrong with it"
             )
+
+
+def _apart(read: Sequence[Path], written: Sequence[Path]) -> None:
+    """Nothing that is read, or written for another purpose, may be written anew. Raises RecordingError."""
+    for number, path in enumerate(written):
+        if any(_same(path, other) for other in read):
+            raise RecordingError(f"{path} is one of the recordings, and would be written anew; name another file to write to")
+        if any(_same(path, other) for other in written[:number]):
+            raise RecordingError(f"{path} is to be written for two purposes; name another file for one of them")
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Whether both are one file, by whatever name or link."""
+    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
 
 
 def _incidents(out: Path) -> str:

@@ -133,6 +133,17 @@ def test_every_sign_has_a_name(tmp_path: Path) -> None:
     }
 
 
+def test_a_strangers_name_for_a_field_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor does it forge a line of ours, or vanish."""
+    said = json.loads(VALID["observation"][0]) | {"\x1b[31mred": 1, "a\nb.jsonl: rows 99": 1, "": 1, "a, b (7)": 1, "airbag": 1}
+    path = written(tmp_path, json.dumps(said).encode(), "odd.jsonl")
+    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key"}})) == 0
+    named, last = capsys.readouterr().err.splitlines()
+    for shown in (r'"\u001b[31mred" (1)', r'"a\nb.jsonl: rows 99" (1)', '"" (1)', '"a, b (7)" (1)', " airbag (1)"):
+        assert shown in named
+    assert last == f"{path}: rows 1, refused 0"
+
+
 def test_a_misspelt_field_is_named(tmp_path: Path) -> None:
     """It is ignored like any other key, and an airbag would be lost without a word."""
     said = json.loads(VALID["observation"][0])

@@ -11,6 +11,8 @@ from bytewax.testing import run_main
 
 from dataflows import replay
 from dataflows.incidents import flow
+from dataflows.recorded import RecordingError
+from dataflows.replay_command import _apart
 from dataflows.settings_reader import load
 from dataflows.window import ShardWindow
 from tests import road
@@ -94,6 +96,33 @@ def test_no_directory_is_made_for_what_is_written(recording: Path) -> None:
     code, text = say(recording.parent, str(recording), "--out", str(recording.parent / "typo" / "alerts.jsonl"))
     assert (code, (recording.parent / "typo").exists()) == (1, False)
     assert "roadwatch: there is no directory" in text
+
+
+@pytest.mark.parametrize("where", ["--out", "--cells", "--dead-letters"])
+def test_a_recording_is_not_written_over(where: str, recording: Path) -> None:
+    """It was emptied before it was read."""
+    before = recording.read_bytes()
+    code, text = say(recording.parent, str(recording), where, recording.name)
+    assert (code, recording.read_bytes()) == (1, before)
+    assert text.startswith(
+        f"roadwatch: {recording.name} is one of the recordings, and would be written anew; name another file"
+    )
+
+
+@pytest.mark.parametrize("name", ["link.jsonl", "hard.jsonl", "../recording/recording.jsonl"])
+def test_a_recording_is_known_by_other_names(name: str, recording: Path) -> None:
+    folder = recording.parent / "recording"
+    folder.mkdir()
+    moved = recording.rename(folder / recording.name)
+    (folder / "link.jsonl").symlink_to(moved)
+    (folder / "hard.jsonl").hardlink_to(moved)
+    with pytest.raises(RecordingError, match="is one of the recordings"):
+        _apart([moved], [folder / "other.jsonl", folder / name])
+
+
+def test_one_file_is_not_written_for_two_purposes(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="two purposes"):
+        _apart([], [tmp_path / "a.jsonl", tmp_path / "." / "a.jsonl"])
 
 
 def test_a_directory_is_no_recording(recording: Path) -> None:
