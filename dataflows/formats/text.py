@@ -70,7 +70,7 @@ def _in_words(said: str, shape: type[msgspec.Struct] | None) -> str:
     choice = _choices(shape).get(where) if shape else None
     if not what.startswith("Expected"):  # "Invalid ..." would repeat the value, and that may look like a place
         return f"{where}: expected {choice or ('a smaller number' if what == 'Number out of range' else 'another value')}"
-    what = what.replace("got `float`", "got a fraction")  # any number would do for a float
+    what = what.replace("got `float`", "got a number with a point or an exponent")  # any number would do for a float
     words = re.sub(r"`([^`]+)`", lambda named: " or ".join(KINDS.get(kind, kind) for kind in named[1].split(" | ")), what)
     if choice:
         words = f"expected {choice}, {words.rpartition(', ')[2]}"
