@@ -195,5 +195,5 @@ def _all(reader: Reader, expected: set[bytes]) -> list[Received]:
         return not got and expected <= {each.value for each in received}
 
     with suppress(AssertionError):  # the comparison says better what is missing
-        wait_for(look, "everything is there", 20.0)
+        wait_for(look, "everything is there", PATIENCE)
     return received
