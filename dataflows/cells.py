@@ -20,8 +20,8 @@ from detectors.geometry import M_PER_DEGREE
 from detectors.table import Names, Slots, Table, claim, find
 
 SQUARES = 2048  # a degree of latitude or longitude
-REMEMBERED = 200_000  # squares, 8 MB with their slots: 10,000 km of road; forgetting costs time, never correctness
-SELDOM = 8  # of so many points that had to be asked for, one is remembered: places that nobody comes back to cost little then
+REMEMBERED = 500_000  # squares: 25,000 km of road; whoever drives elsewhere when it is full is asked for as ever
+SELDOM = 8  # of so many points that had to be asked for, one is remembered: a new cell costs as much as twenty points
 SAFE = 0.99  # of the distance to an edge: within some km the plane is that true, up to
 POLAR = 80.0  # degrees of latitude, beyond which every point is asked for
 
@@ -45,9 +45,6 @@ class Cells:
 
     def __init__(self, resolution: int) -> None:
         self._resolution = resolution
-        self._forget()
-
-    def _forget(self) -> None:
         self._squares, self._insides = Table(SQUARE, "square"), Table(INSIDE, "cell")
 
     def __call__(self, lat: Degrees, lon: Degrees) -> Marks:
@@ -65,7 +62,7 @@ class Cells:
 
     def _learn(self, lat: Degrees, lon: Degrees, cells: Marks) -> None:
         if max(len(self._squares), len(self._insides)) + len(cells) > REMEMBERED:
-            self._forget()
+            return
         self._squares.reserve(len(cells))
         self._insides.reserve(len(cells))
         insides, names, slots, size = self._insides.arrays

@@ -22,7 +22,7 @@ from detectors.geometry import angle_between, distance, mean_heading
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.place_rates import GENTLE, PlaceRates
 from detectors.slowing import Slowing
-from detectors.table import Names, Slots, claim, unheld
+from detectors.table import Names, Slots, claim, find, unheld
 
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
@@ -142,7 +142,7 @@ def _drive(
     for i in range(len(rows)):
         row = rows[i]
         if _drives(row):
-            each = seconds / spoke[claim(slots, names, size, row["reporter"])]
+            each = seconds / spoke[find(slots, names, row["reporter"])]
             gently = each if row["accel"] < -GENTLE else 0.0
             drove(driven, driving, row["lat"], row["lon"], np.float64(row["heading"]), np.float64(row["speed"]), each, gently)
             driving += 1

@@ -8,8 +8,8 @@ of it here, and `observation` gives it to msgspec. So what is accepted, and what
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dataflows.formats.identities import Octets, Places
 from detectors.compiled import compiled
 from detectors.model import Rows, Sign
 
@@ -51,9 +51,6 @@ _QUOTE, _BACKSLASH, _OPEN, _COLON, _COMMA, _CLOSE = b'"\\{:,}'
 _MINUS, _POINT, _ZERO, _ONE, _NINE = b"-.019"
 _SPACE, _TAB, _LINE, _RETURN, _LAST = b" \t\n\r\x7f"
 _N, _U, _L = b"nul"
-
-Octets = NDArray[np.uint8]
-Places = NDArray[np.int64]
 
 
 @compiled
@@ -100,7 +97,7 @@ def _blank(octets: Octets, at: int) -> int:
 
 @compiled
 def _key(octets: Octets, at: int, likely: int) -> tuple[int, int]:
-    """Which of KEYS stands at `at`, -1 if none, and where its value begins; a sender's order is the order of its last key."""
+    """Which of KEYS stands at `at`, -1 if none, and where its value begins; `likely` is tried first."""
     if octets[at] != _QUOTE:
         return -1, at
     first, packed = at + 1, np.int64(0)
