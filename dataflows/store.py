@@ -21,6 +21,7 @@ from dataflows.panics import Panics
 from dataflows.seal import Seal
 from dataflows.settings import Settings, pseudonym_key
 from dataflows.store_check import StoreError, check, parts
+from dataflows.unfinished import forget_unfinished
 
 LOCK = "roadwatch.lock"  # held by the worker, or by the first process of the cluster, that uses the store
 NOTE = "roadwatch.json"  # beside the engine's files: what they were made with
@@ -61,12 +62,17 @@ def is_there(settings: Settings) -> bool:
 def sole_use(settings: Settings, process_id: int = 0) -> Iterator[None]:
     """Hold the store's lock, so that no second worker writes into it; the system lets go of it whatever becomes of us.
 
-    The first process holds it for its whole cluster. Raises RecoveryError.
+    The first process holds it for its whole cluster, and takes out what an unfinished epoch left. Raises RecoveryError.
     """
     if process_id:
         yield
         return
-    with _locked(settings.recovery.directory):
+    directory = settings.recovery.directory
+    with _locked(directory):
+        try:
+            forget_unfinished(directory)
+        except sqlite3.Error as error:
+            raise unusable(directory, str(error)) from None
         yield
 
 

@@ -10,9 +10,10 @@ import pickle
 import pickletools
 import sqlite3
 import stat
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from dataflows.disk import Disk
 from dataflows.seal import Seal, SealError
@@ -35,9 +36,47 @@ class StoreError(Exception):
     """Which file is not as roadwatch left it, and in what way."""
 
 
+class Progress(NamedTuple):
+    """How far the engine came, as it notes it."""
+
+    runs: list[tuple[int, int, int]]  # number, workers, epoch at which it began
+    fronts: list[tuple[int, int, int]]  # of a run a worker, and the epoch that it came to
+
+    @classmethod
+    def of(cls, files: Iterable[sqlite3.Connection]) -> Self:
+        progress = cls([], [])
+        for part in files:
+            progress.add(part)
+        return progress
+
+    def add(self, part: sqlite3.Connection) -> None:
+        self.runs.extend(part.execute("SELECT ex_num, worker_count, resume_epoch FROM exs"))
+        self.fronts.extend(part.execute("SELECT ex_num, worker_index, worker_frontier FROM fronts"))
+
+    @property
+    def resumes(self) -> int:
+        """The epoch at which the engine will go on, as it finds it itself: where the slowest worker of its last run came to."""
+        if not self.runs:
+            return 0
+        run, workers, began = max(self.runs)
+        came = {worker: epoch for number, worker, epoch in self.fronts if number == run}
+        return min(max(began, came.get(worker, began)) for worker in range(workers))
+
+
 def parts(directory: Path) -> list[Path]:
     """The engine's files that are there."""
     return sorted(directory.glob("part-*.sqlite3"))
+
+
+@contextmanager
+def connections(directory: Path) -> Iterator[list[sqlite3.Connection]]:
+    """To all of them, while the block lasts. Never in a process whose engine has them open: closing a file takes its locks away."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(closing(_opened(path))) for path in parts(directory)]
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)
 
 
 def check(directory: Path, count: int, store: int, seal: Seal) -> None:
@@ -53,15 +92,14 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
             raise StoreError(f"everybody may write {path.name}, so nobody knows who did")
     written: dict[str, int] = {}
     shards: dict[str, list[tuple[int, bytes]]] = {}  # what the rows say of each, by epoch
-    runs, fronts = list[tuple[int, int, int]](), list[tuple[int, int, int]]()
+    progress = Progress([], [])
     for number, name in enumerate(expected):
-        with closing(sqlite3.connect(f"{(directory / name).resolve().as_uri()}?mode=rw", uri=True)) as part:
+        with closing(_opened(directory / name)) as part:
             part.text_factory = lambda text: text.decode(errors="replace")  # what is spoilt may be no text any more
             try:
                 _check_part(part, number, count, store)
                 written[name] = part.execute("SELECT coalesce(max(commit_epoch), 0) FROM commits").fetchone()[0]
-                runs += part.execute("SELECT ex_num, worker_count, resume_epoch FROM exs").fetchall()
-                fronts += part.execute("SELECT ex_num, worker_index, worker_frontier FROM fronts").fetchall()
+                progress.add(part)
                 for step, key, epoch, row in part.execute("SELECT step_id, state_key, snap_epoch, ser_change FROM snaps"):
                     state = _check_row(step, key, row, seal)
                     if STEPS.get(step) == "windows":
@@ -70,19 +108,12 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
                 raise StoreError(f"{name}: {error}") from None
             except UnicodeDecodeError:  # SQLite quotes what it complains of
                 raise StoreError(f"{name}: is malformed") from None
-    _check_files(directory, shards, _resumes(runs, fronts))
+    if shards and not progress.runs:
+        raise StoreError("it holds state, but no note of how far that is")
+    _check_files(directory, shards, progress.resumes)
     oldest, newest = min(written, key=written.__getitem__), max(written.values())
     if newest - written[oldest] > SLACK:
         raise StoreError(f"{oldest} is {newest - written[oldest]} snapshots older than the rest")
-
-
-def _resumes(runs: list[tuple[int, int, int]], fronts: list[tuple[int, int, int]]) -> int:
-    """The epoch at which the engine will go on, as it finds it itself: where the slowest worker of its last run came to."""
-    if not runs:
-        return 0
-    run, workers, began = max(runs)
-    came = {worker: epoch for number, worker, epoch in fronts if number == run}
-    return min(max(began, came.get(worker, began)) for worker in range(workers))
 
 
 def _check_files(directory: Path, shards: dict[str, list[tuple[int, bytes]]], resumes: int) -> None:

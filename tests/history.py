@@ -140,7 +140,9 @@ class History:
         values = [each.value or b"" for each in alerts]
         again = f"again with seed {self.seed}"
         missing, invented = set(replayed) - set(values), set(values) - set(replayed)
-        assert not missing, f"{len(missing)} of {len(replayed)} alerts are missing, {again}: {sorted(missing)[:2]}"
+        assert not missing, (
+            f"{len(missing)} of {len(replayed)} alerts are missing, {len(invented)} are others, {again}: {sorted(missing)[:2]}"
+        )
         assert not invented, f"{len(invented)} alerts that the replay does not have, {again}: {sorted(invented)[:2]}"
         ids = {each.headers["ce_id"] for each in alerts}
         assert len(ids) == len(replayed), f"one id, two alerts, {again}"

@@ -24,6 +24,10 @@ def test_a_worker_that_cannot_write_stands_still_and_ends_when_it_is_asked_to(tm
     assert outcome.alerts
 
 
+def test_what_a_killed_worker_wrote_and_did_not_deliver_is_not_taken_for_delivered(tmp_path: Path) -> None:
+    assert unwritable.kill_between(tmp_path, SEED).alerts
+
+
 class Knowing:
     """A client that has heard before that it may not write there: it refuses by itself."""
 

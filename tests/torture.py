@@ -115,6 +115,7 @@ TRIALS = (
         "produce error for good", "1", lambda folder, seed: Told(unwritable.refuse(folder, seed), "one sentence, exit code 1")
     ),
     Trial("SIGTERM while outputs are unwritable", "1", _stop_unwritable),
+    Trial("SIGKILL while a snapshot waits, and again", "2", lambda folder, seed: Told(unwritable.kill_between(folder, seed))),
     Trial("fetch errors", f"{len(broker_faults.FETCH_ERRORS)} kinds", _by_broker("fetch errors", 40.0)),
     Trial("errors of rare requests", "24 s", _by_broker("other errors", 24.0)),
     Trial("leader moves", "60 s", _by_broker("leader moves", 60.0)),

@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGKILL
 
 from confluent_kafka import KafkaError
 
 from dataflows.demo.page import Page, get
 from dataflows.kafka_admin import output_names
+from dataflows.store_check import Progress, connections
 from tests.history import History, Outcome
 from tests.living import PATIENCE, LivingWorker, wait_for
-from tests.mock_cluster import PRODUCE, TRANSPORT, MockCluster
+from tests.mock_cluster import FETCH, PRODUCE, TRANSPORT, MockCluster
 
 RETRIABLE = (  # what librdkafka tries again; what it gives up on ends the worker
     KafkaError.INVALID_MSG,
@@ -123,6 +125,32 @@ def stop(folder: Path, seed: int) -> tuple[Outcome, float]:
         said = history.log.read_text().splitlines()[-1]
         assert said.endswith("before the end: nothing is lost, the next start sends them"), said
         return history.end(), took
+
+
+def kill_between(folder: Path, seed: int) -> Outcome:
+    """One worker is killed while its snapshot waits for the broker, and the next one after snapshots in which nothing came.
+
+    The first leaves rows of an epoch that was never completed, and the second never writes over those of what is not fed.
+    """
+    with MockCluster() as cluster:
+        history = _history(folder, cluster, seed, 1)
+        history.play_part(0, 1)
+        with LivingWorker(history.config(), history.log) as worker:
+            worker.page(lambda page: page.total("delivered_messages_total") > 0, "it has begun to deliver")
+            with cluster.failing(PRODUCE, KafkaError.NOT_ENOUGH_REPLICAS):
+                wait_for(lambda: STANDS in worker.problems(), f"it says that it stands still, again with seed {seed}")
+                worker.stop(SIGKILL)
+        began = _resumes(history)
+        with cluster.failing(FETCH, KafkaError.LEADER_NOT_AVAILABLE), history.worker() as worker:
+            wait_for(lambda: _resumes(history) > began + 1, f"it completes epochs, again with seed {seed}")
+            worker.stop(SIGKILL)
+        return history.end()
+
+
+def _resumes(history: History) -> int:
+    """The epoch at which the next worker goes on."""
+    with connections(history.settings.recovery.directory) as files:
+        return Progress.of(files).resumes
 
 
 def _history(folder: Path, cluster: MockCluster, seed: int, chapters: int) -> History:
