@@ -70,7 +70,7 @@ def parts(directory: Path) -> list[Path]:
 
 @contextmanager
 def connections(directory: Path) -> Iterator[list[sqlite3.Connection]]:
-    """To all of them, while the block lasts. Never in a process whose engine has them open: closing a file takes its locks away."""
+    """To all of them, while the block lasts. Never where an engine has them open itself: to close one takes its locks away."""
     with ExitStack() as stack:
         yield [stack.enter_context(closing(_opened(path))) for path in parts(directory)]
 
