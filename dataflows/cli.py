@@ -87,7 +87,7 @@ def replay(
     """
     from dataflows.replay_command import replay_files
 
-    replay_files(_with_formats(files, form), out, cells, dead_letters, settings_of(config, set_))
+    replay_files(_with_formats(files, form, again=True), out, cells, dead_letters, settings_of(config, set_))
 
 
 @app.command()
@@ -108,7 +108,9 @@ def topics(
     """Make the topics that are missing, with the right configuration."""
     from dataflows.kafka_admin import create_missing
 
-    made = create_missing(settings_of(config, set_), partitions, replication)
+    settings = settings_of(config, set_)
+    say.print(f"asking {settings.kafka.bootstrap_servers}", highlight=False, soft_wrap=True)
+    made = create_missing(settings, partitions, replication)
     say.print(f"made {', '.join(made)}" if made else "all topics are there", highlight=False, soft_wrap=True)
 
 
@@ -158,22 +160,24 @@ def _load(config: Path | None, set_: list[str] | None) -> Settings:
     return load(config, flags)
 
 
-def _with_formats(files: list[Path], form: str) -> list[tuple[Path, str]]:
-    """`path` or `path=format` -> (path, format). Raises UsageError for what does not exist."""
+def _with_formats(files: list[Path], form: str, again: bool = False) -> list[tuple[Path, str]]:
+    """`path` or `path=format` -> (path, format); `again`: they are read twice. Raises UsageError for what cannot be read."""
     from dataflows.formats import FORMATS
 
     pairs = []
     for file in files:
         path, equals, own = str(file).rpartition("=")
-        if not equals or Path(file).is_file():
+        if not equals or Path(file).exists():
             path, own = str(file), ""
         name = own or form
         if name not in FORMATS:
             raise UsageError(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
         if Path(path).is_dir():
             raise UsageError(f"{path} is a directory; name the recordings in it")
-        if not Path(path).is_file():
+        if not Path(path).exists():
             raise UsageError(f"there is no file {path}; name a recording that exists")
+        if again and not Path(path).is_file():
+            raise UsageError(f"{path} is no ordinary file, and what comes through a pipe comes once: put it into a file first")
         pairs.append((Path(path), name))
     return pairs
 

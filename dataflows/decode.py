@@ -22,12 +22,12 @@ NOT_GIVEN = 255  # of the small integers of a reading
 
 
 class DecodedRow(NamedTuple):
-    where: str  # file:line
+    line: int  # of the file, from 1
     values: dict[str, object]  # ready for JSON; only what is known
 
 
 class RefusedRecord(NamedTuple):
-    where: str  # file:line
+    line: int  # of the file, from 1
     reason: Reason
     detail: str
 
@@ -58,11 +58,10 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[DecodedR
         if form.unknown is not None:
             refused = {refusal.message for refusal in decoded.refusals}
             unknown += form.unknown([message for at, (_, message) in enumerate(batch) if at not in refused])
-        found: list[tuple[int, DecodedRow | RefusedRecord]] = [(at, DecodedRow("", row)) for at, row in _rows(decoded)]
-        found += [(refusal.message, RefusedRecord("", refusal.reason, refusal.detail)) for refusal in decoded.refusals]
-        found.sort(key=lambda one: one[0])
-        for message, one in found:
-            yield one._replace(where=f"{path}:{batch[message][0]}")
+        lines = [line for line, _ in batch]
+        found: list[DecodedRow | RefusedRecord] = [DecodedRow(lines[at], row) for at, row in _rows(decoded)]
+        found += [RefusedRecord(lines[each.message], each.reason, each.detail) for each in decoded.refusals]
+        yield from sorted(found, key=lambda one: one.line)
     if recognised:
         yield Recognised(recognised)
     if unknown:

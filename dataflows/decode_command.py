@@ -11,6 +11,7 @@ from pathlib import Path
 from dataflows.decode import Recognised, RefusedRecord, Unknown, decode_file
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
+from dataflows.secret_files import key_to_be_made
 from dataflows.settings import Settings, pseudonym_key
 
 MOST = 20  # unknown fields that are named
@@ -21,6 +22,8 @@ def decode_files(files: Sequence[tuple[Path, str]], settings: Settings) -> int:
 
     Whoever reads it may stop reading, as `head` does.
     """
+    if making := key_to_be_made(settings):
+        print(making, file=sys.stderr)
     try:
         return _print(files, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead))
     except BrokenPipeError:
@@ -35,7 +38,7 @@ def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
         for found in decode_file(FORMATS[name], path, context):
             if isinstance(found, RefusedRecord):
                 refused += 1
-                print(f"{found.where}: {found.reason}: {found.detail}", file=sys.stderr)
+                print(f"{path}:{found.line}: {found.reason}: {found.detail}", file=sys.stderr)
             elif isinstance(found, Recognised):
                 counts = ", ".join(f"{count} {what}" for what, count in sorted(found.counts.items()))
                 print(f"{path}: also recognised, without a row: {counts}", file=sys.stderr)
@@ -47,7 +50,7 @@ def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
                 )
             else:
                 rows += 1
-                print(json.dumps(found.values, ensure_ascii=False))
+                print(json.dumps({"line": found.line} | found.values, ensure_ascii=False))
         print(f"{path}: rows {rows}, refused {refused - before}", file=sys.stderr)
     return 1 if refused else 0
 

@@ -17,6 +17,7 @@ from dataflows.formats import FORMATS
 from dataflows.incidents import flow
 from dataflows.metrics import METRICS
 from dataflows.recorded import RecordingError, messages
+from dataflows.secret_files import key_to_be_made
 from dataflows.settings import Settings
 
 MANY_LATE = 0.1  # of the records: twice what the alert rule calls many
@@ -37,11 +38,8 @@ def replay_files(
         if path.exists() and path.stat().st_size:
             say.print(f"{path} was there and is written anew", highlight=False, soft_wrap=True)
         path.write_bytes(b"")
-    key = settings.privacy.key_file
-    if settings.privacy.key is None and not key.exists():
-        say.print(
-            f"a new key is made in {key}; only alerts under the same key can be compared", highlight=False, soft_wrap=True
-        )
+    if making := key_to_be_made(settings):
+        say.print(making, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=say, transient=True) as bar:
         counting = bar.add_task("counting messages", total=None)

@@ -29,6 +29,14 @@ def secret(given: SecretStr | None, file: Path | None, name: str) -> str | None:
     return text
 
 
+def key_to_be_made(settings: Settings) -> str:
+    """That the key which hides identities will be made now, and where; empty if there is one."""
+    file = settings.privacy.key_file
+    if settings.privacy.key is not None or file.exists():
+        return ""
+    return f"a new key is made in {file}: reporters and alerts can only be compared under the same key"
+
+
 def refuse_on_the_command_line(section: str, key: str) -> None:
     """Raises SettingsError for a secret: whoever may list the processes of the machine could read it there."""
     model = Settings.model_fields[section].annotation if section in Settings.model_fields else None

@@ -50,9 +50,7 @@ def test_json_lines(tmp_path: Path, suffix: str) -> None:
     assert list(messages(path, OBSERVATIONS)) == [*VALID["observation"], b"nonsense", VALID["observation"][0]]
     found = list(decode_file(OBSERVATIONS, path, CONTEXT))
     assert [type(one) for one in found] == [DecodedRow, DecodedRow, RefusedRecord, DecodedRow]
-    assert [one.where for one in found if not isinstance(one, Recognised | Unknown)] == [
-        f"{path}:{line}" for line in (1, 4, 5, 6)
-    ]
+    assert [one.line for one in found if not isinstance(one, Recognised | Unknown)] == [1, 4, 5, 6]
     assert json.loads(json.dumps(found[0].values)) == {
         "kind": "observation",
         "time": "2025-03-06T07:29:59.784Z",
@@ -80,7 +78,7 @@ def test_hex_lines(tmp_path: Path, suffix: str) -> None:
     assert [type(one) for one in found] == [DecodedRow, RefusedRecord, DecodedRow]
     assert [one.values["reissued"] for one in found if isinstance(one, DecodedRow)] == [False, True]
     assert isinstance(found[1], RefusedRecord)
-    assert (found[1].where, found[1].detail) == (f"{path}:4", "this is text and no hexadecimal")
+    assert (found[1].line, found[1].detail) == (4, "this is text and no hexadecimal")
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

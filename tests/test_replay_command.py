@@ -88,8 +88,26 @@ def test_a_reader_of_decode_may_stop_reading(recording: Path) -> None:
     assert child.stderr is not None
     child.stdout.readline()
     child.stdout.close()
-    assert (child.stderr.read(), child.wait(PATIENCE)) == (b"", 0)
+    said, code = child.stderr.read().decode().splitlines(), child.wait(PATIENCE)
+    assert ([line.partition(" is made")[0] for line in said], code) == (["a new key"], 0)
     child.stderr.close()
+
+
+def test_a_pipe_is_decoded_and_not_replayed(recording: Path) -> None:
+    """What comes once cannot be counted first."""
+    decoded, replayed = [
+        subprocess.run(
+            roadwatch(command, "/dev/stdin", f"--set=privacy.key_file={recording.parent}/key"),
+            cwd=recording.parent,
+            input=recording.read_bytes(),
+            capture_output=True,
+            check=False,
+        )
+        for command in ("decode", "replay")
+    ]
+    assert (decoded.returncode, json.loads(decoded.stdout)["line"]) == (0, 1)
+    assert replayed.returncode == 1
+    assert replayed.stderr.endswith(b"and what comes through a pipe comes once: put it into a file first\n")
 
 
 def test_no_directory_is_made_for_what_is_written(recording: Path) -> None:

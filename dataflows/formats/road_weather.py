@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from dataflows.formats.base import Context
+from dataflows.formats.base import Context, Reason, RefusedError
 from dataflows.formats.text import Identity, Milliseconds
 from detectors.model import Surface
 
@@ -30,12 +30,19 @@ class RoadWeather(msgspec.Struct, gc=False):
     heading_deg: float | None = None  # of the carriageway, where it speaks for one only
 
 
+MEASURES = RoadWeather.__struct_fields__[4:-1]
 _decode = msgspec.json.Decoder(RoadWeather).decode
 
 
 def read(message: bytes | msgspec.Raw, context: Context) -> tuple[float | int | None, ...]:
-    """The fields of SENSOR, in its order; None where missing."""
+    """The fields of SENSOR, in its order; None where missing.
+
+    A station whose sensors have failed says so with nulls; what names no measure at all is something else, such as an
+    observation that was sent here.
+    """
     said = _decode(message)
+    if all(getattr(said, name) is None for name in MEASURES) and not set(MEASURES) & set(msgspec.json.decode(message)):
+        raise RefusedError(Reason.WRONG_SHAPE, f"it measures nothing: expected one of {', '.join(MEASURES)}")
     return (
         said.ts,
         context.pseudonym(said.id),
