@@ -31,7 +31,7 @@ run: $(READY)  ## play the bundled recording through a broker and the worker; SP
 demo: run  ## the same as run
 
 test: $(READY)  ## all tests; PYTEST="-k kafka" for some
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)  # or each worker that is started compiles anew
 
 kafka: $(READY)  ## the end-to-end tests against a real Apache Kafka, killed and overtaken (needs Java 17 and Maven)
 	@$(BIN)/python -m tests.real_kafka

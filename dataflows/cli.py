@@ -128,7 +128,7 @@ def demo(
     keep: Annotated[bool, typer.Option(help="Stay up when the recording is over.")] = False,
 ) -> None:
     """Play the bundled recording through a broker and the worker, and show incidents as they open and clear."""
-    from dataflows.demo import demo as play
+    from dataflows.demo.show import demo as play
 
     raise typer.Exit(play(speed=speed, keep=keep))
 

@@ -25,7 +25,7 @@ from detectors.plausibility import Plausibility
 
 log = structlog.get_logger(__name__)
 
-VEHICLES = 120_000, 160_000  # messages of the recording: 8 min, the road is known after five, and there is a queue
+VEHICLES = 130_000, 140_000  # messages of the recording: 2 min, with a queue; more would only take longer
 CARS = 200  # messages
 
 

@@ -163,7 +163,7 @@ def test_the_summary_adds_up() -> None:
 IN_PART = """
 import sys
 from itertools import islice
-import dataflows.demo as demo
+import dataflows.demo.show as demo
 from dataflows.demo import recording, without_broker
 whole, count = recording.messages, int(sys.argv[1])
 recording.messages = without_broker.messages = lambda: islice(whole(), count)
