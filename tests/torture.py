@@ -51,7 +51,7 @@ def _kill_one(folder: Path, seed: int) -> Told:
 
 def _kill_cluster(folder: Path, seed: int) -> Told:
     with embedded_broker() as broker:
-        outcome, delivered = kills.kill_cluster(folder, broker, seed, 50, 50, 2, say)
+        outcome, delivered = kills.kill_cluster(folder, broker, seed, 50, 30, 2, say)
     return Told(outcome, f"{delivered} of 50 had delivered something since their start")
 
 
