@@ -16,6 +16,7 @@ from dataflows.settings import Alerts, Outputs
 from detectors.census import MINUTE, CellMinute
 from detectors.incidents import Change
 
+CUT_FROM = "bytes"  # header
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -29,6 +30,12 @@ class Record(NamedTuple):
     arrival: int = -1  # ms: when the message that closed its pane reached the broker
     label: tuple[str, str, str] | None = None  # kind, severity, status of an alert: what its metric is called
     reason: str | None = None  # of a dead letter: what its metric is called
+
+    def cut(self, length: int) -> Record:
+        """The first bytes of the value; the header `bytes` says how many there were."""
+        value = self.value or b""
+        size = () if any(name == CUT_FROM for name, _ in self.headers) else ((CUT_FROM, str(len(value)).encode()),)
+        return self._replace(value=value[:length], headers=(*self.headers, *size))
 
 
 @lru_cache(maxsize=256)  # a minute of a city has thousands of cells, and as many records

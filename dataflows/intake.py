@@ -128,6 +128,13 @@ class Intake:
         METRICS.watermark(self.topic, self.partition, tick.watermark, idle=True)
         return Poll({}, tick._replace(latest=self.newest) if ended else tick)
 
+    def wait(self) -> Poll:
+        """The partition may have spoken where nobody hears it: it is waited for again."""
+        self._told = NEVER
+        tick = self._tick()
+        METRICS.watermark(self.topic, self.partition, tick.watermark)
+        return Poll({}, tick)
+
     @property
     def watermark(self) -> int:
         """Event time in ms up to which the partition is complete; NEVER before its first row."""

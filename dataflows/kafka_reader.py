@@ -131,10 +131,16 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         """After `idle_after` at the partition's end nobody waits for it: the one path on which the clock decides what is said.
 
         A backlog, a broker that is away or a connection that stalls is no silence: others wait, or what comes then would come
-        too late. So the broker must say once more, after that time, that this is the end.
+        too late. So the broker must say once more, after that time, that this is the end; and while it is away nobody is idle,
+        for when it is back others may be read before what came here.
         """
         now, due = time.monotonic(), self._heard + self._idle_after
-        if self._idle or now < due or not HEALTH.reachable:
+        if not HEALTH.reachable:
+            if not self._idle:
+                return []
+            self._heard, self._idle = now, False
+            return [self._intake.wait()]
+        if self._idle or now < due:
             return []
         if self._end_seen < due:
             if self._end_seen != NOT_YET and self._end_asked < due:
@@ -169,8 +175,9 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         error = message.error()
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:
-            if message.offset() == self._offset:  # an older one was overtaken by messages
-                self._end_seen = time.monotonic()
+            end = message.offset() or 0  # behind the last message, and behind the markers of transactions that follow it
+            if end >= self._offset:  # an older one was overtaken by messages
+                self._offset, self._end_seen = end, time.monotonic()
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._lose()
         else:

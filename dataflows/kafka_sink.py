@@ -20,7 +20,8 @@ from dataflows.settings import Kafka
 log = structlog.get_logger(__name__)
 
 LINGER = 5  # ms: cells come by the thousand once a minute; alerts wait for no company
-LAST_WAIT = 5  # s that a worker which is asked to end waits for the broker: half of what the end may take
+SHORT = 1000  # bytes: a topic that does not take so much takes no alerts either
+LAST_WAIT = 5.0  # s that a worker which is asked to end waits for the broker: half of what the end may take
 
 
 class KafkaSink(FixedPartitionedSink[Record, None]):
@@ -48,6 +49,8 @@ FAILURE = LastWords[DeliveryError]()
 class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
     def __init__(self, kafka: Kafka, linger: int = LINGER) -> None:
         self._refused: str | None = None
+        self._shorter: list[Record] = []  # dead letters that were too large, cut
+        self._patience = LAST_WAIT
         self._producer = Producer(
             client(kafka)
             | {
@@ -64,23 +67,32 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
     def write_batch(self, values: list[Record]) -> None:
         METRICS.dead_letters(Counter(record.reason for record in values if record.reason))
         for record in values:
-            while True:
-                try:
-                    self._producer.produce(
-                        record.topic, record.value, record.key, headers=list(record.headers), on_delivery=self._reporter(record)
-                    )
-                    break
-                except BufferError:  # full: wait for the broker, and so hold back the input
-                    HEALTH.undelivered(len(self._producer))
-                    self._producer.poll(0.1)
-                    self._check()
-                except KafkaException as error:  # the client knows by now that the broker will refuse it, and does not even try
-                    METRICS.delivery_failed(record.topic)
-                    self._refused = f"topic {record.topic} refused a record: {error.args[0].str()}"
-                    self._check()
+            self._produce(record)
         HEALTH.undelivered(0)
         self._producer.poll(0)
+        self._produce_shorter()
         self._check()
+
+    def _produce(self, record: Record) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic, record.value, record.key, headers=list(record.headers), on_delivery=self._reporter(record)
+                )
+                return
+            except BufferError:  # full: wait for the broker, and so hold back the input
+                HEALTH.undelivered(len(self._producer))
+                self._producer.poll(0.1)
+                self._lose_patience(0.1)
+                self._check()
+            except KafkaException as error:  # the client knows by now that the broker will refuse it, and does not even try
+                self._refuse(record, error.args[0])
+                self._check()
+                return
+
+    def _produce_shorter(self) -> None:
+        while self._shorter:
+            self._produce(self._shorter.pop())
 
     def snapshot(self) -> None:
         self._flush()
@@ -92,23 +104,31 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
 
     def _flush(self) -> None:
         """Until the broker has everything, or has refused something; or for a while only, once the worker is asked to end."""
-        patience = LAST_WAIT
-        while FAILURE.error is None and self._refused is None and self._producer.flush(1.0):
-            waiting = len(self._producer)
-            HEALTH.undelivered(waiting)
-            log.warning("waiting for the broker to take records", waiting=waiting)
-            patience -= HEALTH.stops
-            if not patience:
-                FAILURE.error = DeliveryError(
-                    f"the broker did not take {waiting} records before the end: nothing is lost, the next start sends them"
-                )
+        while FAILURE.error is None and self._refused is None:
+            waiting = self._producer.flush(1.0)
+            if self._shorter:
+                self._produce_shorter()
+            elif not waiting:
+                break
+            else:
+                HEALTH.undelivered(waiting)
+                log.warning("waiting for the broker to take records", waiting=waiting)
+                self._lose_patience(1.0)
         HEALTH.undelivered(0)
+
+    def _lose_patience(self, seconds: float) -> None:
+        """Once the worker is asked to end it waits for the broker for LAST_WAIT in all."""
+        self._patience -= seconds * HEALTH.stops
+        if self._patience <= 0.0:
+            waiting = len(self._producer)
+            FAILURE.error = DeliveryError(
+                f"the broker did not take {waiting} records before the end: nothing is lost, the next start sends them"
+            )
 
     def _reporter(self, record: Record) -> Callable[[KafkaError | None, Message], None]:
         def report(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                METRICS.delivery_failed(record.topic)
-                self._refused = f"topic {record.topic} refused a record: {error.str()}"
+                self._refuse(record, error)
                 return
             METRICS.delivered(record.topic)
             if record.label is not None:
@@ -116,6 +136,15 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 METRICS.alerted(*record.label, latency=now - record.arrival / 1000 if record.arrival >= 0 else None)
 
         return report
+
+    def _refuse(self, record: Record, error: KafkaError) -> None:
+        """Whoever may write to an input must not end us by what is too large for a dead letter: such a one is cut."""
+        value = record.value or b""
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and record.reason and len(value) > SHORT:
+            self._shorter.append(record.cut(len(value) // 2))
+            return
+        METRICS.delivery_failed(record.topic)
+        self._refused = f"topic {record.topic} refused a record: {error.str()}"
 
     def _check(self) -> None:
         if self._refused is not None:

@@ -76,8 +76,11 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
             self._shelf = ShardShelf(self._disk, shard)
         state = _opened(self._seal, f"windows/{shard}", self._resume)
         if state is None or self._shelf is None:
-            return ShardWindow(shard, self._panes, state)
-        return self._shelf.take(state, self._panes)
+            window = ShardWindow(shard, self._panes, state)
+        else:
+            window = self._shelf.take(state, self._panes)
+        window.wait_for_all()
+        return window
 
 
 class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):

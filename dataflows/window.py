@@ -126,6 +126,10 @@ class ShardWindow:
             self.add(chunk)
         return self.close()
 
+    def wait_for_all(self) -> None:
+        """After a start: whoever was silent before may have spoken since, so everybody speaks, or is idle again, first."""
+        self.state.partitions.clear()
+
     def add(self, chunk: Chunk) -> None:
         self._arrival = max(self._arrival, chunk.arrival)
         tables = [(name, rows) for name in TABLES if (rows := getattr(chunk, name)) is not None]

@@ -41,6 +41,19 @@ class Sent:
         return self._value
 
 
+class End:
+    """What the client gives where the partition ends."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    def error(self) -> KafkaError:
+        return KafkaError(KafkaError._PARTITION_EOF)
+
+    def offset(self) -> int:
+        return self._offset
+
+
 class Client:
     """Has so many messages, all of one moment; notes how many it was asked for."""
 
@@ -128,3 +141,70 @@ def test_messages_that_were_fetched_before_do_not_bring_a_broker_back(monkeypatc
         away, reader._looked = way_off, -10.0  # s: it looks once a second
         assert reader.next_batch()
         assert health.reachable is not way_off
+
+
+class Silent(Client):
+    """Says at every assignment that the partition ends at `end`, behind all of its messages."""
+
+    def __init__(self, count: int, end: int) -> None:
+        super().__init__(count)
+        self.end, self.ends = end, 0
+
+    def assign(self, partitions: object) -> None:
+        self.ends = 1
+
+    def consume(self, most: int, timeout: float) -> list[Any]:
+        if self.left or not self.ends:
+            return super().consume(most, timeout)
+        self.ends = 0
+        return [End(self.end)]
+
+
+class Clock:
+    """One that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def waited_for(self, reader: KafkaPartition, seconds: float) -> list[bool]:
+        """Whether the partition is waited for, as it says in the polls of so many seconds."""
+        said = []
+        for _ in range(round(10 * seconds)):
+            self.now += 0.1
+            said += [poll.tick.holds for poll in reader.next_batch() if poll.tick is not None]
+        return said
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(kafka_reader, "time", clock := Clock())
+    return clock
+
+
+@pytest.fixture
+def health(monkeypatch: pytest.MonkeyPatch) -> Health:
+    monkeypatch.setattr(kafka_reader, "HEALTH", health := Health())
+    health.broker(True)
+    return health
+
+
+@pytest.mark.parametrize("end", [3, 4, 9])
+@pytest.mark.usefixtures("health")
+def test_a_partition_is_silent_wherever_its_end_is(end: int, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind its last message there may be markers of transactions, which are offsets and no messages."""
+    reader = partition(Silent(3, end), intake(), monkeypatch)
+    assert clock.waited_for(reader, 60.0) == [True, False]
+
+
+def test_nobody_is_silent_while_the_broker_is_away(clock: Clock, health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is back others may be read before what came here meanwhile, which would then be too late."""
+    reader = partition(Silent(3, 3), intake(), monkeypatch)
+    monkeypatch.setattr(KafkaPartition, "_look_around", lambda _: None)
+    assert clock.waited_for(reader, 60.0) == [True, False]
+    health.broker(False)
+    assert clock.waited_for(reader, 60.0) == [True]
+    health.broker(True)
+    assert clock.waited_for(reader, 60.0) == [False]
