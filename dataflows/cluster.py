@@ -22,8 +22,10 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = 15.0  # s for the others to end after one has
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a restart: doubled each time, for what is broken seldom mends at once
+SLICE = 0.1  # s between looks: a signal does not end a sleep
 CALM = 600.0  # s: a cluster that lived so long has recovered, and the count of deaths starts again
 START_AGAIN = 75  # exit code of a worker that ended in order and needs a new start: EX_TEMPFAIL of sysexits.h
+IN_ORDER = {0, START_AGAIN, -signal.SIGTERM}  # exit codes after SIGTERM; the last of one that had not begun to listen
 DEATHS = 8  # in a row: over two minutes of trying
 
 
@@ -55,21 +57,21 @@ def supervise(
 
     def stop(number: int, _: object) -> None:
         stopping.append(number)
-        for member in members:
-            if member.poll() is None:
-                member.send_signal(signal.SIGTERM)
+        _ask_to_end(members)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    while True:
+    while not stopping:
         started = time.monotonic()
         addresses = ";".join(_free_addresses(processes))
         command = [sys.executable, "-m", "dataflows.cli", "run", *arguments, "--addresses", addresses]
         members[:] = [  # a member that outlived its supervisor would write into the same store as the next cluster
             subprocess.Popen([*command, "--process-id", str(number)], preexec_fn=with_its_parent) for number in range(processes)
         ]
+        if stopping:  # which these have not heard
+            _ask_to_end(members)
         codes = _until_the_end(members)
-        if stopping and set(codes) == {0}:
+        if stopping and set(codes) <= IN_ORDER:
             return
         if stopping:
             raise ClusterError(
@@ -82,13 +84,21 @@ def supervise(
         if pause is None:
             raise ClusterError(f"the cluster died {DEATHS} times in a row, last with exit codes {codes}; see the log above")
         log.error("a worker died: all restart from the last snapshot", exit_codes=codes, pause_seconds=pause)
-        sleep(pause)
+        until = time.monotonic() + pause
+        while not stopping and time.monotonic() < until:
+            sleep(SLICE)
+
+
+def _ask_to_end(members: Sequence[subprocess.Popen[bytes]]) -> None:
+    for member in members:
+        if member.poll() is None:
+            member.send_signal(signal.SIGTERM)
 
 
 def _until_the_end(members: Sequence[subprocess.Popen[bytes]]) -> list[int]:
     """Wait for the first to end, then for all: those that do not follow are killed."""
     while all(member.poll() is None for member in members):
-        time.sleep(0.1)
+        time.sleep(SLICE)
     deadline = time.monotonic() + PATIENCE
     for member in members:
         try:

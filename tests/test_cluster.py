@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable
+from itertools import pairwise
+from typing import ClassVar
+
 import pytest
 
 from dataflows import cluster
@@ -30,11 +35,71 @@ def test_a_long_life_forgives() -> None:
 
 def test_an_orderly_end_for_added_partitions_is_no_death(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = iter([[START_AGAIN, START_AGAIN], [START_AGAIN, 0], *[[1, -6]] * (DEATHS + 1)])
-    pauses: list[float] = []
+    clock, began = Clock(), list[float]()
+
+    def live(_: object) -> list[int]:
+        began.append(clock.now)
+        return next(codes)
+
     monkeypatch.setattr(cluster.signal, "signal", lambda *_: None)
     monkeypatch.setattr(cluster.subprocess, "Popen", lambda *_, **__: None)
-    monkeypatch.setattr(cluster, "_until_the_end", lambda _: next(codes))
+    monkeypatch.setattr(cluster, "_until_the_end", live)
+    monkeypatch.setattr(cluster.time, "monotonic", lambda: clock.now)
     with pytest.raises(ClusterError, match=f"died {DEATHS} times"):
-        supervise(2, [], sleep=pauses.append)
-    assert len(pauses) == DEATHS
+        supervise(2, [], sleep=clock.sleep)
+    waited = [round(after - before) for before, after in pairwise(began)]
+    assert waited == [0, 0, *(min(LONGEST_PAUSE, FIRST_PAUSE * 2**n) for n in range(DEATHS))]
     assert next(codes, None) is None
+
+
+class Clock:
+    now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Member:
+    """Ends when it is asked to, and not before."""
+
+    made: ClassVar[list[Member]] = []
+    at_birth: ClassVar[Callable[[int], None]]
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.asked = 0
+        Member.made.append(self)
+        Member.at_birth(len(Member.made))
+
+    def poll(self) -> int | None:
+        return 0 if self.asked else None
+
+    def send_signal(self, _: int) -> None:
+        self.asked += 1
+
+
+@pytest.mark.parametrize("when", ["while the second member is made", "in the pause after a death", "before the first start"])
+def test_a_signal_is_heard_whenever_it_comes(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: list[Callable[[int, object], None]] = []
+
+    def install(_: int, handler: Callable[[int, object], None]) -> None:
+        handlers.append(handler)
+        if when == "before the first start" and len(handlers) == 2:
+            handler(signal.SIGTERM, None)
+
+    def birth(number: int) -> None:
+        if when == "while the second member is made" and number == 2:
+            handlers[0](signal.SIGTERM, None)
+
+    def live(members: list[Member]) -> list[int]:
+        if when == "in the pause after a death":
+            return [1, -6]
+        assert all(member.asked for member in members)
+        return [0, 0]
+
+    monkeypatch.setattr(cluster.signal, "signal", install)
+    monkeypatch.setattr(cluster.subprocess, "Popen", Member)
+    monkeypatch.setattr(cluster, "_until_the_end", live)
+    monkeypatch.setattr(Member, "made", [])
+    monkeypatch.setattr(Member, "at_birth", staticmethod(birth), raising=False)
+    supervise(2, [], sleep=lambda _: handlers[0](signal.SIGTERM, None))
+    assert len(Member.made) == (0 if when == "before the first start" else 2)
