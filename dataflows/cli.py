@@ -108,9 +108,7 @@ def topics(
     """Make the topics that are missing, with the right configuration."""
     from dataflows.kafka_admin import create_missing
 
-    settings = settings_of(config, set_)
-    say.print(f"asking {settings.kafka.bootstrap_servers}", highlight=False, soft_wrap=True)
-    made = create_missing(settings, partitions, replication)
+    made = create_missing(settings_of(config, set_), partitions, replication)
     say.print(f"made {', '.join(made)}" if made else "all topics are there", highlight=False, soft_wrap=True)
 
 

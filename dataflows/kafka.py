@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import structlog
+from bytewax.inputs import StatefulSourcePartition
 
 from dataflows.ends import Ends, PollSource
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.health import HEALTH
-from dataflows.intake import Intake
+from dataflows.intake import NEVER, Intake, Poll, Progress
 from dataflows.kafka_admin import connect, counter
 from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
 from dataflows.kafka_reader import KafkaPartition, Shared
@@ -40,13 +41,25 @@ class KafkaSource(PollSource):
         key = pseudonym_key(settings)
         self._context = Context(Pseudonym(key), settings.window.max_ahead)
         starts = Starts(settings.recovery.directory if settings.recovery.enabled else None)
-        for gone in starts.gone(partitions):
-            log.error("a partition that was read before is not there; was the topic made anew?", partition=gone)
+        starts.begin((each.topic, number) for each, number in self._inputs.values())
+        self._others = starts.others(self._inputs)
+        for name, (topic, number, _) in self._others.items():
+            if number >= partitions.get(topic, number + 1):
+                log.error("a partition that was read before is not there; was the topic made anew?", partition=name)
+            else:
+                log.warning("a partition that was read before is not read any more", partition=name)
         whole = {each.topic: partitions[each.topic] for each in settings.inputs.topics if not each.partitions}
         self._lookout = Lookout(whole, counter(settings), settings.kafka.partitions_interval, _restart)
         self._shared = Shared(settings.kafka, self.pace, Seal(key), starts)
 
-    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> KafkaPartition:
+    def list_parts(self) -> list[str]:
+        """The engine ends where its store holds a partition that is not in the list."""
+        return [*self.partitions, *self._others]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> StatefulSourcePartition[Poll, bytes]:
+        if for_part in self._others:
+            *_, first = self._others[for_part]
+            return Unread(resume_state or self._shared.seal.close(f"source/{for_part}", Progress(first, NEVER, NEVER).pack()))
         each, number = self._inputs[for_part]
         intake = Intake(each.topic, number, FORMATS[each.format], self._context, self._grid, self._settings.window)
         if not self._assigned:
@@ -55,6 +68,19 @@ class KafkaSource(PollSource):
         HEALTH.assigned(self._assigned)
         HEALTH.broker(True)
         return KafkaPartition(each, number, intake, self._shared, resume_state)
+
+
+class Unread(StatefulSourcePartition[Poll, bytes]):
+    """One that was read before and is not now: nothing comes of it, and where it stood is kept for when it is read again."""
+
+    def __init__(self, stood: bytes) -> None:
+        self._stood = stood
+
+    def next_batch(self) -> list[Poll]:
+        raise StopIteration
+
+    def snapshot(self) -> bytes:
+        return self._stood
 
 
 def _restart(why: str) -> None:

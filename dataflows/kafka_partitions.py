@@ -5,8 +5,9 @@ The graph knows its partitions when it starts: a pane closes when all of them ha
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -14,6 +15,8 @@ import structlog
 from dataflows.kafka_admin import BrokerError
 
 log = structlog.get_logger(__name__)
+
+MEANT = "first"  # ends the name of the file which says what a topic's first start was to read
 
 
 class PartitionsAddedError(Exception):
@@ -66,39 +69,59 @@ class Starts:
     """Where each partition was read first: a small file each beside the recovery store, so that `latest` skips nothing later.
 
     Without it a partition that was added, or one that was read and never got into a snapshot, would look like a new topic.
+    A file a topic says which partitions its first start was to read: if that was cut short, the others are not new ones.
     """
 
     def __init__(self, recovery: Path | None) -> None:
         """To be made before any process of the cluster reads. None: there is no recovery store."""
         self._folder = recovery and recovery / "starts"
         self._noted: dict[str, dict[int, int]] = {}
-        for path in sorted(self._folder.glob("*.[0-9]*")) if self._folder else ():
+        self._meant: dict[str, set[int]] = {}
+        for path in sorted(self._folder.iterdir()) if self._folder and self._folder.is_dir() else ():
             topic, _, number = path.name.rpartition(".")
-            text = path.read_text("utf-8")
-            if number.isdecimal() and text.isdecimal():
-                self._noted.setdefault(topic, {})[int(number)] = int(text)
+            numbers = path.read_text("utf-8").split()
+            if number == MEANT:
+                self._meant[topic] = {int(each) for each in numbers if each.isdecimal()}
+            elif number.isdecimal() and len(numbers) == 1 and numbers[0].isdecimal():
+                self._noted.setdefault(topic, {})[int(number)] = int(numbers[0])
+
+    def begin(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """These will be read now: at a topic's first start they are remembered as those that it had."""
+        meant: dict[str, list[int]] = {}
+        for topic, number in partitions:
+            meant.setdefault(topic, []).append(number)
+        for topic, numbers in meant.items():
+            if topic not in self._noted and topic not in self._meant:
+                self._write(f"{topic}.{MEANT}", " ".join(map(str, numbers)))
 
     def first(self, topic: str, partition: int) -> int | None:
         """The offset at which to begin without a snapshot; None where kafka.start decides, at a topic's first start."""
         noted = self._noted.get(topic)
         if not noted:
             return None
+        if partition not in noted and partition in self._meant.get(topic, ()):
+            return None
         return noted.get(partition, 0)  # added later: all of it, and what retention took of it is named as lost
 
-    def gone(self, partitions: Mapping[str, int]) -> list[str]:
-        """Partitions that were read before and are not there now, with `partitions` their number by topic."""
-        return [
-            f"{topic}/{number}"
-            for topic, count in partitions.items()
-            for number in self._noted.get(topic, ())
-            if number >= count
-        ]
+    def others(self, partitions: Collection[str]) -> dict[str, tuple[str, int, int]]:
+        """What was read before and is not among these names: topic, number and first offset of each, by its name."""
+        return {
+            name: (topic, number, first)
+            for topic, noted in self._noted.items()
+            for number, first in noted.items()
+            if (name := f"{topic}/{number}") not in partitions
+        }
 
     def note(self, topic: str, partition: int, offset: int) -> None:
         """Remember it, once."""
-        if self._folder is None or partition in self._noted.get(topic, ()):
+        if partition not in self._noted.get(topic, ()):
+            self._write(f"{topic}.{partition}", str(offset))
+
+    def _write(self, name: str, text: str) -> None:
+        """All of it or nothing."""
+        if self._folder is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self._folder / f"{topic}.{partition}.new"
-        draft.write_text(str(offset), "utf-8")
-        draft.rename(self._folder / f"{topic}.{partition}")  # all of it or nothing
+        draft = self._folder / f"{name}.{os.getpid()}.new"  # the processes of a cluster may write the same
+        draft.write_text(text, "utf-8")
+        draft.rename(self._folder / name)

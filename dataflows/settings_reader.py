@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +12,9 @@ from typing import Any, get_args
 import pydantic_settings
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from dataflows.settings import PREFIX, Settings, SettingsError
 
-LONGEST = 60  # characters of a refused value that are shown
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"  # path of the TOML file, where no --config flag names one
 
 
@@ -79,18 +76,9 @@ def _sentence(error: ValidationError) -> str:
         return f"setting {where} is a list; write it in a TOML file and name that with --config"
     if first["type"] != "extra_forbidden":
         should, *_ = first["msg"].removeprefix("Value error, ").split(", unable to")  # the rest says only what it was read as
-        return f"setting {where}{_given(first)}: {should.replace('Input should', 'it should', 1)}"
+        return f"setting {where}: {should.replace('Input should', 'it should', 1)}"
     *parents, last = first["loc"]
     return f"setting {where}: {_nearest(str(last), _fields(parents))}"
-
-
-def _given(error: ErrorDetails) -> str:
-    """The value that is refused, so that one sees whose it is; nothing of what is secret, or more than a value."""
-    *parents, last = error["loc"]
-    field = _fields(parents).get(str(last))
-    if field is None or "SecretStr" in str(field.annotation) or not isinstance(error["input"], str | int | float):
-        return ""
-    return f" = {textwrap.shorten(str(error['input']), LONGEST, placeholder='...')}"
 
 
 def _fields(parents: list[int | str]) -> Mapping[str, FieldInfo]:

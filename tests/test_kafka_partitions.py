@@ -49,10 +49,20 @@ def test_a_partition_that_was_added_begins_at_its_beginning(tmp_path: Path) -> N
     assert starts.first("v2x", 0) is None, "another topic, which only looks alike"
 
 
-def test_a_partition_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_first_start_that_was_cut_short_is_no_reason_to_read_the_others_from_their_beginning(tmp_path: Path) -> None:
+    first = Starts(tmp_path)
+    first.begin([("v2x", 0), ("v2x", 1), ("ev", 0)])
+    first.note("v2x", 0, 700)  # and then it was killed
+    again = Starts(tmp_path)
+    again.begin([("v2x", number) for number in range(3)])
+    assert [again.first("v2x", number) for number in range(3)] == [700, None, 0], "the last was added meanwhile"
+    assert again.first("ev", 0) is None
+
+
+def test_a_partition_that_is_not_read_any_more_is_named(tmp_path: Path) -> None:
     for number in range(3):
-        Starts(tmp_path).note("v2x", number, 0)
-    assert Starts(tmp_path).gone({"v2x": 2, "ev": 1}) == ["v2x/2"]
+        Starts(tmp_path).note("v2x", number, 7)
+    assert Starts(tmp_path).others({"v2x/0", "v2x/1", "ev/0"}) == {"v2x/2": ("v2x", 2, 7)}
 
 
 def test_without_a_recovery_store_nothing_is_noted() -> None:

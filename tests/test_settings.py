@@ -36,10 +36,10 @@ def test_flags_before_environment_before_file(toml: Path, monkeypatch: pytest.Mo
     [
         ('[kafka]\nbootstrap_server = "x"', "kafka.bootstrap_server: .*did you mean 'bootstrap_servers'?"),
         ('[inputs]\ntopics = "a"', "inputs.topics is a list; write it in a TOML file and name that with --config"),
-        ('[window]\npane = "a"', "window.pane = a: it should be a valid integer$"),
+        ('[window]\npane = "a"', "window.pane: it should be a valid integer$"),
         ("[windw]\npane = 1", "windw: there is no 'windw'; did you mean 'window'?"),
-        ("[window]\npane = 1", "window.pane = 1: .*greater than or equal to 100"),
-        ('[[inputs.topics]]\ntopic = "a"\nformat = "b"', "inputs.topics.0.format = b: .*'gbt32960'"),
+        ("[window]\npane = 1", "window.pane: .*greater than or equal to 100"),
+        ('[[inputs.topics]]\ntopic = "a"\nformat = "b"', "inputs.topics.0.format: .*'gbt32960'"),
         ('[[inputs.topics]]\ntopic = "a"\nformt = "b"', "inputs.topics.0.format: Field required"),
         ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\nidle=1', "inputs.topics.0.idle: .*did you mean 'idle_after'"),
         ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\n' * 2, "topic a is listed twice"),
@@ -51,13 +51,6 @@ def test_a_wrong_file_gets_one_sentence(text: str, sentence: str, toml: Path) ->
     with pytest.raises(SettingsError, match=sentence) as caught:
         load(toml)
     assert "\n" not in str(caught.value)
-
-
-def test_a_refused_secret_is_not_shown(toml: Path) -> None:
-    toml.write_text("[kafka]\nsasl_password = 12345")
-    with pytest.raises(SettingsError, match=r"kafka.sasl_password: ") as caught:
-        load(toml)
-    assert "12345" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["ROADWATCH_KAFK__GROUP", "ROADWATCH_KAFKA__GROP", "ROADWATCH_KAFKAS"])

@@ -132,6 +132,16 @@ def test_the_unspoilt_copy_is_resumed_from(trial: Trial) -> None:
     trial.goes_on()
 
 
+def test_a_topic_that_is_not_read_any_more_is_no_reason_to_end(trial: Trial) -> None:
+    """And once it is read again it goes on where it stood."""
+    config = trial.config.read_text()
+    trial.config.write_text("".join(line for line in config.splitlines(keepends=True) if '"sensors"' not in line))
+    trial.goes_on()
+    assert "a partition that was read before is not read any more" in (trial.folder / "log").read_text()
+    trial.config.write_text(config)
+    trial.goes_on()
+
+
 def test_a_full_disk(trial: Trial) -> None:
     largest = max(path.stat().st_size for path in trial.store.iterdir() if path.is_file())
     said = trial.fails(within=bound_in_size(largest // 4))
