@@ -118,14 +118,16 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 
     def snapshot(self) -> bytes:
         try:  # for lag tools only, so a broker that is away is no reason to stop
-            self._consumer.commit(offsets=[TopicPartition(self._topic, self._number, self._offset)], asynchronous=True)
+            if HEALTH.reachable:
+                self._consumer.commit(offsets=[TopicPartition(self._topic, self._number, self._offset)], asynchronous=True)
         except KafkaException as error:
             log.debug("offset not committed", topic=self._topic, partition=self._number, error=str(error))
         return self._seal.close(self._place, self._intake.progress(self._offset).pack())
 
     def close(self) -> None:
         METRICS.left(self._topic, self._number)
-        self._consumer.close()
+        if HEALTH.reachable:  # else it would wait 45 s for the group's offsets, and every partition does so in turn
+            self._consumer.close()
 
     def _silence(self) -> list[Poll]:
         """After `idle_after` at the partition's end nobody waits for it: the one path on which the clock decides what is said.

@@ -208,3 +208,26 @@ def test_nobody_is_silent_while_the_broker_is_away(clock: Clock, health: Health,
     assert clock.waited_for(reader, 60.0) == [True]
     health.broker(True)
     assert clock.waited_for(reader, 60.0) == [False]
+
+
+def test_an_end_does_not_wait_for_a_broker_that_is_away(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With offsets to be noted the client waits 45 s for a broker when it is closed, each partition in turn."""
+    asked: list[str] = []
+
+    class Slow(Client):
+        def commit(self, **_: object) -> None:
+            asked.append("commit")
+
+        def close(self) -> None:
+            asked.append("close")
+
+    reader = partition(Slow(3), intake(), monkeypatch)
+    reader.next_batch()
+    assert reader.snapshot()
+    health.broker(False)
+    assert reader.snapshot()
+    reader.close()
+    assert asked == ["commit"]
+    health.broker(True)
+    reader.close()
+    assert asked == ["commit", "close"]

@@ -60,7 +60,7 @@ def stand_still(
 ) -> Standstill:
     """Every produce request fails for `seconds`, with one error after the other, while the inputs hold more than is read."""
     with MockCluster() as cluster:
-        history = _history(folder, cluster, seed, min(MOST, 1 + len(errors)))
+        history = laid_out(folder, cluster, seed, min(MOST, 1 + len(errors)))
         history.play_part(0, 1)
         spells = []
         with LivingWorker(history.config(), history.log, f"--set=kafka.poll_messages={SIP}") as worker:
@@ -96,7 +96,7 @@ def _watch(worker: LivingWorker, seconds: float) -> tuple[float, float, float]:
 def refuse(folder: Path, seed: int, error: int = KafkaError.TOPIC_AUTHORIZATION_FAILED) -> Outcome:
     """A record is refused for good, at a seeded moment: the worker ends with one sentence, and the next one loses nothing."""
     with MockCluster() as cluster:
-        history, dice = _history(folder, cluster, seed, 2), random.Random(seed)
+        history, dice = laid_out(folder, cluster, seed, 2), random.Random(seed)
         with history.worker() as worker, history.playing(20.0):
             until = dice.randint(1, 100)
             worker.page(lambda page: page.total("delivered_messages_total") > until, "it has begun to deliver")
@@ -111,7 +111,7 @@ def refuse(folder: Path, seed: int, error: int = KafkaError.TOPIC_AUTHORIZATION_
 def stop(folder: Path, seed: int) -> tuple[Outcome, float]:
     """The worker is asked to end while nothing can be written: it does, with one sentence. Also says its seconds."""
     with MockCluster() as cluster:
-        history = _history(folder, cluster, seed, 2)
+        history = laid_out(folder, cluster, seed, 2)
         history.play_part(0, 1)
         with LivingWorker(history.config(), history.log, f"--set=kafka.poll_messages={SIP}") as worker:
             worker.page(lambda page: page.total("delivered_messages_total") > 0, "it has begun to deliver")
@@ -133,27 +133,28 @@ def kill_between(folder: Path, seed: int) -> Outcome:
     The first leaves rows of an epoch that was never completed, and the second never writes over those of what is not fed.
     """
     with MockCluster() as cluster:
-        history = _history(folder, cluster, seed, 1)
+        history = laid_out(folder, cluster, seed, 1)
         history.play_part(0, 1)
         with LivingWorker(history.config(), history.log) as worker:
             worker.page(lambda page: page.total("delivered_messages_total") > 0, "it has begun to deliver")
             with cluster.failing(PRODUCE, KafkaError.NOT_ENOUGH_REPLICAS):
                 wait_for(lambda: STANDS in worker.problems(), f"it says that it stands still, again with seed {seed}")
                 worker.stop(SIGKILL)
-        began = _resumes(history)
+        began = resume_epoch(history)
         with cluster.failing(FETCH, KafkaError.LEADER_NOT_AVAILABLE), history.worker() as worker:
-            wait_for(lambda: _resumes(history) > began + 1, f"it completes epochs, again with seed {seed}")
+            wait_for(lambda: resume_epoch(history) > began + 1, f"it completes epochs, again with seed {seed}")
             worker.stop(SIGKILL)
         return history.end()
 
 
-def _resumes(history: History) -> int:
+def resume_epoch(history: History) -> int:
     """The epoch at which the next worker goes on."""
     with connections(history.settings.recovery.directory) as files:
         return Progress.of(files).resumes
 
 
-def _history(folder: Path, cluster: MockCluster, seed: int, chapters: int) -> History:
+def laid_out(folder: Path, cluster: MockCluster, seed: int, chapters: int) -> History:
+    """One whose outputs are led by the first broker and whose inputs by the second."""
     history = History(folder, cluster.bootstrap, seed, chapters)
     for topic, count in history.partitions().items():
         cluster.topic(topic, count, IN)
