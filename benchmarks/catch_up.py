@@ -41,7 +41,8 @@ from dataflows.incidents import flow
 from dataflows.intake import Intake, Poll
 from dataflows.pace import Pace
 from dataflows.replay import FileSink, Nowhere
-from dataflows.settings import Settings, pseudonym_key
+from dataflows.secret_files import pseudonym_key
+from dataflows.settings import Settings
 from dataflows.settings_reader import load
 from dataflows.tap import Reader
 from tests.living import LivingWorker, wait_for

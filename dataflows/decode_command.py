@@ -11,8 +11,8 @@ from pathlib import Path
 from dataflows.decode import Recognised, RefusedRecord, Unknown, decode_file
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
-from dataflows.secret_files import key_to_be_made
-from dataflows.settings import Settings, pseudonym_key
+from dataflows.secret_files import key_to_be_made, pseudonym_key
+from dataflows.settings import Settings
 
 MOST = 20  # unknown fields that are named
 

@@ -18,7 +18,8 @@ from dataflows.disk import Disk
 from dataflows.ends import Ends
 from dataflows.intake import Chunk, Poll
 from dataflows.seal import Seal
-from dataflows.settings import Settings, pseudonym_key
+from dataflows.secret_files import pseudonym_key
+from dataflows.settings import Settings
 from dataflows.settings_reader import load
 from dataflows.steps import AREA, IncidentStep, WindowStep
 from dataflows.window import Panes, Report

@@ -17,7 +17,8 @@ from dataflows.kafka_reader import KafkaPartition, Shared
 from dataflows.kafka_sink import KafkaSink
 from dataflows.pace import Pace
 from dataflows.seal import Seal
-from dataflows.settings import Settings, pseudonym_key
+from dataflows.secret_files import pseudonym_key
+from dataflows.settings import Settings
 from dataflows.stop import STOP
 
 log = structlog.get_logger(__name__)

@@ -20,7 +20,8 @@ from dataflows.intake import Intake, Poll, Progress
 from dataflows.pace import Pace
 from dataflows.recorded import messages
 from dataflows.seal import Seal
-from dataflows.settings import Settings, pseudonym_key
+from dataflows.secret_files import pseudonym_key
+from dataflows.settings import Settings
 
 REST = timedelta(milliseconds=1)  # of a file that is ahead of the others
 Progressed = Callable[[str, int], None]  # file, messages read so far

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import stat
+import time
 import tomllib
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from pydantic import SecretStr
 
 from dataflows.settings import PREFIX, Kafka, Privacy, Section, Settings, SettingsError
 
+WRITTEN = 1.0  # s in which a key file that was made is written
 OPEN = stat.S_IROTH | stat.S_IWOTH  # to everybody; a group is how orchestrators hand secrets to a user that is not root
 
 
@@ -27,6 +31,41 @@ def secret(given: SecretStr | None, file: Path | None, name: str) -> str | None:
     if not text:
         raise SettingsError(f"{name} {file} is empty; put the secret into it")
     return text
+
+
+def pseudonym_key(settings: Settings) -> bytes:
+    """The key that hides identities: given, or kept in a file of mode 0600 that the first run makes. Raises SettingsError."""
+    if settings.privacy.key is not None:
+        return settings.privacy.key.get_secret_value().encode()[:64]
+    path = settings.privacy.key_file
+    try:
+        return _key_in(path)
+    except FileNotFoundError:
+        pass
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        pass  # another process of the cluster was quicker
+    except OSError as error:
+        raise SettingsError(f"cannot make privacy.key_file {path}: {error.strerror}; name a writable place") from None
+    return _key_in(path)
+
+
+def _key_in(path: Path) -> bytes:
+    """Waits a moment for whoever has just made the file and is about to write it. Raises SettingsError, FileNotFoundError."""
+    until = time.monotonic() + WRITTEN
+    try:
+        while not (key := path.read_bytes()[:64]) and time.monotonic() < until:
+            time.sleep(0.01)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise SettingsError(f"cannot read privacy.key_file {path}: {error.strerror}; give it to this user") from None
+    if not key:
+        raise SettingsError(f"privacy.key_file {path} is empty; put back the key, or remove the file and a new one is made")
+    return key
 
 
 def key_to_be_made(settings: Settings) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -229,27 +227,3 @@ class Settings(BaseSettings):
         given = dict(init_settings.init_kwargs)
         from_file = InitSettingsSource(settings_cls, given.pop("_from_file", {}))
         return InitSettingsSource(settings_cls, given), env_settings, from_file
-
-
-def pseudonym_key(settings: Settings) -> bytes:
-    """The key that hides identities: given, or kept in a file of mode 0600 that the first run makes."""
-    if settings.privacy.key is not None:
-        return settings.privacy.key.get_secret_value().encode()[:64]
-    path = settings.privacy.key_file
-    try:
-        if not (key := path.read_bytes()[:64]):
-            raise SettingsError(f"privacy.key_file {path} is empty; put back the key, or remove the file and a new one is made")
-        return key
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise SettingsError(f"cannot read privacy.key_file {path}: {error.strerror}; give it to this user") from None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-    except FileExistsError:
-        pass  # another process of the cluster was quicker
-    except OSError as error:
-        raise SettingsError(f"cannot make privacy.key_file {path}: {error.strerror}; name a writable place") from None
-    return path.read_bytes()[:64]

@@ -19,7 +19,8 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from dataflows.panics import Panics
 from dataflows.seal import Seal
-from dataflows.settings import Settings, pseudonym_key
+from dataflows.secret_files import pseudonym_key
+from dataflows.settings import Settings
 from dataflows.store_check import StoreError, check, parts
 from dataflows.unfinished import forget_unfinished
 

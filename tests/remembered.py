@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from dataflows.disk import Disk
 from dataflows.grid import Grid
 from dataflows.seal import Seal
-from dataflows.settings import Settings, pseudonym_key
+from dataflows.secret_files import pseudonym_key
+from dataflows.settings import Settings
 from dataflows.shard_shelf import ShardShelf
 from dataflows.store_check import parts
 from dataflows.window import Panes, ShardWindow

@@ -26,7 +26,7 @@ from confluent_kafka import Producer
 from dataflows.demo.page import Page, scrape
 from dataflows.formats.base import Pseudonym
 from dataflows.kafka_admin import create_missing
-from dataflows.settings import pseudonym_key
+from dataflows.secret_files import pseudonym_key
 from dataflows.settings_reader import load
 from dataflows.tap import Reader
 from tests import remembered, soak_traffic, worker_settings

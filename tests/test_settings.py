@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dataflows import cli
+from dataflows import cli, secret_files
 from dataflows import settings_reader as module
 from dataflows.cli import settings_of
-from dataflows.settings import SettingsError, pseudonym_key
+from dataflows.secret_files import pseudonym_key
+from dataflows.settings import SettingsError
 from dataflows.settings_reader import load
 
 ROOT = Path(__file__).parents[1]
@@ -96,6 +97,15 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert len(first) == 32
     assert pseudonym_key(settings) == first
     assert stat.S_IMODE(settings.privacy.key_file.stat().st_mode) == 0o600
+
+
+def test_who_finds_the_key_being_made_waits_until_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process of the cluster has made the file, and writes it a moment later."""
+    file = tmp_path / "key"
+    settings = load(None, {"privacy": {"key_file": str(file)}})
+    file.touch()
+    monkeypatch.setattr(secret_files.time, "sleep", lambda _: file.write_bytes(b"k" * 32))
+    assert pseudonym_key(settings) == b"k" * 32
 
 
 def test_a_key_that_cannot_be_made_gets_one_sentence() -> None:
