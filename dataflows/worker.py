@@ -16,7 +16,7 @@ import structlog
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig
 from bytewax.run import cli_main
 
-from dataflows import disk, health, heap, logs
+from dataflows import clock_watch, disk, health, heap, logs
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
@@ -69,6 +69,7 @@ def _work(
     graph = flow(settings, store=settings.recovery.directory if recovery else None, kept=recovery is not None)
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)
+    clock_watch.watch()
     rehearse(settings.window)
     heap.settle()
     topics = [each.topic for each in settings.inputs.topics]
