@@ -90,12 +90,11 @@ class Disk:
         self._changing.add(shard)
 
     def packed(self, shard: int) -> None:
-        """Its files are on their way. With the last that changed in an epoch all are `written`, for then they may change
-        again, and the engine may say that the epoch is complete. Raises OSError."""
+        """Its files are on their way. With the last that changed in an epoch all are on the disk (`settle`), for then the
+        engine may say that the epoch is complete. Raises OSError."""
         self._changing.discard(shard)
         if not self._changing:
-            self.appended()
-            self.written()
+            self.settle()
 
     def written(self) -> None:
         """Wait until everything is written, for then it outlives this process. Raises OSError."""

@@ -64,7 +64,7 @@ def flow(settings: Settings | None = None, ends: Ends | None = None, store: Path
     chunks = op.flat_map_batch("to_shards", polls, to_shards)
     reports = op.stateful_batch("windows", chunks, lambda snapshot: WindowStep(panes, ends.source.pace, seal, disk, snapshot))
     area = op.flat_map_batch("to_area", reports, to_area)
-    alerts = op.stateful_batch("incidents", area, lambda snapshot: IncidentStep(settings, seal, disk, snapshot))
+    alerts = op.stateful_batch("incidents", area, lambda snapshot: IncidentStep(settings, seal, snapshot))
     op.output("alerts", alerts, ends.alerts)
     op.output("cells", op.flat_map_batch("to_cells", reports, to_cells), ends.cells)
     op.output("dead_letters", op.flat_map_batch("to_dead_letters", polls, to_dead_letters), ends.dead_letters)

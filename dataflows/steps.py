@@ -86,10 +86,9 @@ class WindowStep(StatefulBatchLogic[tuple[int, Chunk], Report, bytes]):
 class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
     """The one area: reports in, records for the alerts and incidents topics out."""
 
-    def __init__(self, settings: Settings, seal: Seal | None, disk: Disk | None, snapshot: bytes | None) -> None:
+    def __init__(self, settings: Settings, seal: Seal | None, snapshot: bytes | None) -> None:
         self._settings = settings
         self._seal = seal
-        self._disk = disk
         state = _opened(seal, f"incidents/{AREA}", snapshot)
         self._merge = IncidentMerge(settings.window.shards, settings.window.lateness, state)
 
@@ -103,8 +102,6 @@ class IncidentStep(StatefulBatchLogic[Report, Record, bytes]):
         if self._seal is None:
             return UNKEPT
         started = time.perf_counter()
-        if self._disk is not None:
-            self._disk.settle()  # its snapshot comes after the shards'
         taken = self._seal.close(f"incidents/{AREA}", self._merge.snapshot())
         METRICS.snapshot("incidents", time.perf_counter() - started, len(taken))
         return taken

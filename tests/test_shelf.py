@@ -228,6 +228,33 @@ def feed(window: ShardWindow, start: int, end: int, files: ShardShelf | None = N
     return "".join(said)
 
 
+def test_an_epoch_ends_when_all_that_changed_in_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whichever process of a cluster: the power may fail as soon as the engine has said that it is complete."""
+    asked, synced, sync, settle = threading.Event(), list[str](), os.fdatasync, Disk.settle
+
+    def slowly(descriptor: int) -> None:
+        asked.wait()
+        sync(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    def settled(disk: Disk) -> None:
+        asked.set()
+        settle(disk)
+
+    monkeypatch.setattr(os, "fdatasync", slowly)
+    monkeypatch.setattr(Disk, "settle", settled)
+    disk, windows = Disk(tmp_path), {shard: ShardWindow(shard, PANES) for shard in (3, 4)}
+    files = {shard: ShardShelf(disk, shard) for shard in windows}
+    for shard, window in windows.items():
+        feed(window, 0, 100, files[shard])
+    files[3].put(windows[3])
+    assert not asked.is_set()
+    files[4].put(windows[4])
+    found = sorted(synced)
+    asked.set()
+    assert found == ["shard-3.0", "shard-4.0", "since-3.0", "since-4.0"]
+
+
 def test_an_epoch_ends_when_all_that_changed_in_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the disk is, the files are as their slips say before anything changes or the process may be killed."""
     asked, write, wait_for_all = threading.Event(), os.writev, Disk.written
