@@ -156,7 +156,7 @@ class Intake:
         return Chunk(self.name, self.watermark, self.latest, holds, arrival)
 
     def _keep_timely(self, decoded: Decoded, arrivals: NDArray[np.int64]) -> tuple[list[Table], int]:
-        """Drop what is further behind the running maximum than allowed, judged row by row in the order of arrival.
+        """Drop what is further behind the running maximum than allowed, judged message by message in the order of arrival.
 
         A clock that runs ahead moves the maximum no further than its message's arrival: it must not make others late. What
         is further behind its arrival than allowed moves it up to there: nobody waits for slow clocks, or for old messages
@@ -176,10 +176,13 @@ class Intake:
         arrived = arrivals[origins]
         floor = np.where(arrived >= 0, arrived - self._max_behind, NEVER)
         credible = np.where(arrived >= 0, np.clip(times, floor, arrived), times)[order]
-        before = np.maximum.accumulate(np.concatenate(([self.latest], credible)))
+        maxima = np.maximum.accumulate(np.concatenate(([self.latest], credible)))
+        self.latest, before = int(maxima[-1]), maxima[:-1]
+        messages = origins[order]
+        if (messages[1:] == messages[:-1]).any():  # the rows of one message come at once: none makes another late
+            before = before[np.searchsorted(messages, messages)]
         timely = np.empty(len(times), bool)
-        timely[order] = times[order] >= np.maximum(before[:-1], floor[order]) - self._lateness
-        self.latest = int(before[-1])
+        timely[order] = times[order] >= np.maximum(before, floor[order]) - self._lateness
         self.newest = max(self.newest, int(times.max()))
         kept, start = [], 0
         for name, rows, origin in tables:

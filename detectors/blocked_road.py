@@ -8,7 +8,7 @@ the volume of the next one downstream. One shard must see both, so stations coun
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +27,10 @@ BEFORE = 0.8  # of the usual speed, in one of the intervals before: a queue that
 INTERVALS = 10  # before a station is judged at all
 ACCUSTOMED = 7_200_000  # ms: what is slow for two hours is road works, and learned as usual; rush hours are shorter
 LEARN = 0.05  # share of an interval in what is usual: 30 s make 10 minutes
+REPEAT = 10_000  # ms between two findings of one claim
+LATE = 1.5  # intervals after which a station that has not spoken says nothing any more
+EMPTY = 5.0  # vehicles an interval, usually: then nobody in one is a chance of 0.7 % if they came singly, and means something
+STANDING = 0.5  # of the time: a loop under vehicles that stand; at capacity a motorway's loops are covered for 0.2 to 0.3
 NEXT = 1500.0  # m between two stations that are compared; motorways have one each 500 to 1000 m
 APART = 100.0  # m: what is nearer is the same station's other lanes
 ASIDE = 0.5  # of the distance: a road bends, but so much
@@ -54,14 +58,23 @@ class _Station:
     volumes: tuple[float, ...] = ()  # vehicles per hour, two at most
     slow: int = 0  # ms: since when it is slower than BEFORE; 0 if it is not
     since: int = 0  # ms: what it claims began; 0 if nothing
+    claim: Finding | None = None  # the newest one
 
-    def hear(self, time: int, speed: float, volume: float) -> None:
+    def presumed(self, occupancy: float) -> float | None:
+        """The speed (m/s) of an interval in which nobody passed: none under vehicles that stand on the loop, the usual one
+        where the road is empty. None where so few pass that it says nothing."""
+        usual = self.usual_speed.get()
+        if usual is None or (self.usual_volume.get() or 0.0) * self.interval / HOUR < EMPTY:
+            return None
+        return 0.0 if occupancy >= STANDING else usual
+
+    def hear(self, time: int, speed: float, volume: float, teaches: bool = True) -> None:
         usual = self.usual_speed.get() or speed
         self.slow = 0 if speed >= BEFORE * usual else self.slow or time
         self.time = time
         self.shares = (*self.shares, speed / max(usual, 1.0))[-3:]
         self.volumes = (*self.volumes, volume)[-2:]
-        if not self.slow or time - self.slow > ACCUSTOMED:  # a queue must not teach that queues are usual
+        if teaches and (not self.slow or time - self.slow > ACCUSTOMED):  # a queue must not teach that queues are usual
             self.usual_speed.update(speed)
             self.usual_volume.update(volume)
         self.heard += 1
@@ -87,19 +100,39 @@ class BlockedRoad:
             self._swept = frame.end
         rows = frame.sensors
         if not len(rows):
-            return []
-        rows = rows[(rows["speed"] >= 0.0) & (rows["volume"] >= 0.0) & (rows["heading"] >= 0.0) & (rows["interval"] > 0.0)]
-        spoke = [self._hear(rows, i) for i in range(len(rows))]
-        return [finding for name in spoke if (finding := self._judge(name, frame.end))]
+            return self._repeat(frame)
+        tells = (rows["speed"] >= 0.0) | (rows["volume"] == 0.0)  # where nobody passed there is no speed
+        rows = rows[tells & (rows["volume"] >= 0.0) & (rows["heading"] >= 0.0) & (rows["interval"] > 0.0)]
+        spoke = [name for i in range(len(rows)) if (name := self._hear(rows, i)) is not None]
+        found = []
+        for name in spoke:
+            self._stations[name].claim = finding = self._judge(name, frame.end)
+            found += [finding] if finding else []
+        return found
 
-    def _hear(self, rows: Rows, i: int) -> int:
+    def _repeat(self, frame: Frame) -> list[Finding]:
+        """What was claimed and has not been heard to be over, of stations that are not late: some speak every five minutes."""
+        now = frame.end
+        if now % REPEAT >= now - frame.start:
+            return []
+        claims = [s.claim for s in self._stations.values() if s.claim and now <= s.time + LATE * 1000.0 * s.interval]
+        return [replace(claim, time=now) for claim in claims]
+
+    def _hear(self, rows: Rows, i: int) -> int | None:
+        """The station, if what it says tells anything."""
         name, row = int(rows["reporter"][i]), rows[i]
         station = self._stations.get(name)
         if station is None:
             where = float(row["lat"]), float(row["lon"]), float(row["heading"])
             usual = stats.EWMean(LEARN), stats.EWMean(LEARN)
             station = self._stations[name] = _Station(0, *where, float(row["interval"]), *usual)
-        station.hear(int(row["time"]), float(row["speed"]), float(row["volume"]))
+        speed, volume = float(row["speed"]), float(row["volume"])
+        if math.isnan(speed):
+            if (presumed := station.presumed(float(row["occupancy"]))) is None:
+                return None
+            station.hear(int(row["time"]), presumed, volume, teaches=False)
+        else:
+            station.hear(int(row["time"]), speed, volume)
         return name
 
     def _judge(self, name: int, now: int) -> Finding | None:
@@ -132,9 +165,8 @@ class BlockedRoad:
 
     def _ahead(self, here: _Station) -> int | None:
         """The next station downstream that speaks of the same time."""
-        names = [
-            n for n, s in self._stations.items() if s.heard > INTERVALS and abs(s.time - here.time) <= 1500.0 * here.interval
-        ]
+        late = LATE * 1000.0 * here.interval
+        names = [n for n, s in self._stations.items() if s.heard > INTERVALS and abs(s.time - here.time) <= late]
         others = [self._stations[name] for name in names]
         lat, lon, heading = (np.array([getattr(s, axis) for s in others]) for axis in ("lat", "lon", "heading"))
         east, north = metres(lat, lon, here.lat, here.lon)

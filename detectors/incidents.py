@@ -208,8 +208,11 @@ class Incidents:
 
 
 def _worth_saying(said: Change, now: Change, family: Family) -> bool:
-    """Worse at once; grown, moved or joined by others when some time has passed; and before the last word expires."""
-    if (now.kind, now.severity, now.certainty) != (said.kind, said.severity, said.certainty):
+    """Worse at once, and where it is once that is known; grown, moved or joined by others when some time has passed; and before
+    the last word expires."""
+    if (now.kind, now.subcause, now.severity, now.certainty) != (said.kind, said.subcause, said.severity, said.certainty):
+        return True
+    if math.isnan(said.lat) and not math.isnan(now.lat):
         return True
     if now.updated - said.updated < family.steady:
         return False

@@ -62,7 +62,8 @@ class Standing:
         self._standers: dict[int, _Stander] = {}  # reporter -> stander
 
     def update(self, seen: Seen, frame: Frame, queues: Queues) -> list[Finding]:
-        """Take in a pane; every few seconds, report. Who stands in a known queue is none of its business."""
+        """Take in a pane; every few seconds, report. Who stands in a known queue is none of its business, unless he was there
+        before it."""
         now, rows = frame.end, seen.rows
         self._halts.note(seen.acting.compress(seen.acting["halted"]), now)
         if seen.since and now - seen.since >= WATCH:
@@ -76,8 +77,16 @@ class Standing:
             return []
         long = rows.compress((rows["stood"] > 0) & (now - rows["stood"] >= LEAST))
         places = long[["lat", "lon", "heading"]].tolist()
-        found = [self._judge(one, rows, now) for one, place in zip(long, places, strict=True) if not queues.holds(*place)]
+        found = [
+            self._judge(one, rows, now)
+            for one, place in zip(long, places, strict=True)
+            if self._was_reported(int(one["reporter"])) or not queues.holds(*place)
+        ]
         return [finding for finding in found if finding]
+
+    def _was_reported(self, reporter: int) -> bool:
+        stander = self._standers.get(reporter)
+        return stander is not None and stander.reported
 
     def _watch(self, seen: Rows, now: int) -> None:
         """Note who stands, and who drives past."""

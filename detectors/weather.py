@@ -26,6 +26,7 @@ FREEZING = 0.0  # degrees Celsius
 THAWED = 3.0  # degrees Celsius: a surface this warm carries no ice, whatever the device says
 VALID = 3  # collection intervals that a measurement is believed for
 LEAST, MOST = 60_000, 1_800_000  # ms: but no shorter and no longer than this
+FIRST = 220_000  # ms: the interval of a device that names none and speaks for the first time; some speak every ten minutes
 REACH = 500.0  # m: what a device speaks for; fog banks and showers are wider, cold spots are not
 SURE = 6.0  # -log10 equivalent of a measurement at its threshold: a calibrated device errs rarely
 EVERY = 10_000  # ms between repetitions of a finding
@@ -63,6 +64,7 @@ class Weather:
     def __init__(self) -> None:
         # device, kind -> since when, until when it holds, lat, lon, heading, what
         self._claims: dict[tuple[int, str], tuple[int, int, float, float, float, Claim]] = {}
+        self._heard: dict[int, int] = {}  # device -> ms: when it spoke last
         self._passers = Passers()
         self._lights = Surprise(LIGHTS_RATE, self._passers)
         self._wipers = Surprise(WIPERS_RATE, self._passers)
@@ -76,11 +78,15 @@ class Weather:
             return []
         self._said = frame.end
         self._claims = {k: v for k, v in self._claims.items() if v[1] >= frame.end}
+        self._heard = {device: time for device, time in self._heard.items() if time > frame.end - MOST}
         return [*self._from_devices(frame.end), *self._from_drivers(frame)]
 
     def _measure(self, row: np.void) -> None:
         device, time = int(row["reporter"]), int(row["time"])
-        holds = time + int(min(MOST, max(LEAST, VALID * 1000.0 * _known(row["interval"], 0.0))))
+        heard = self._heard.get(device)
+        interval = _known(1000.0 * row["interval"], FIRST if heard is None else time - heard)
+        self._heard[device] = time if heard is None else max(time, heard)
+        holds = time + int(min(MOST, max(LEAST, VALID * interval)))
         lat, lon, heading = float(row["lat"]), float(row["lon"]), float(row["heading"]) % 360.0
         claims = {c.kind: c for c in read(row, {kind for d, kind in self._claims if d == device})}
         unsaid = _unsaid(row)

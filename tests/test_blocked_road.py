@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from detectors.blocked_road import BlockedRoad
@@ -18,15 +20,25 @@ Said = dict[int, tuple[float, float]]  # by station, what it says instead of the
 
 
 def played(
-    wrong: Said, intervals: int = 24, heading: float = 0.0, turned: int | None = None, since: int = BLOCKED
+    wrong: Said,
+    intervals: int = 24,
+    heading: float = 0.0,
+    turned: int | None = None,
+    since: int = BLOCKED,
+    interval: float = INTERVAL,
+    usual: tuple[float, float] = USUAL,
+    occupancy: float = math.nan,
 ) -> list[Finding]:
-    """What is found when `wrong` holds from interval `since` on; `turned` watches the other carriageway."""
+    """What is found when `wrong` holds from interval `since` on; `turned` watches the other carriageway, `occupancy` is what
+    who says no speed says instead."""
     some: list[Rows] = []
     for k in range(intervals):
         for name, north in STATIONS:
-            speed, volume = wrong.get(name, USUAL) if k >= since else USUAL
+            speed, volume = wrong.get(name, usual) if k >= since else usual
+            covered = occupancy if math.isnan(speed) else 0.1
             way = (heading + 180.0) % 360.0 if name == turned else heading
-            some.append(road.station(name, INTERVAL * (k + 1), INTERVAL, north, heading=way, speed=speed, volume=volume))
+            told = {"heading": way, "speed": speed, "volume": volume, "occupancy": covered}
+            some.append(road.station(name, interval * (k + 1), interval, north, **told))
     detector, rows = BlockedRoad(), road.together(*some, dtype=SENSOR)
     return [f for frame in road.frames(road.together(), rows) for f in detector.update(frame)]
 
@@ -39,6 +51,39 @@ def test_it_is_found_in_its_first_interval_and_told_as_long_as_it_lasts() -> Non
     assert (found[0].lat - road.LAT) / road.METRE == pytest.approx(300.0)
     assert found[0].score > 4.0
     assert len([c for c in Incidents(0).advance(found[-1].time + 1, found) if c.status == "opened"]) == 1
+
+
+NOBODY = (math.nan, 0.0)  # where nobody passes there is no speed
+
+
+def lives(found: list[Finding], until: float) -> list[str]:
+    """What is said of the incidents that come of it, `until` s."""
+    return [c.status for c in Incidents(0).advance(road.T0 + round(until * 1000), found) if c.status != "updated"]
+
+
+def test_a_road_on_which_nobody_comes_through_is_blocked() -> None:
+    found = played({8: (3.0, 600.0), 9: NOBODY, 10: NOBODY}, occupancy=0.0)
+    assert (found[0].time - road.T0) / 1000 <= INTERVAL * (BLOCKED + 2) + 1
+    assert lives(found, INTERVAL * 24) == ["opened"]
+
+
+def test_vehicles_that_stand_on_a_loop_are_a_queue() -> None:
+    assert played({8: NOBODY, 9: (24.0, 1500.0)}, occupancy=1.0)
+    assert played({8: NOBODY, 9: (24.0, 1500.0)}, occupancy=0.0) == []  # nobody comes to where fewer pass
+    assert played({8: (6.0, 1500.0), 9: NOBODY}, occupancy=1.0) == []  # they stand farther downstream, too
+
+
+def test_where_few_drive_nobody_means_nothing() -> None:
+    assert played({8: (6.0, 60.0), 9: NOBODY, 10: NOBODY}, usual=(24.0, 240.0), occupancy=0.0) == []
+
+
+@pytest.mark.parametrize("interval", [60.0, 120.0, 300.0])
+def test_slow_stations_keep_their_incident(interval: float) -> None:
+    """They are silent for longer than an incident lasts without a word."""
+    found = played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, interval=interval)
+    assert lives(found, interval * 24) == ["opened"]
+    silent = played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, interval=interval, intervals=BLOCKED + 3)
+    assert (silent[-1].time - road.T0) / 1000 <= interval * (BLOCKED + 3) + 1
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,21 @@ def test_a_vehicle_without_a_position_is_still_reported() -> None:
     assert opened.status == "opened"
 
 
+def test_where_it_is_is_said_as_soon_as_that_is_known() -> None:
+    """A car that burns in a garage has no fix; every other news of the place can wait."""
+    nan = float("nan")
+    lost = [finding("battery_anomaly", n, lat=nan, lon=nan, heading=nan, reporters=frozenset({1})) for n in range(0, 30, 10)]
+    seen = [finding("battery_anomaly", n, heading=nan, reporters=frozenset({1})) for n in range(30, 60, 10)]
+    changes = live(*lost, *seen, until=61)
+    assert [(c.status, (c.updated - T0) // 1000) for c in changes] == [("opened", 2), ("updated", 32)]
+    assert changes[1].lat == pytest.approx(LAT)
+
+
+def test_another_subcause_is_said_at_once() -> None:
+    gale, hurricane = (finding("extreme_weather", n, subcause=n // 30 * 2 + 1) for n in (0, 30))
+    assert [c.subcause for c in live(gale, hurricane, until=31)] == [1, 3]
+
+
 kinds = st.sampled_from(sorted(CAUSES))
 found = st.builds(
     finding,

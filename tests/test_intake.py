@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.formats import FORMATS
+from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import LEAST, Intake, Poll
@@ -42,8 +42,9 @@ def own_times(poll: Poll) -> list[int]:
     rows = [
         int(row["time"])
         for shard, chunk in poll.chunks.items()
-        if chunk.observations is not None
-        for row in chunk.observations
+        for rows in (chunk.observations, chunk.sensors)
+        if rows is not None
+        for row in rows
         if GRID.owner(int(row["cell"])) == shard
     ]
     return sorted(rows)
@@ -162,3 +163,14 @@ def test_a_poll_is_as_large_as_what_is_read_in_a_breath(monkeypatch: pytest.Monk
         take(way, [message(T0)] * count)
         portions.append(way.portion)
     assert portions == [1000, 1000, 250, LEAST]
+
+
+def test_the_rows_of_one_message_do_not_make_one_another_late() -> None:
+    """A feed tells of devices whose intervals end one after the other, in any order; of the message before it all are late."""
+    ends = [T0 + 60_000 - 5000 * n for n in range(12)]
+    place = {"lat": 22.55, "lon": 114.06}
+    devices = [json.loads(encode.traffic_sensor(time=t, id=f"loop-{t}", speed=20.0, volume=1200.0, **place)) for t in ends]
+    feed = json.dumps({"type": "FeatureCollection", "features": devices}).encode()
+    way = Intake("s", 0, FORMATS["sensor"], Context(Pseudonym(b"key")), GRID, WINDOW)
+    assert own_times(take(way, [feed])) == sorted(ends)
+    assert own_times(take(way, [feed])) == [time for time in sorted(ends) if time >= ends[0] - WINDOW.lateness]

@@ -383,6 +383,17 @@ def test_a_reported_queue_is_followed_while_it_is_known_wherever_in_it_somebody_
     assert not ends(some, road.seen(0), LASTS // 1000 + 5)
 
 
+def test_who_was_reported_before_a_queue_came_to_him_is_not_forgotten_in_it() -> None:
+    """A vehicle that stands in a lane of a town, until traffic gets slower and stops behind it: its incident must not end."""
+    free = [*street(1143), stand(9001, 900, 1500, 0.0, 300.0)]
+    speeds = [13.0 - 0.25 * k for k in range(30)]
+    slower = [road.drive(3000 + k, 1100 + 6 * k, round(600.0 / v), 0.0, 0.0, 0.0, v) for k, v in enumerate(speeds)]
+    behind = [stand(4000 + k, 1400 + 8 * k, 24, 0.0, 275.0 - 8 * (k % 3), speed=12.0) for k in range(100)]
+    rows = road.together(*free, *slower, *behind)
+    found = findings(rows[rows["time"] < road.T0 + 2_300_000])
+    assert max(seconds(f) for f in found if 9001 in f.reporters) > 2250
+
+
 def test_a_queue_is_over_where_many_pass_freely_and_nobody_slow_in_between() -> None:
     some = queues()
     free = road.seen(5, [1000.0] * 4 + [1400.0], speed=[20.0] * 4 + [2.0])  # somebody crawls at the head

@@ -62,6 +62,16 @@ def test_a_measurement_is_repeated_for_three_intervals() -> None:
     assert 350 <= times[-1] <= 361
 
 
+@pytest.mark.parametrize("every", [20.0, 300.0, 600.0])
+def test_who_names_no_interval_is_believed_until_he_is_to_speak_again(every: float) -> None:
+    """As road-weather stations do, some of which speak every ten minutes."""
+    some = [road.station(7, every * k + 0.5, interval=float("nan"), friction=0.12) for k in range(4)]
+    found = findings(some, seconds=round(every * 20))
+    times = [0.0, *((f.time - road.T0) / 1000 for f in found)]
+    assert max(np.diff(times)) <= 11.0
+    assert 3 * every <= times[-1] <= max(every * 6, every * 3 + 60) + 11.0
+
+
 def test_it_takes_more_to_let_go_than_to_take_up() -> None:
     def series(*visibilities: float) -> list[int]:
         some = [road.station(7, 60.0 * k + 0.5, visibility=v) for k, v in enumerate(visibilities)]

@@ -1,7 +1,8 @@
 """What no vehicle, battery or sensor can truly say: every decoder ends here, and the impossible is refused.
 
 The limits rule out broken senders, not extreme roads: a value that a person would want to see survives. Missing
-(NaN) is always admitted, except where a row is nothing without it: an observation or a sensor needs a place.
+(NaN) is always admitted, except where a row is nothing without it: an observation or a sensor needs a place. Of a car
+that raises an alarm only the impossible value is dropped: a pack that burns says odd things.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ TELEMETRY = (  # the ranges that GB/T 32960.3-2016 calls valid; outside lie only
     Limit("motor_temperature", -40.0, 210.0, Reason.IMPOSSIBLE_READING, "degrees Celsius"),
 )
 
+PLACE = ("lat", "lon")
+WORST = 4  # alarm level of the 2025 edition; above are the codes for 'no value'
 ROUNDING = 1e-6  # relative: columns are float32, and a limit itself must not fall to its rounding
 
 
@@ -101,8 +104,12 @@ def _split(
         return rows, of
     if "heading" in (rows.dtype.names or ()):
         rows["heading"][rows["heading"] == 360.0] = 0.0  # north has one name
-    bad = np.zeros(len(rows), np.bool_)
-    for mask, reason, detail in _faults(rows, arrivals[of], limits, needs_place, context):
+    bad, alarmed = np.zeros(len(rows), np.bool_), _alarmed(rows)
+    for mask, reason, detail, columns in _faults(rows, arrivals[of], limits, needs_place, context):
+        if columns and (odd := mask & alarmed).any():
+            for column in columns:
+                rows[column][odd] = np.nan
+            mask = mask & ~odd
         new = mask & ~bad
         if new.any():
             refusals.extend(Refusal(int(of[i]), reason, detail(i)) for i in np.flatnonzero(new).tolist())
@@ -112,10 +119,20 @@ def _split(
     return rows.compress(~bad), of[~bad]
 
 
+def _alarmed(rows: Rows) -> NDArray[np.bool_]:
+    """Whose car raises an alarm: that must be heard, whatever else it says; a probe that melts says odd things."""
+    if "alarms" not in (rows.dtype.names or ()):
+        return np.zeros(len(rows), np.bool_)
+    level: NDArray[np.uint8] = rows["alarm_level"]
+    raised: NDArray[np.bool_] = (rows["alarms"] != 0) | ((level > 0) & (level <= WORST))
+    return raised
+
+
 class _Fault(NamedTuple):
     mask: NDArray[np.bool_]
     reason: Reason
     detail: _Detail
+    columns: tuple[str, ...] = ()  # what is not known, then, of a car that raises an alarm; empty: no row without it
 
 
 class _Detail(NamedTuple):
@@ -148,17 +165,22 @@ def _faults(
         missing = np.isnan(lat) | np.isnan(lon)
         yield _Fault(missing, Reason.NO_POSITION, _Detail(lat, "the position is not available"))
     yield _Fault(
-        np.abs(lat) > 90.0, Reason.IMPOSSIBLE_POSITION, _Detail(lat, "the latitude {:.6g} is not within -90 to 90 degrees")
+        np.abs(lat) > 90.0,
+        Reason.IMPOSSIBLE_POSITION,
+        _Detail(lat, "the latitude {:.6g} is not within -90 to 90 degrees"),
+        PLACE,
     )
     yield _Fault(
         np.abs(lon) > 180.0,
         Reason.IMPOSSIBLE_POSITION,
         _Detail(lon, "the longitude {:.6g} is not within -180 to 180 degrees"),
+        PLACE,
     )
     yield _Fault(
         (np.abs(lat) < NULL_ISLAND) & (np.abs(lon) < NULL_ISLAND),
         Reason.IMPOSSIBLE_POSITION,
         _Detail(lat, "the position is latitude 0, longitude 0, which receivers say when they have no fix"),
+        PLACE,
     )
     for column, low, high, reason, unit in limits:
         values = rows[column]
@@ -167,4 +189,5 @@ def _faults(
             (values < low - slack) | (values > high + slack),
             reason,
             _Detail(values, f"{column.replace('_', ' ')} {{:.6g}} is not within {low:g} to {high:g} {unit}"),
+            (column,),
         )
