@@ -24,6 +24,7 @@ from dataflows.settings import Window
 from detectors.model import Rows
 
 NEVER = -(2**62)  # ms: before any event time
+GATHERED = 120_000  # ms that a roadside row may be on its way: feeds are published once a minute, and what is older is history
 BREATH = 0.05  # s that one poll may take: meanwhile no pane closes, no snapshot is taken, no signal is heard
 LEAST = 20  # messages a poll, also the first one: of the dearest ones (34 ms each, `make fuzz`) these take 0.7 s
 Table = tuple[str, Rows, NDArray[np.int32]]
@@ -106,7 +107,10 @@ class Intake:
         """Decode a batch; `arrivals` in ms, -1 where unknown; `offsets` only name the dead letters."""
         started = time.perf_counter()
         decoded = decode_safely(self._form.decode, messages, arrivals, self._context)
-        kept, late = self._keep_timely(decoded, arrivals if decoded.arrivals is None else decoded.arrivals)
+        arrived = arrivals if decoded.arrivals is None else decoded.arrivals
+        if len(decoded.sensors):
+            self._bring_forward(decoded.sensors, arrived[decoded.sensor_of])
+        kept, late = self._keep_timely(decoded, arrived)
         chunks = self._cut(kept, int(arrivals.max(initial=-1)))
         accepted = sum(len(rows) for _, rows, _ in kept) + decoded.recognised.total()
         spent = time.perf_counter() - started
@@ -154,6 +158,14 @@ class Intake:
     def _tick(self, arrival: int = -1, holds: bool = True) -> Chunk:
         """A chunk without rows: says how far this partition has come, and whether others should wait for it."""
         return Chunk(self.name, self.watermark, self.latest, holds, arrival)
+
+    def _bring_forward(self, sensors: Rows, arrived: NDArray[np.int64]) -> None:
+        """A roadside device tells of an interval that is over, and its gateway gathers: when it arrives, vehicles have moved
+        time on. What it says is taken for what is so when it can still be heard, if it was not too long on its way.
+        """
+        heard = arrived - max(0, self._lateness - self._pane)
+        slow = (arrived >= 0) & (sensors["time"] < heard) & (sensors["time"] >= arrived - GATHERED)
+        sensors["time"][slow] = heard[slow]
 
     def _keep_timely(self, decoded: Decoded, arrivals: NDArray[np.int64]) -> tuple[list[Table], int]:
         """Drop what is further behind the running maximum than allowed, judged message by message in the order of arrival.

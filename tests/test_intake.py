@@ -174,3 +174,31 @@ def test_the_rows_of_one_message_do_not_make_one_another_late() -> None:
     way = Intake("s", 0, FORMATS["sensor"], Context(Pseudonym(b"key")), GRID, WINDOW)
     assert own_times(take(way, [feed])) == sorted(ends)
     assert own_times(take(way, [feed])) == [time for time in sorted(ends) if time >= ends[0] - WINDOW.lateness]
+
+
+def told(end: int, arrival: int) -> list[int]:
+    """The event time that a loop's row is given whose interval ends and arrives so, if any; the partition is at T0 + 60 s."""
+    way = Intake("s", 0, FORMATS["sensor"], Context(Pseudonym(b"key")), GRID, WINDOW)
+
+    def loop(time: int, arrived: int) -> list[int]:
+        message = encode.traffic_sensor(time=time, id="loop", speed=20.0, volume=1200.0, lat=22.55, lon=114.06)
+        return own_times(way.take([message], np.array([arrived], np.int64), [0]))
+
+    assert loop(T0 + 60_000, T0 + 60_000)
+    return loop(end, arrival)
+
+
+@pytest.mark.parametrize("took", [0, 900, 1500, 5000, 30_000, 120_000])
+def test_what_a_roadside_device_tells_late_is_taken_for_what_is_so_when_it_comes(took: int) -> None:
+    """Vehicles have moved time on meanwhile: as of the interval's end it would find all panes closed."""
+    arrival = T0 + 61_000
+    assert told(arrival - took, arrival) == [max(arrival - took, arrival - 1000)]
+
+
+def test_what_was_on_its_way_for_long_is_late() -> None:
+    assert told(T0 - 60_000, T0 + 61_000) == []
+
+
+def test_where_no_arrival_is_known_the_device_is_believed() -> None:
+    assert told(T0 + 58_500, -1) == [T0 + 58_500]
+    assert told(T0 + 55_000, -1) == []
