@@ -58,7 +58,6 @@ class _Station:
     volumes: tuple[float, ...] = ()  # vehicles per hour, two at most
     slow: int = 0  # ms: since when it is slower than BEFORE; 0 if it is not
     since: int = 0  # ms: what it claims began; 0 if nothing
-    claim: Finding | None = None  # the newest one
 
     def presumed(self, occupancy: float) -> float | None:
         """The speed (m/s) of an interval in which nobody passed: none under vehicles that stand on the loop, the usual one
@@ -92,31 +91,32 @@ class BlockedRoad:
 
     def __init__(self) -> None:
         self._stations: dict[int, _Station] = {}
+        self._claims: dict[int, Finding] = {}  # the newest of each station that has one
         self._swept = 0  # ms
 
     def update(self, frame: Frame) -> list[Finding]:
         if frame.end - self._swept >= SWEEP:
             self._stations = {name: s for name, s in self._stations.items() if s.time > frame.end - FORGET}
+            self._claims = {name: claim for name, claim in self._claims.items() if name in self._stations}
             self._swept = frame.end
         rows = frame.sensors
         if not len(rows):
-            return self._repeat(frame)
+            return self._repeat(frame) if self._claims else []
         tells = (rows["speed"] >= 0.0) | (rows["volume"] == 0.0)  # where nobody passed there is no speed
         rows = rows[tells & (rows["volume"] >= 0.0) & (rows["heading"] >= 0.0) & (rows["interval"] > 0.0)]
         spoke = [name for i in range(len(rows)) if (name := self._hear(rows, i)) is not None]
-        found = []
-        for name in spoke:
-            self._stations[name].claim = finding = self._judge(name, frame.end)
-            found += [finding] if finding else []
-        return found
+        found = {name: finding for name in spoke if (finding := self._judge(name, frame.end))}
+        self._claims = {name: claim for name, claim in self._claims.items() if name not in spoke} | found
+        return list(found.values())
 
     def _repeat(self, frame: Frame) -> list[Finding]:
         """What was claimed and has not been heard to be over, of stations that are not late: some speak every five minutes."""
         now = frame.end
         if now % REPEAT >= now - frame.start:
             return []
-        claims = [s.claim for s in self._stations.values() if s.claim and now <= s.time + LATE * 1000.0 * s.interval]
-        return [replace(claim, time=now) for claim in claims]
+        late = {n for n in self._claims if now > self._stations[n].time + LATE * 1000.0 * self._stations[n].interval}
+        self._claims = {name: claim for name, claim in self._claims.items() if name not in late}
+        return [replace(claim, time=now) for claim in self._claims.values()]
 
     def _hear(self, rows: Rows, i: int) -> int | None:
         """The station, if what it says tells anything."""
