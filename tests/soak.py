@@ -46,7 +46,7 @@ MIB = 1 << 20
 RSS_SHARE, RSS_MORE = 1.10, 16.0  # MiB: how far the last two hours' maximum may be over the second hour's
 SHARE = 1.25  # the same for the state of all detectors but the batteries', the store on disk, and the open incidents
 A_CAR = 600  # bytes of the batteries' state for each EV: its row of 286, its place in the index, a part of its fleet's 8 KiB
-LONGEST = {"BatteryHealth": 7 * 86400.0, "usual": 3 * 86400.0, "BlockedRoad": 4200.0 + 60.0}  # s, by a part of where
+LONGEST = {"BatteryHealth": 7 * 86400.0, "usual": 3 * 86400.0, "BlockedRoad": 4260.0, "Weather": 1860.0}  # s, by part of where
 OTHERS = 600.0 + 60.0  # s
 Say = Callable[[str], None]
 
