@@ -24,7 +24,7 @@ from dataflows.settings import Window
 from detectors.model import Rows
 
 NEVER = -(2**62)  # ms: before any event time
-GATHERED = 120_000  # ms that a roadside row may be on its way: feeds are published once a minute, and what is older is history
+GATHERED = 120_000  # ms that a roadside row may be on its way, a feed that is published once a minute and a minute more
 BREATH = 0.05  # s that one poll may take: meanwhile no pane closes, no snapshot is taken, no signal is heard
 LEAST = 20  # messages a poll, also the first one: of the dearest ones (34 ms each, `make fuzz`) these take 0.7 s
 Table = tuple[str, Rows, NDArray[np.int32]]

@@ -74,7 +74,8 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
         self._check()
 
     def _produce(self, record: Record) -> None:
-        while True:
+        """Raises nothing, for `close` comes here too: whoever may raise asks `_check`."""
+        while FAILURE.error is None and self._refused is None:
             try:
                 self._producer.produce(
                     record.topic, record.value, record.key, headers=list(record.headers), on_delivery=self._reporter(record)
@@ -84,10 +85,8 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 HEALTH.undelivered(len(self._producer))
                 self._producer.poll(0.1)
                 self._lose_patience(0.1)
-                self._check()
             except KafkaException as error:  # the client knows by now that the broker will refuse it, and does not even try
                 self._refuse(record, error.args[0])
-                self._check()
                 return
 
     def _produce_shorter(self) -> None:

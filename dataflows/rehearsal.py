@@ -25,7 +25,7 @@ from detectors.plausibility import Plausibility
 
 log = structlog.get_logger(__name__)
 
-VEHICLES = 130_000, 140_000  # messages of the recording: 2 min, with a queue; more would only take longer
+VEHICLES = 130_000, 140_000  # messages of the recording, in which every loop has something to do
 CARS = 200  # messages
 
 

@@ -69,9 +69,12 @@ def _key_in(path: Path) -> bytes:
 
 
 def key_to_be_made(settings: Settings) -> str:
-    """That the key which hides identities will be made now, and where; empty if there is one."""
+    """That the key which hides identities will be made now, and where; empty if there is one, or none can be seen."""
     file = settings.privacy.key_file
-    if settings.privacy.key is not None or file.exists():
+    try:
+        if settings.privacy.key is not None or file.exists():
+            return ""
+    except OSError:  # `pseudonym_key` says it better
         return ""
     return f"a new key is made in {file}: reporters and alerts can only be compared under the same key"
 

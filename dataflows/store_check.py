@@ -92,7 +92,7 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
             raise StoreError(f"everybody may write {path.name}, so nobody knows who did")
     written: dict[str, int] = {}
     shards: dict[str, list[tuple[int, bytes]]] = {}  # what the rows say of each, by epoch
-    progress = Progress([], [])
+    progress, rows = Progress([], []), 0
     for number, name in enumerate(expected):
         with closing(_opened(directory / name)) as part:
             part.text_factory = lambda text: text.decode(errors="replace")  # what is spoilt may be no text any more
@@ -101,14 +101,14 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
                 written[name] = part.execute("SELECT coalesce(max(commit_epoch), 0) FROM commits").fetchone()[0]
                 progress.add(part)
                 for step, key, epoch, row in part.execute("SELECT step_id, state_key, snap_epoch, ser_change FROM snaps"):
-                    state = _check_row(step, key, row, seal)
+                    state, rows = _check_row(step, key, row, seal), rows + 1
                     if STEPS.get(step) == "windows":
                         shards.setdefault(key, []).append((epoch, state))
             except StoreError as error:
                 raise StoreError(f"{name}: {error}") from None
             except UnicodeDecodeError:  # SQLite quotes what it complains of
                 raise StoreError(f"{name}: is malformed") from None
-    if shards and not progress.runs:
+    if rows and not progress.runs:
         raise StoreError("it holds state, but no note of how far that is")
     _check_files(directory, shards, progress.resumes)
     oldest, newest = min(written, key=written.__getitem__), max(written.values())

@@ -78,6 +78,9 @@ class _Station:
             self.usual_volume.update(volume)
         self.heard += 1
 
+    def is_late(self, now: int) -> bool:
+        return now > self.time + LATE * 1000.0 * self.interval
+
     @property
     def flow(self) -> float:
         """Volume of the newest intervals as a share of the usual one."""
@@ -100,23 +103,23 @@ class BlockedRoad:
             self._claims = {name: claim for name, claim in self._claims.items() if name in self._stations}
             self._swept = frame.end
         rows = frame.sensors
-        if not len(rows):
-            return self._repeat(frame) if self._claims else []
+        if not len(rows) and not self._claims:
+            return []
         tells = (rows["speed"] >= 0.0) | (rows["volume"] == 0.0)  # where nobody passed there is no speed
         rows = rows[tells & (rows["volume"] >= 0.0) & (rows["heading"] >= 0.0) & (rows["interval"] > 0.0)]
         spoke = [name for i in range(len(rows)) if (name := self._hear(rows, i)) is not None]
         found = {name: finding for name in spoke if (finding := self._judge(name, frame.end))}
-        self._claims = {name: claim for name, claim in self._claims.items() if name not in spoke} | found
-        return list(found.values())
+        before = {name: claim for name, claim in self._claims.items() if name not in spoke}
+        repeated = self._repeated(before, frame)
+        self._claims = before | found
+        return [*found.values(), *repeated]
 
-    def _repeat(self, frame: Frame) -> list[Finding]:
+    def _repeated(self, claims: dict[int, Finding], frame: Frame) -> list[Finding]:
         """What was claimed and has not been heard to be over, of stations that are not late: some speak every five minutes."""
         now = frame.end
         if now % REPEAT >= now - frame.start:
             return []
-        late = {n for n in self._claims if now > self._stations[n].time + LATE * 1000.0 * self._stations[n].interval}
-        self._claims = {name: claim for name, claim in self._claims.items() if name not in late}
-        return [replace(claim, time=now) for claim in self._claims.values()]
+        return [replace(claim, time=now) for name, claim in claims.items() if not self._stations[name].is_late(now)]
 
     def _hear(self, rows: Rows, i: int) -> int | None:
         """The station, if what it says tells anything."""

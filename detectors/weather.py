@@ -26,7 +26,7 @@ FREEZING = 0.0  # degrees Celsius
 THAWED = 3.0  # degrees Celsius: a surface this warm carries no ice, whatever the device says
 VALID = 3  # collection intervals that a measurement is believed for
 LEAST, MOST = 60_000, 1_800_000  # ms: but no shorter and no longer than this
-FIRST = 220_000  # ms: the interval of a device that names none and speaks for the first time; some speak every ten minutes
+FIRST = 220_000.0  # ms: the interval of a device that names none, until it speaks again: VALID of them cover ten minutes
 REACH = 500.0  # m: what a device speaks for; fog banks and showers are wider, cold spots are not
 SURE = 6.0  # -log10 equivalent of a measurement at its threshold: a calibrated device errs rarely
 EVERY = 10_000  # ms between repetitions of a finding
@@ -64,7 +64,7 @@ class Weather:
     def __init__(self) -> None:
         # device, kind -> since when, until when it holds, lat, lon, heading, what
         self._claims: dict[tuple[int, str], tuple[int, int, float, float, float, Claim]] = {}
-        self._heard: dict[int, int] = {}  # device -> ms: when it spoke last
+        self._heard: dict[int, tuple[int, float]] = {}  # device -> when it spoke last, and after how long; ms
         self._passers = Passers()
         self._lights = Surprise(LIGHTS_RATE, self._passers)
         self._wipers = Surprise(WIPERS_RATE, self._passers)
@@ -78,14 +78,16 @@ class Weather:
             return []
         self._said = frame.end
         self._claims = {k: v for k, v in self._claims.items() if v[1] >= frame.end}
-        self._heard = {device: time for device, time in self._heard.items() if time > frame.end - MOST}
+        self._heard = {device: heard for device, heard in self._heard.items() if heard[0] > frame.end - MOST}
         return [*self._from_devices(frame.end), *self._from_drivers(frame)]
 
     def _measure(self, row: np.void) -> None:
         device, time = int(row["reporter"]), int(row["time"])
-        heard = self._heard.get(device)
-        interval = _known(1000.0 * row["interval"], FIRST if heard is None else time - heard)
-        self._heard[device] = time if heard is None else max(time, heard)
+        last, interval = self._heard.get(device, (time, FIRST))
+        if time > last:  # some tell what they measure at one moment in several messages
+            last, interval = time, time - last
+        self._heard[device] = last, interval
+        interval = _known(1000.0 * row["interval"], interval)
         holds = time + int(min(MOST, max(LEAST, VALID * interval)))
         lat, lon, heading = float(row["lat"]), float(row["lon"]), float(row["heading"]) % 360.0
         claims = {c.kind: c for c in read(row, {kind for d, kind in self._claims if d == device})}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from detectors.blocked_road import BlockedRoad
+from detectors.blocked_road import LATE, BlockedRoad
 from detectors.incidents import Incidents
 from detectors.model import SENSOR, Finding, Rows
 from tests import road
@@ -28,9 +29,12 @@ def played(
     interval: float = INTERVAL,
     usual: tuple[float, float] = USUAL,
     occupancy: float = math.nan,
+    others: float = 0.0,
+    quiet: int = 0,
 ) -> list[Finding]:
     """What is found when `wrong` holds from interval `since` on; `turned` watches the other carriageway, `occupancy` is what
-    who says no speed says instead."""
+    who says no speed says instead, another loop far away speaks every `others` s, and for `quiet` intervals afterwards nobody.
+    """
     some: list[Rows] = []
     for k in range(intervals):
         for name, north in STATIONS:
@@ -39,8 +43,13 @@ def played(
             way = (heading + 180.0) % 360.0 if name == turned else heading
             told = {"heading": way, "speed": speed, "volume": volume, "occupancy": covered}
             some.append(road.station(name, interval * (k + 1), interval, north, **told))
+    if others:
+        usually = {"heading": heading, "speed": 24.0, "volume": 3000.0}
+        moments = np.arange(others - 0.5, interval * intervals, others)  # when claims are repeated
+        some += [road.station(99, moment, others, 50_000.0, **usually) for moment in moments]
     detector, rows = BlockedRoad(), road.together(*some, dtype=SENSOR)
-    return [f for frame in road.frames(road.together(), rows) for f in detector.update(frame)]
+    seconds = round(interval * (intervals + quiet)) + 1
+    return [f for frame in road.frames(road.together(), rows, seconds=seconds) for f in detector.update(frame)]
 
 
 def test_it_is_found_in_its_first_interval_and_told_as_long_as_it_lasts() -> None:
@@ -64,7 +73,8 @@ def lives(found: list[Finding], until: float) -> list[str]:
 def test_a_road_on_which_nobody_comes_through_is_blocked() -> None:
     found = played({8: (3.0, 600.0), 9: NOBODY, 10: NOBODY}, occupancy=0.0)
     assert (found[0].time - road.T0) / 1000 <= INTERVAL * (BLOCKED + 2) + 1
-    assert lives(found, INTERVAL * 24) == ["opened"]
+    lasting = played({8: (3.0, 600.0), 9: NOBODY, 10: NOBODY}, occupancy=0.0, intervals=80)
+    assert lives(lasting, INTERVAL * 80) == ["opened"]  # an empty road does not teach that it is an empty road
 
 
 def test_vehicles_that_stand_on_a_loop_are_a_queue() -> None:
@@ -82,8 +92,10 @@ def test_slow_stations_keep_their_incident(interval: float) -> None:
     """They are silent for longer than an incident lasts without a word."""
     found = played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, interval=interval)
     assert lives(found, interval * 24) == ["opened"]
-    silent = played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, interval=interval, intervals=BLOCKED + 3)
-    assert (silent[-1].time - road.T0) / 1000 <= interval * (BLOCKED + 3) + 1
+    beside = played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, interval=interval, others=10.0)
+    assert lives(beside, interval * 24) == ["opened"]  # however often others speak meanwhile
+    silent = played({8: (6.0, 1500.0), 9: (24.0, 1500.0)}, interval=interval, intervals=BLOCKED + 3, quiet=4)
+    assert (silent[-1].time - road.T0) / 1000 <= interval * (BLOCKED + 3 + LATE)
 
 
 @pytest.mark.parametrize(

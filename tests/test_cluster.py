@@ -101,5 +101,12 @@ def test_a_signal_is_heard_whenever_it_comes(when: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(cluster, "_until_the_end", live)
     monkeypatch.setattr(Member, "made", [])
     monkeypatch.setattr(Member, "at_birth", staticmethod(birth), raising=False)
-    supervise(2, [], sleep=lambda _: handlers[0](signal.SIGTERM, None))
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        handlers[0](signal.SIGTERM, None)
+
+    supervise(2, [], sleep=sleep)
+    assert len(slept) == (when == "in the pause after a death")
     assert len(Member.made) == (0 if when == "before the first start" else 2)

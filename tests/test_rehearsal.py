@@ -42,9 +42,14 @@ print(*(f"{each.__module__}.{each.__name__}" for each in loops
 """
 
 STOPPED = """
-import os, signal
+import os, signal, threading
 from dataflows import cli, worker
-worker.rehearse = lambda _: os.kill(os.getpid(), signal.SIGTERM)
+
+def rehearse(_):
+    print(*(thread.name for thread in threading.enumerate()), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+worker.rehearse = rehearse
 cli.main()
 """
 
@@ -58,6 +63,7 @@ def test_a_signal_that_comes_while_it_rehearses_is_heard(tmp_path: Path) -> None
         ended = subprocess.run(order, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert "stopping: draining" in ended.stderr + ended.stdout
+    assert "roadwatch-clock" in ended.stdout, "nobody looks whether the clock is set back"
 
 
 def test_a_rehearsal_compiles_all_that_a_whole_recording_needs() -> None:

@@ -14,13 +14,9 @@ from dataflows.store_check import Progress, connections
 from dataflows.unfinished import forget_unfinished
 from tests.living import PATIENCE, wait_for
 from tests.three_lives import FIRST, LAST, SECOND
+from tests.unwritable import resume_epoch
 
 ROOT = Path(__file__).parents[1]
-
-
-def resumes(store: Path) -> int:
-    with connections(store) as files:
-        return Progress.of(files).resumes
 
 
 def unfinished(store: Path) -> list[str]:
@@ -56,8 +52,8 @@ def two_lives(store: Path, workers: int, between: Callable[[], object]) -> int:
     """The first is killed before an epoch was complete, the second after some. Where the second one went on."""
     live(store, FIRST, workers, lambda: "lives.last" in unfinished(store))
     between()
-    began = resumes(store)
-    live(store, SECOND, workers, lambda: resumes(store) > began + 1)
+    began = resume_epoch(store)
+    live(store, SECOND, workers, lambda: resume_epoch(store) > began + 1)
     return began
 
 

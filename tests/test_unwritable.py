@@ -44,6 +44,8 @@ class Knowing:
     def produce(self, *_: object, **__: object) -> None:
         raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
 
+    def poll(self, _: float) -> None: ...
+
 
 def test_what_the_client_refuses_by_itself_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_sink, "Producer", Knowing)
@@ -109,6 +111,19 @@ def test_it_is_cut_until_the_topic_takes_it(narrow: KafkaSinkPartition) -> None:
     narrow.write_batch(letters)
     narrow.snapshot()
     assert sorted(narrow._producer.taken) == [b"x" * 2499, b"y" * 4000]  # type: ignore[attr-defined]
+
+
+def test_closing_raises_nothing(narrow: KafkaSinkPartition, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine also closes while it falls over, and an exception then would abort the process without a word."""
+    narrow.write_batch([Record("dead", b"1", b"x" * 9999, reason="too_large")])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+
+    monkeypatch.setattr(narrow._producer, "produce", refuse)
+    narrow.close()
+    with pytest.raises(kafka_sink.DeliveryError, match="dead refused a record"):
+        narrow.snapshot()
 
 
 def test_an_alert_is_never_cut(narrow: KafkaSinkPartition) -> None:

@@ -72,6 +72,14 @@ def test_who_names_no_interval_is_believed_until_he_is_to_speak_again(every: flo
     assert 3 * every <= times[-1] <= max(every * 6, every * 3 + 60) + 11.0
 
 
+def test_what_is_told_in_two_messages_of_one_moment_holds_for_as_long() -> None:
+    messages = [{"wind": 3.0}, {"friction": 0.12}]
+    some = [road.station(7, 600.0 * k + 0.5, interval=float("nan"), **said) for k in range(3) for said in messages]
+    times = [(f.time - road.T0) / 1000 for f in findings(some, seconds=1800)]
+    assert max(np.diff(times)) <= 11.0
+    assert times[-1] >= 1790
+
+
 def test_it_takes_more_to_let_go_than_to_take_up() -> None:
     def series(*visibilities: float) -> list[int]:
         some = [road.station(7, 60.0 * k + 0.5, visibility=v) for k, v in enumerate(visibilities)]

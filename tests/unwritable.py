@@ -140,16 +140,17 @@ def kill_between(folder: Path, seed: int) -> Outcome:
             with cluster.failing(PRODUCE, KafkaError.NOT_ENOUGH_REPLICAS):
                 wait_for(lambda: STANDS in worker.problems(), f"it says that it stands still, again with seed {seed}")
                 worker.stop(SIGKILL)
-        began = resume_epoch(history)
+        store = history.settings.recovery.directory
+        began = resume_epoch(store)
         with cluster.failing(FETCH, KafkaError.LEADER_NOT_AVAILABLE), history.worker() as worker:
-            wait_for(lambda: resume_epoch(history) > began + 1, f"it completes epochs, again with seed {seed}")
+            wait_for(lambda: resume_epoch(store) > began + 1, f"it completes epochs, again with seed {seed}")
             worker.stop(SIGKILL)
         return history.end()
 
 
-def resume_epoch(history: History) -> int:
+def resume_epoch(store: Path) -> int:
     """The epoch at which the next worker goes on."""
-    with connections(history.settings.recovery.directory) as files:
+    with connections(store) as files:
         return Progress.of(files).resumes
 
 

@@ -104,12 +104,12 @@ def _split(
         return rows, of
     if "heading" in (rows.dtype.names or ()):
         rows["heading"][rows["heading"] == 360.0] = 0.0  # north has one name
-    bad, alarmed = np.zeros(len(rows), np.bool_), _alarmed(rows)
+    bad, alarmed = np.zeros(len(rows), np.bool_), _alarmed(rows) if limits is TELEMETRY else None
     for mask, reason, detail, columns in _faults(rows, arrivals[of], limits, needs_place, context):
-        if columns and (odd := mask & alarmed).any():
+        if alarmed is not None and columns:
             for column in columns:
-                rows[column][odd] = np.nan
-            mask = mask & ~odd
+                rows[column][mask & alarmed] = np.nan
+            mask = mask & ~alarmed
         new = mask & ~bad
         if new.any():
             refusals.extend(Refusal(int(of[i]), reason, detail(i)) for i in np.flatnonzero(new).tolist())
@@ -121,8 +121,6 @@ def _split(
 
 def _alarmed(rows: Rows) -> NDArray[np.bool_]:
     """Whose car raises an alarm: that must be heard, whatever else it says; a probe that melts says odd things."""
-    if "alarms" not in (rows.dtype.names or ()):
-        return np.zeros(len(rows), np.bool_)
     level: NDArray[np.uint8] = rows["alarm_level"]
     raised: NDArray[np.bool_] = (rows["alarms"] != 0) | ((level > 0) & (level <= WORST))
     return raised
