@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, turn_between
+from detectors.judgement import FAMILIES
 from detectors.lattice import Floats
 from detectors.model import Finding, Frame, Rows
 from detectors.place_rates import PlaceRates
@@ -24,13 +25,15 @@ CRAWL = 0.5  # of the speed that was usual before the queue
 EVERY = 5_000  # ms between two looks at who crawls
 LINKED = 250.0  # m: two places no farther apart are one queue
 EXTENT = 50.0  # m around an end that a finding speaks of
+OVER = FAMILIES["dangerous_end_of_queue"].lasts  # ms without a word, after which its incident is cleared
+WAITS = 60_000  # ms of standing that open it anew: in what is left of a jam one moves on sooner
 
-TIME, LAT, LON, HEADING, USUAL, PASSED, REPORTED = range(7)  # columns of a place
+TIME, LAT, LON, HEADING, USUAL, PASSED, TOLD = range(7)  # columns of a place
 
 
 class Queues:
     """Places of queues: time of the last evidence (ms), lat, lon, heading, the speed (m/s) that was usual there, how many have
-    passed freely since that evidence, and whether the queue was reported."""
+    passed freely since that evidence, and when the queue was last told of (ms), 0 if never."""
 
     def __init__(self, usual: PlaceRates) -> None:
         self._usual = usual
@@ -48,7 +51,7 @@ class Queues:
         """There is a queue at this place; if it was reported, its ends will be followed."""
         if not _refresh(self._places, lat, lon, heading, now, reported):
             usual = self._usual.at(lat, lon, heading, now).speed
-            self._places = np.vstack([self._places, (now, lat, lon, heading, usual, 0.0, reported)])
+            self._places = np.vstack([self._places, (now, lat, lon, heading, usual, 0.0, now if reported else 0.0)])
 
     def ends(self, seen: Rows, frame: Frame) -> list[Finding]:
         """Take note of who crawls in a queue, and report the ends of those where somebody does; every few seconds."""
@@ -64,20 +67,36 @@ class Queues:
         return self._report(crawling, now) if len(crawling) else []
 
     def _report(self, crawling: Rows, now: int) -> list[Finding]:
-        """The ends of the queues that were reported and in which somebody crawls, wherever in them that is."""
+        """The ends of the queues that were reported and in which somebody crawls, wherever in them that is.
+
+        Where nobody did for so long that the incident is over, whoever waits there opens it anew.
+        """
         queue, ends = np.arange(len(self._places)), np.zeros((len(self._places), 2), bool)
         _link(self._places, queue, ends)
         whose = np.zeros(len(crawling), np.int64)
         _belong(crawling, self._places, queue, whose)
         found = []
-        for one in np.intersect1d(queue[self._places[:, REPORTED] > 0], whose).tolist():
-            self._places[queue == one, REPORTED] = 1.0
-            who = frozenset(crawling["reporter"][whose == one].tolist())
-            for i in np.flatnonzero((queue == one) & ends.any(axis=1)).tolist():
+        for one in np.intersect1d(queue[self._places[:, TOLD] > 0], whose).tolist():
+            mine, here = queue == one, crawling.compress(whose == one)
+            told = float(self._places[mine, TOLD].max())
+            over = told <= now - OVER
+            if over and not _stands_long(here, told, now):  # what is left of a jam carries nothing on
+                self._places[mine, TOLD] = told
+                continue
+            self._places[mine, TOLD] = now
+            who = frozenset(here["reporter"].tolist())
+            for i in np.flatnonzero(mine & ends.any(axis=1)).tolist():
                 lat, lon, heading = self._places[i, LAT : HEADING + 1].tolist()
                 kind = "stationary_vehicle" if ends[i, 0] else "dangerous_end_of_queue"
-                found.append(Finding(kind, now, now, lat, lon, heading, EXTENT, 0.0, who, opens=False))
+                anew = over and bool(ends[i, 1])  # once, at the tail
+                found.append(Finding(kind, now, now, lat, lon, heading, EXTENT, 0.0, who, opens=anew))
         return found
+
+
+def _stands_long(crawling: Rows, told: float, now: int) -> bool:
+    """Whether one of them has stood for long, and came while the queue was remembered."""
+    stood = crawling["stood"]
+    return bool(((stood > 0) & (stood <= min(now - WAITS, told + LASTS))).any())
 
 
 @compiled
@@ -116,7 +135,7 @@ def _refresh(places: Floats, lat: float, lon: float, heading: float, now: int, r
         if _apart(places[k], lat, lon, narrow) <= APART and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
             places[k, TIME], places[k, PASSED] = now, 0.0
             if reported:
-                places[k, REPORTED] = 1.0
+                places[k, TOLD] = now
             some = True
     return some
 
@@ -136,7 +155,8 @@ def _crawl(seen: Rows, places: Floats, now: int, apart: Floats) -> None:
         far, nearest = _nearest(places, one["lat"], one["lon"], one["heading"])
         if far <= REACH and one["speed"] < CRAWL * places[nearest, USUAL]:
             apart[i] = far
-            _refresh(places, one["lat"], one["lon"], one["heading"], now, False)
+            if not 0.0 < places[nearest, TOLD] <= now - OVER:  # of which nothing is told any more it must not silence its place
+                _refresh(places, one["lat"], one["lon"], one["heading"], now, False)
 
 
 @compiled

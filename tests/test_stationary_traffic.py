@@ -18,7 +18,7 @@ from detectors.incidents import Change, Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
 from detectors.occurrences import CLUMP, COMES_BACK, HALTED, KINDS, OCCURRENCE, Occurrences, counts_of
 from detectors.place_rates import PlaceRates
-from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, USUAL, Queues, _crawl
+from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, USUAL, WAITS, Queues, _crawl
 from detectors.slowing import SLOWER, Slowing
 from detectors.standing import _pass, _waits
 from detectors.stationary_traffic import CRAWLED, NOT_ON, SCOPES, StationaryTraffic, _weigh
@@ -378,9 +378,70 @@ def ends(some: Queues, rows: Rows, at: int) -> list[float]:
 def test_a_reported_queue_is_followed_while_it_is_known_wherever_in_it_somebody_crawls() -> None:
     some = queues()
     within = road.seen(1, [1200.0], speed=2.0)
-    assert ends(some, within, 5) == ends(some, within, 200) == [1000, 1400]
+    assert ends(some, within, 5) == ends(some, within, 100) == ends(some, within, 200) == [1000, 1400]
     assert ends(some, within, LASTS // 1000) == [1200]  # of the rest nothing was heard
     assert not ends(some, road.seen(0), LASTS // 1000 + 5)
+
+
+def lives(rows: Rows) -> list[tuple[str, str, float]]:
+    """Status, kind and second of what is told of these."""
+    end = int(rows["time"][-1]) + 1000
+    changes = Incidents(0).advance(end, [f for f in findings(rows) if f.time <= end])
+    return [(c.status, c.kind, (c.updated - road.T0) / 1000) for c in changes if c.status != "updated"]
+
+
+def thin_queue(silent: int, stands: int) -> Rows:
+    """The last of six that stood left their queue at 455 s; from `silent` s later on one a minute stands in it."""
+    flowing = [road.drive(k + 1, k * 4, 50, 0.0, 0.0, 0.0, 20.0) for k in range(90)]
+    six = [stand(1000 + k, 360 + k * 4, 40, 0.0, 800.0 - 8 * k, speed=20.0) for k in range(6)]
+    then = [stand(2000 + k, 415 + silent + 60 * k, stands, 0.0, 800.0 - 8 * (k % 3), speed=20.0) for k in range(6)]
+    return road.together(*flowing, *six, *then)
+
+
+@pytest.mark.parametrize("silent", [125, 180, 235])
+def test_who_waits_in_a_queue_of_which_nothing_was_heard_for_minutes_opens_it_anew(silent: int) -> None:
+    [first, over, anew, *rest] = lives(thin_queue(silent, 100))
+    assert (first[0], over, not rest) == ("opened", ("cleared", first[1], 575.0), True)
+    assert anew[0] == "opened"
+    assert 0 <= anew[2] - (455 + silent) - WAITS / 1000 <= 5
+
+
+def test_who_moves_on_in_what_is_left_of_a_queue_opens_nothing() -> None:
+    assert [status for status, _, _ in lives(thin_queue(125, 50))] == ["opened", "cleared"]
+
+
+def opens(some: Queues, at: int, place: float, stood: int) -> list[int]:
+    """Where a queue is opened at `at` s, m, by one who has stood at `place` m since `stood` s."""
+    frame = next(road.silence(road.T0 + (at - 1) * 1000, 1))
+    found = some.ends(road.seen(1, [place], speed=0.0, stood=road.T0 + stood * 1000), frame)
+    return [round(north(f)) for f in found if f.opens]
+
+
+def test_it_is_opened_anew_at_its_tail_and_once() -> None:
+    some = queues()
+    assert ends(some, road.seen(1, [1200.0], speed=2.0), 5) == [1000, 1400]
+    assert not opens(some, 185, 1200.0, 130)  # for less than a minute
+    assert opens(some, 190, 1200.0, 130) == [1000]
+    assert not opens(some, 195, 1200.0, 130)
+
+
+def test_who_comes_when_a_queue_would_be_forgotten_opens_nothing() -> None:
+    some = queues()
+    assert ends(some, road.seen(1, [1200.0], speed=2.0), 5) == [1000, 1400]
+    some.note(road.T0 + 200_000, road.LAT + 1200 * road.METRE, road.LON, 0.0)  # somebody fell there
+    lasts = 5 + LASTS // 1000
+    assert not opens(some, lasts + 65, 1200.0, lasts + 1)
+    assert opens(some, lasts + 65, 1200.0, lasts)
+
+
+def test_a_queue_of_which_nothing_is_told_any_more_is_forgotten_though_somebody_crawls_in_it() -> None:
+    some = queues()
+    assert ends(some, road.seen(1, [1000.0], speed=2.0), 5) == [1000, 1400]
+    some.note(road.T0 + 6_000, road.LAT + 950 * road.METRE, road.LON, 0.0)  # grows, and nobody crawls in it until it is over
+    some._places[:, USUAL] = 20.0
+    for at in range(130, 135 + LASTS // 1000, 5):
+        assert not ends(some, road.seen(1, [955.0], speed=2.0), at)
+    assert not some.holds(road.LAT + 950 * road.METRE, road.LON, 0.0)
 
 
 def test_who_was_reported_before_a_queue_came_to_him_is_not_forgotten_in_it() -> None:
