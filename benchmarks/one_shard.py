@@ -8,7 +8,6 @@ borders. It is for asking what a part is worth, many times over; what a score is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -23,7 +22,7 @@ from dataflows.intake import NEVER, Intake
 from dataflows.panes import TABLES, frames, in_order
 from dataflows.settings_reader import load
 from detectors.incidents import Incidents
-from detectors.model import Detector, Doubt, Finding, Frame, Rows
+from detectors.model import Detector, Finding, Frame, Rows
 from detectors.plausibility import Plausibility
 
 KEY = "benchmarks"  # as in the graph's runs: reporters have the same names, and rows the same order
@@ -63,8 +62,7 @@ def detect(kinds: Iterable[type[Detector]], seen: Iterable[Frame]) -> Findings:
     plausibility = Plausibility()
     found: Findings = {name: [] for name in detectors}
     for whole in seen:
-        codes = plausibility.judge(whole.observations, whole.end)
-        frame = replace(whole, observations=whole.observations.compress(codes == Doubt.NONE))  # as the window step does
+        frame, _ = plausibility.believe(whole)
         for name, detector in detectors.items():
             found[name] += detector.update(frame)
     return found

@@ -43,7 +43,7 @@ def rehearse(window: Window, vehicles: tuple[int, int] = VEHICLES, cars: int = C
     last = max(int(rows["time"][-1]) for rows in tables.values() if len(rows)) + 1
     plausibility, detectors = Plausibility(), [kind() for kind in CATALOGUE]
     for frame in frames(tables, first, last, window.pane, awake_until=first):
-        plausibility.judge(frame.observations, frame.end)
+        plausibility.believe(frame)
         for detector in detectors:
             try:
                 detector.update(frame)

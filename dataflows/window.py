@@ -210,15 +210,12 @@ class ShardWindow:
 
     def _believable(self, frame: Frame, doubts: list[Codes]) -> Frame:
         """The frame without the rows that are not believed; what is wrong with each goes to `doubts`."""
-        rows = frame.observations
-        codes = self._safely(PLAUSIBILITY, frame, self.plausibility.judge, rows, frame.end)
-        if codes is None:
+        believed = self._safely(PLAUSIBILITY, frame, self.plausibility.believe, frame)
+        if believed is None:
             self.plausibility = Plausibility()
-            codes = np.zeros(len(rows), np.uint8)  # rather everybody than nobody
-        doubts.append(codes)
-        if not np.count_nonzero(codes):
-            return frame
-        return Frame(frame.start, frame.end, rows.compress(codes == Doubt.NONE), frame.sensors, frame.readings)
+            believed = frame, np.zeros(len(frame.observations), np.uint8)  # rather everybody than nobody
+        doubts.append(believed[1])
+        return believed[0]
 
     def _ask(self, name: str, frame: Frame) -> list[Finding]:
         detector = self.state.detectors[name]

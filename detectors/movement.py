@@ -53,6 +53,7 @@ TRACK = np.dtype(
         ("lat", "f8"),
         ("lon", "f8"),
         ("speed", "f4"),
+        ("heading", "f4"),  # degrees, while it last drove; NaN if it never said (`heading_latch`)
         ("said", "?"),  # its newest row spoke of hard braking or trouble
         ("since", "i8"),  # ms: first seen
         ("cell", "u8"),  # where it was then
@@ -149,6 +150,7 @@ def _begin(track: Row, row: Row) -> None:
     track["lon"] = track["from_lon"] = row["lon"]
     track["cell"] = row["cell"]
     track["speed"] = 0.0 if math.isnan(row["speed"]) else row["speed"]
+    track["heading"] = math.nan
 
 
 @compiled

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.model import Doubt, Rows, Sign
+from detectors.heading_latch import latch
+from detectors.model import Doubt, Frame, Rows, Sign
 from detectors.movement import LASTING, TRACK, Bools, Codes, Places, follow, slows_hard
 from detectors.newcomers import Newcomers, has_history
 from detectors.table import Names, Slots, Table, find
@@ -25,20 +26,38 @@ _CLAIMS = np.uint32(Sign.HARD_BRAKE | Sign.ABS | Sign.TRACTION | Sign.STABILITY)
 
 
 class Plausibility:
-    """Feed it every pane's observations; it answers with what is wrong with each."""
+    """Feed it every pane; it answers with what is wrong with each observation, and what is left for the detectors."""
 
     def __init__(self) -> None:
         self._tracks = Table(TRACK, "reporter")
         self._swept = 0
         self._newcomers = Newcomers()
 
-    def judge(self, rows: Rows, now: int) -> Codes:
-        """A Doubt for each of the `rows` of the pane that ended at `now` (ms), sorted by time; NONE is believed."""
+    def believe(self, frame: Frame) -> tuple[Frame, Codes]:
+        """The pane without the rows that are not believed, and a Doubt for each that it had; NONE is believed.
+
+        Of those that hardly move the heading is latched.
+        """
+        rows = frame.observations
+        at = np.empty(len(rows), np.int64)
+        doubts = self._judge(rows, at, frame.end)
+        headings = np.empty(len(rows))
+        if len(rows) and latch(rows, self._tracks.arrays[0], at, headings):
+            rows = rows.copy()  # others look at these
+            rows["heading"] = headings
+        if np.count_nonzero(doubts):
+            rows = rows.compress(doubts == Doubt.NONE)
+        if rows is frame.observations:
+            return frame, doubts
+        return Frame(frame.start, frame.end, rows, frame.sensors, frame.readings), doubts
+
+    def _judge(self, rows: Rows, at: Places, now: int) -> Codes:
+        """A Doubt for each of the rows; `at` is filled with where their tracks lie."""
         if now - self._swept >= SWEEP:
             self._tracks.keep(self._tracks.held["time"] > now - FORGET)
             self._newcomers.sweep(now)
             self._swept = now
-        doubts, at = np.zeros(len(rows), np.uint8), np.empty(len(rows), np.int64)
+        doubts = np.zeros(len(rows), np.uint8)
         if not len(rows):
             return doubts
         self._newcomers.wake(now)

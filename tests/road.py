@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import h3.api.basic_int as h3
 import numpy as np
 
-from detectors.model import OBSERVATION, READING, SENSOR, Doubt, Frame, Rows, Sign
+from detectors.model import OBSERVATION, READING, SENSOR, Frame, Rows, Sign
 from detectors.plausibility import Plausibility
 from detectors.tracks import SEEN
 
@@ -108,8 +107,7 @@ def believed(some: Iterable[Frame], plausibility: Plausibility | None = None) ->
     """The frames as detectors get them: without the rows that are not plausible."""
     asked = Plausibility() if plausibility is None else plausibility
     for frame in some:
-        codes = asked.judge(frame.observations, frame.end)
-        yield replace(frame, observations=frame.observations[codes == Doubt.NONE])
+        yield asked.believe(frame)[0]
 
 
 def silence(start: int, seconds: int, every: int = 1000) -> Iterator[Frame]:

@@ -20,7 +20,7 @@ from tests.road import drive, frames, together
 
 WARM, COUNTED = 360, 20  # panes of one second: everybody's warm-up is over, and those in which somebody has a turn
 BUDGET = {  # instructions a pane of CPython 3.11
-    "Plausibility": 230, "HardBraking": 430, "StationaryTraffic": 700, "LongStand": 115, "BlockedRoad": 40,
+    "Plausibility": 290, "HardBraking": 430, "StationaryTraffic": 700, "LongStand": 115, "BlockedRoad": 40,
     "SelfReports": 35, "SlipperyRoad": 125, "WrongWay": 965, "Weather": 120, "BatteryHealth": 50,
 }  # fmt: skip
 
@@ -57,7 +57,7 @@ def cost(kind: type[Any], vehicles: int) -> float:
 
     def ask(some: list[Frame]) -> None:
         for frame in some:
-            detector.judge(frame.observations, frame.end) if kind is Plausibility else detector.update(frame)
+            detector.believe(frame) if kind is Plausibility else detector.update(frame)
 
     ask(seen[:WARM])
     return instructions(lambda: ask(seen[WARM:])) / COUNTED

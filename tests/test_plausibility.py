@@ -27,7 +27,7 @@ def doubts(rows: Rows, plausibility: Plausibility | None = None) -> list[Doubt]:
     """What is wrong with each row, fed in panes of a second."""
     asked = Plausibility() if plausibility is None else plausibility
     start = (int(rows["time"][0]) - road.T0) // 1000
-    codes = [asked.judge(frame.observations, frame.end) for frame in road.frames(rows, start=start)]
+    codes = [asked.believe(frame)[1] for frame in road.frames(rows, start=start)]
     return [Doubt(code) for code in np.concatenate(codes).tolist()]
 
 
@@ -423,8 +423,9 @@ def test_the_whole_is_its_parts_and_pickling_changes_nothing() -> None:
     whole, parted = Plausibility(), Plausibility()
     seen = set()
     for k, frame in enumerate(road.frames(busy())):
-        codes = whole.judge(frame.observations, frame.end)
-        assert codes.tobytes() == parted.judge(frame.observations, frame.end).tobytes()
+        believed, codes = whole.believe(frame)
+        again, same = parted.believe(frame)
+        assert (believed.observations.tobytes(), codes.tobytes()) == (again.observations.tobytes(), same.tobytes())
         seen |= set(codes.tolist())
         if k % 37 == 0:
             parted = pickle.loads(pickle.dumps(parted, protocol=5))
@@ -445,9 +446,9 @@ def test_vehicles_are_forgotten_and_in_the_end_places_too() -> None:
     doubts(road.together(busy(), *apart), asked)
     full = len(pickle.dumps(asked, protocol=5))
     for frame in road.silence(road.T0 + 600_000, 180):
-        asked.judge(frame.observations, frame.end)
+        asked.believe(frame)
     places = len(pickle.dumps(asked, protocol=5))
     assert places < full - 200 * 100
     for frame in road.silence(road.T0 + 800_000, 4 * 3600, 10_000):
-        asked.judge(frame.observations, frame.end)
+        asked.believe(frame)
     assert len(pickle.dumps(asked, protocol=5)) < empty + 100 < places

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.synthetic import Cars, Vehicles
 from dataflows.grid import Grid
 from dataflows.settings_reader import load
+from detectors.model import Frame
 from detectors.plausibility import Plausibility
 from tests.wire import decode
 
@@ -34,7 +35,9 @@ def test_vehicles(traffic: Vehicles, vehicles: int) -> None:
         assert not decoded.refusals
         assert (np.diff(rows["time"]) >= 0).all()
         rows["cell"] = GRID.cells(rows["lat"], rows["lon"])
-        doubts.update(plausibility.judge(rows, int(rows["time"][0]) // 1000 * 1000 + 1000).tolist())
+        start = int(rows["time"][0]) // 1000 * 1000
+        frame = Frame(start, start + 1000, rows, decoded.sensors, decoded.readings)
+        doubts.update(plausibility.believe(frame)[1].tolist())
         seen |= set(rows["reporter"].tolist())
         cells |= set(rows["cell"].tolist())
     assert abs(len(seen) - vehicles) <= RATE // 5

@@ -291,7 +291,7 @@ def test_if_plausibility_fails_everybody_is_believed(monkeypatch: pytest.MonkeyP
     def fails(*_: object) -> None:
         raise ValueError("on purpose")
 
-    monkeypatch.setattr("detectors.plausibility.Plausibility.judge", fails)
+    monkeypatch.setattr("detectors.plausibility.Plausibility.believe", fails)
     before = METRICS.value("detector_errors_total", detector="Plausibility")
     found = feed(window(), chunks("a", [T0, T0 + 500]))
     assert [dict(f.evidence)["rows"] for f in found] == [2.0]
