@@ -56,8 +56,7 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[DecodedR
         decoded = form.decode([message for _, message in batch], np.full(len(batch), arrival, np.int64), context)
         recognised += decoded.recognised
         if form.unknown is not None:
-            refused = {refusal.message for refusal in decoded.refusals}
-            unknown += form.unknown([message for at, (_, message) in enumerate(batch) if at not in refused])
+            unknown += form.unknown([message for _, message in batch])
         lines = [line for line, _ in batch]
         found: list[DecodedRow | RefusedRecord] = [DecodedRow(lines[at], row) for at, row in _rows(decoded)]
         found += [RefusedRecord(lines[each.message], each.reason, each.detail) for each in decoded.refusals]

@@ -16,6 +16,7 @@ from typing import Self
 from dataflows.metrics import CONTENT_TYPE, METRICS, Metrics
 
 HEARTBEAT_LIMIT = 60.0  # s: a snapshot of 50 000 keys was seen to stop the world for 13 s; four times that is a hang
+NOT_ASKED = "it has not been asked yet"
 START_LIMIT = 600.0  # s until the first poll: reading a large recovery store back takes longer than a pause
 
 
@@ -47,7 +48,8 @@ class Health:
         self._beat = self._polled = clock()  # the start counts as a sign of life
         self._begun = False
         self._partitions = 0
-        self._broker: str | None = "it has not been asked yet"
+        self._helps = False
+        self._broker: str | None = NOT_ASKED
         self._undelivered = 0
         self._stopping: str | None = None
 
@@ -59,12 +61,17 @@ class Health:
         self._beat, self._polled, self._begun = now, now, True
 
     def age(self) -> float:
-        """Seconds since the last sign of life."""
-        return self._clock() - self._beat
+        """Seconds since the last sign of life; 0 of who only helps."""
+        return 0.0 if self._only_helps else self._clock() - self._beat
 
     def assigned(self, partitions: int) -> None:
         """How many input partitions this worker reads."""
         self._partitions = partitions
+
+    def helps(self) -> None:
+        """This worker is one of several. The engine deals the partitions out, and one that gets none detects what the others
+        read: that it does not poll is no sign of death."""
+        self._helps = True
 
     def broker(self, reachable: bool, why: str = "it does not answer") -> None:
         """Whether the broker answers; `why` not: the client's own words."""
@@ -98,19 +105,23 @@ class Health:
             "restart the worker, it resumes from its last snapshot.",
         )
 
+    @property
+    def _only_helps(self) -> bool:
+        return self._helps and not self._partitions
+
     def unready(self) -> tuple[str, ...]:
         """Why the worker does no work now, in sentences; empty while it is ready."""
         found = list(self.dead())
         if self._stopping is not None:
             found.append(f"The worker is shutting down and takes no more messages: {self._stopping}.")
-        if self._broker is not None:
+        if self._broker is not None and not (self._only_helps and self._broker is NOT_ASKED):
             found.append(f"The Kafka broker cannot be reached ({self._broker}): check kafka.bootstrap_servers and the broker.")
         if self._undelivered:
             found.append(
                 f"The flow stands still until the Kafka broker takes {self._undelivered} records: "
                 "check the broker and the output topics; it goes on by itself."
             )
-        if not self._partitions:
+        if not self._partitions and not self._helps:
             found.append("No input partition is assigned: check that the input topics exist (roadwatch topics creates them).")
         return tuple(found)
 

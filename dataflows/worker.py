@@ -74,6 +74,8 @@ def _work(
     heap.settle()
     topics = [each.topic for each in settings.inputs.topics]
     log.info("running", topics=topics, state=state if recovery else "not kept", metrics=server.url if server else "off")
+    if addresses is not None and len(addresses) > 1:
+        health.HEALTH.helps()
     panics = Panics()
     try:
         with panics:

@@ -105,6 +105,18 @@ def test_it_is_ready_once_the_broker_answers_and_partitions_are_assigned(health:
     assert health.ready()
 
 
+def test_one_of_several_that_got_no_partition_lives_and_is_ready(health: Health, clock: Clock) -> None:
+    health.helps()
+    clock.now += 10_000
+    assert health.ready()
+    assert health.age() == 0
+    health.broker(False, "Connection refused")
+    assert "Connection refused" in health.unready()[0]
+    health.assigned(1)
+    health.broker(True)
+    assert "10000 s" in health.dead()[0], "of one that reads it is"
+
+
 @pytest.mark.parametrize("trouble", ["broker", "partitions", "stopping", "dead"])
 def test_each_trouble_alone_makes_it_unready(health: Health, clock: Clock, trouble: str) -> None:
     health.beat()

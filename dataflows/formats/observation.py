@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import Literal
 
@@ -63,10 +64,11 @@ _signs = _Signs()
 
 
 def unknown(messages: Sequence[bytes]) -> Counter[str]:
-    """Keys that nothing is made of, and how many messages have each; all of them can be read."""
+    """Keys that nothing is made of, and how many messages have each. Those that are refused may be so for a key's spelling."""
     found: Counter[str] = Counter()
     for message in messages:
-        found.update(_keys(message).keys() - set(Observation.__struct_fields__))
+        with suppress(*UNREADABLE):
+            found.update(_keys(message).keys() - set(Observation.__struct_fields__))
     return found
 
 
