@@ -11,7 +11,10 @@ class Stop:
         self.why: Exception | None = None  # what the worker ends with, such as added partitions; a signal needs no reason
 
     def ask(self, why: Exception | None = None) -> None:
-        self.asked, self.why = True, why
+        """Whoever was asked by a signal ends for that, whatever is noticed meanwhile."""
+        if why is None or not self.asked:
+            self.why = why
+        self.asked = True
 
 
 STOP = Stop()
