@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SPEED ?= 30
 KEEP ?=
-JOBS ?= 2
+JOBS ?= 3
 SEEDS ?= 200
 SEED ?= 1
 FIRST ?= 1
@@ -31,7 +31,8 @@ run: $(READY)  ## play the bundled recording through a broker and the worker; SP
 demo: run  ## the same as run
 
 test: $(READY)  ## all tests; PYTEST="-k kafka" for some
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)  # or each worker that is started compiles anew
+	@# three at a time on two cores, for many wait for a broker; with bytecode, or each worker that is started compiles anew
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 kafka: $(READY)  ## the end-to-end tests against a real Apache Kafka, killed and overtaken (needs Java 17 and Maven)
 	@$(BIN)/python -m tests.real_kafka
