@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 READY := $(VENV)/ready
+WARM := $(VENV)/warm
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SPEED ?= 30
 KEEP ?=
@@ -30,7 +31,7 @@ run: $(READY)  ## play the bundled recording through a broker and the worker; SP
 
 demo: run  ## the same as run
 
-test: $(READY)  ## all tests; PYTEST="-k kafka" for some
+test: $(WARM)  ## all tests; PYTEST="-k kafka" for some
 	@# three at a time on two cores, for many wait for a broker; with bytecode, or each worker that is started compiles anew
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
@@ -90,6 +91,11 @@ clean:  ## remove .venv, caches and var/ but for the key in it
 	rm -rf $(VENV) $(FUZZ) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name pseudonym.key -exec rm -rf {} +
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(WARM): $(READY) $(wildcard detectors/*.py dataflows/*.py dataflows/formats/*.py)
+	@echo "compiling the loops, once: half a minute"
+	@$(BIN)/python -m tests.warm
+	@touch $@
 
 $(READY): $(INSTALLED) pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation --no-index -e .
