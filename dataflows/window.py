@@ -20,8 +20,8 @@ from detectors.battery import BatteryHealth
 from detectors.battery_vehicles import Vehicles
 from detectors.census import CellMinute, Census
 from detectors.judgement import FAMILIES
-from detectors.model import Detector, Doubt, Finding, Frame, Rows
-from detectors.movement import Codes
+from detectors.model import Detector, Finding, Frame, Rows
+from detectors.movement import Bools, Codes
 from detectors.plausibility import Plausibility
 
 log = structlog.get_logger(__name__)
@@ -152,6 +152,7 @@ class ShardWindow:
             return Report(self.shard, limit, (), (), self._taken_arrival())
         tables = {name: self._ready(name, limit) for name in TABLES}
         findings: list[Finding] = []
+        believed: list[Rows] = []
         doubts: list[Codes] = []
         seconds, count = dict.fromkeys((*state.detectors, PLAUSIBILITY), 0.0), 0
         for frame in frames(tables, state.closed, limit, self.panes.length, state.awake_until):
@@ -161,6 +162,7 @@ class ShardWindow:
                 state.awake_until = frame.end + QUIET
             started = time.perf_counter()
             frame = self._believable(frame, doubts)
+            believed.append(frame.observations)
             seconds[PLAUSIBILITY] += (now := time.perf_counter()) - started
             for name in state.detectors:
                 started, found = now, self._ask(name, frame)
@@ -169,7 +171,9 @@ class ShardWindow:
                     findings.extend(mine for each in found if (mine := self._place(each)) is not None)
                     now = time.perf_counter()
         silent = not any(each.holds for each in state.partitions.values())
-        minutes = state.census.update(self._count(tables["observations"], doubts), limit, last=silent)
+        self._count_doubts(tables["observations"], doubts)
+        counted = joined(believed) if believed else EMPTY["observations"]
+        minutes = state.census.update(counted.compress(self._lies_here(counted)), limit, last=silent)
         METRICS.detected(count, seconds, Counter(finding.kind for finding in findings))
         state.closed = limit
         return Report(self.shard, limit, tuple(findings), tuple(minutes), self._taken_arrival())
@@ -243,17 +247,17 @@ class ShardWindow:
         cells = finding.cells or frozenset({cell} if cell else ())
         return replace(finding, cells=cells, strangers=self.plausibility.strangers(finding.reporters))
 
-    def _count(self, rows: Rows, doubts: list[Codes]) -> Rows:
-        """The believable ones; the others are counted. Copies from over the border count where they belong, of either."""
+    def _count_doubts(self, rows: Rows, doubts: list[Codes]) -> None:
+        codes = np.concatenate(doubts) if doubts else np.zeros(0, np.uint8)
+        if codes.any():
+            METRICS.implausible(dict(enumerate(np.bincount(codes[self._lies_here(rows)]).tolist())))
+
+    def _lies_here(self, rows: Rows) -> Bools:
+        """Which rows this shard counts: copies from over the border count where they belong."""
         if not len(rows):
-            return rows
+            return np.zeros(0, np.bool_)
         views, lookers = self.panes.grid.views(rows["cell"])
         counts = np.bincount(views)
         here = np.zeros(len(counts), bool)
         here[[view for view in np.flatnonzero(counts).tolist() if lookers[view][0] == self.shard]] = True
-        mine = here[views]
-        codes = np.concatenate(doubts)
-        if codes.any():
-            METRICS.implausible(dict(enumerate(np.bincount(codes[mine]).tolist())))
-            mine &= codes == Doubt.NONE
-        return rows if mine.all() else rows.compress(mine)
+        return here[views]

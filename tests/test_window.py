@@ -287,6 +287,21 @@ def test_what_is_not_believed_is_counted_and_kept_from_the_detectors_and_the_cen
     assert reports("position_change_too_large") == before + 20
 
 
+def test_who_stands_without_a_heading_counts_where_it_was_heading() -> None:
+    made = []
+    for k in range(3):
+        some = rows([T0 + 1000 * n for n in range(30)], reporter=k)
+        some["speed"], some["heading"] = 4.0, 10.0
+        some["lat"] += 4.0 / 111_320.0 * np.minimum(np.arange(30), 9)
+        some["speed"][10:], some["heading"][10:] = 0.0, np.nan
+        made.append(some)
+    shard = window()
+    shard.add(Chunk("a", T0 + 120_000, T0 + 122_000, True, -1, np.concatenate(made)))
+    report = shard.close()
+    assert report is not None
+    assert [(minute.octant, minute.observations, round(minute.mean_speed, 2)) for minute in report.minutes] == [(0, 90, 1.33)]
+
+
 def test_if_plausibility_fails_everybody_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise ValueError("on purpose")
