@@ -53,7 +53,9 @@ TRACK = np.dtype(
         ("lat", "f8"),
         ("lon", "f8"),
         ("speed", "f4"),
-        ("heading", "f4"),  # degrees, while it last drove; NaN if it never said (`heading_latch`)
+        ("heading", "f4"),  # degrees, while it last drove; NaN where nothing is known yet (`headings`)
+        ("mark_lat", "f8"),  # from here on it is seen where one goes that says no heading
+        ("mark_lon", "f8"),
         ("said", "?"),  # its newest row spoke of hard braking or trouble
         ("since", "i8"),  # ms: first seen
         ("cell", "u8"),  # where it was then
@@ -151,6 +153,7 @@ def _begin(track: Row, row: Row) -> None:
     track["cell"] = row["cell"]
     track["speed"] = 0.0 if math.isnan(row["speed"]) else row["speed"]
     track["heading"] = math.nan
+    track["mark_lat"], track["mark_lon"] = row["lat"], row["lon"]
 
 
 @compiled

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.heading_latch import latch
+from detectors.headings import fill_in
 from detectors.model import Doubt, Frame, Rows, Sign
 from detectors.movement import LASTING, TRACK, Bools, Codes, Places, follow, slows_hard
 from detectors.newcomers import Newcomers, has_history
@@ -36,13 +36,13 @@ class Plausibility:
     def believe(self, frame: Frame) -> tuple[Frame, Codes]:
         """The pane without the rows that are not believed, and a Doubt for each that it had; NONE is believed.
 
-        Of those that hardly move the heading is latched.
+        Headings that are not said are filled in.
         """
         rows = frame.observations
         at = np.empty(len(rows), np.int64)
         doubts = self._judge(rows, at, frame.end)
         headings = np.empty(len(rows))
-        if len(rows) and latch(rows, self._tracks.arrays[0], at, headings):
+        if len(rows) and fill_in(rows, self._tracks.arrays[0], at, headings):
             rows = rows.copy()  # others look at these
             rows["heading"] = headings
         if np.count_nonzero(doubts):

@@ -1,4 +1,4 @@
-"""Which way one that hardly moves heads: as it drove up, whatever its receiver says."""
+"""Which way one heads that does not say so: as it drove up to where it stands, or as it went lately."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from detectors.heading_latch import LATCHED
+from detectors.geometry import angle_between
+from detectors.headings import LATCHED, STEP
 from detectors.incidents import Incidents
 from detectors.model import Frame, Rows
 from detectors.plausibility import Plausibility
@@ -33,13 +34,31 @@ def headings(*said: tuple[float, float]) -> list[float]:
     [
         ([(4.0, 10.0), (0.0, 200.0), (0.0, UNKNOWN), (1.0, 300.0), (4.0, 20.0), (0.0, 5.0)], [10, 10, 10, 10, 20, 20]),
         ([(0.0, UNKNOWN), (0.0, 40.0), (0.0, 90.0), (4.0, 50.0)], [UNKNOWN, 40, 40, 50]),  # never seen driving before
-        ([(4.0, 10.0), (4.0, UNKNOWN), (0.0, UNKNOWN)], [10, UNKNOWN, 10]),  # of who drives it is not made up
+        ([(4.0, 10.0), (4.0, UNKNOWN), (0.0, UNKNOWN)], [10, 10, 10]),  # as it went before
         ([(4.0, 10.0), (UNKNOWN, 70.0)], [10, 70]),  # whoever says no speed may drive
         ([(4.0, 10.0), (LATCHED - 0.01, 70.0), (LATCHED + 0.01, 80.0), (0.0, 90.0)], [10, 10, 80, 80]),
     ],
 )
 def test_a_heading_is_held_while_the_vehicle_hardly_moves(said: list[tuple[float, float]], wanted: list[float]) -> None:
     assert headings(*said) == pytest.approx(wanted, nan_ok=True)
+
+
+@pytest.mark.parametrize("course", [0.0, 45.0, 200.0, 359.0])
+def test_who_never_says_a_heading_is_known_by_where_it_went(course: float) -> None:
+    """Ten metres a second, ten seconds one way and ten to the right of it."""
+    turn = np.radians(np.repeat([course, course + 90.0], 10))
+    rows = road.rows(20, np.cumsum(10.0 * np.sin(turn)), np.cumsum(10.0 * np.cos(turn)))
+    rows["time"] += 1000 * np.arange(20)
+    rows["reporter"], rows["speed"], rows["heading"] = 1, 10.0, UNKNOWN
+    got = [heading for frame in road.believed(road.frames(rows)) for heading in frame.observations["heading"].tolist()]
+    assert np.isnan(got[: round(STEP / 10.0)]).all()
+    for heading, wanted in zip(got[3:10] + got[13:], [course] * 7 + [(course + 90.0) % 360.0] * 7, strict=True):
+        assert angle_between(heading, wanted) < 0.5
+
+
+def test_a_heading_that_was_said_is_where_the_way_begins() -> None:
+    """One message without it, a long way round after the first: it goes as it went a second ago."""
+    assert headings(*[(20.0, 10.0)] * 10, (20.0, 99.0), (19.0, UNKNOWN)) == pytest.approx([10.0] * 10 + [99.0] * 2)
 
 
 def test_the_rows_of_one_pane_are_taken_in_their_order() -> None:
@@ -52,6 +71,8 @@ def test_the_rows_of_one_pane_are_taken_in_their_order() -> None:
     assert rows.tobytes() == before, "another shard may look at the same rows"
     rows["heading"] = 10.0
     assert Plausibility().believe(frame)[0] is frame, "of a unit that latches nothing is copied"
+    rows["heading"] = UNKNOWN
+    assert Plausibility().believe(frame)[0] is frame, "nor of one of which nothing is known"
 
 
 def breakdown(wild: bool) -> Rows:
