@@ -172,6 +172,8 @@ def _with_formats(files: list[Path], form: str, again: bool = False) -> list[tup
             raise UsageError(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
         if Path(path).is_dir():
             raise UsageError(f"{path} is a directory; name the recordings in it")
+        if path == "-":
+            path = "/dev/stdin"
         if not Path(path).exists():
             raise UsageError(f"there is no file {path}; name a recording that exists")
         if again and not Path(path).is_file():

@@ -33,6 +33,8 @@ def replay_files(
     for path in written:
         if not path.parent.is_dir():
             raise RecordingError(f"there is no directory {path.parent} for {path.name}; make it, or name another place")
+        if path.is_dir():
+            raise RecordingError(f"{path} is a directory; name a file in it to write to")
     _apart([path for path, _ in files], written)
     for path in written:  # an empty file says that there was nothing; an old one would say what is not true
         if path.exists() and path.stat().st_size:
@@ -66,15 +68,19 @@ def replay_files(
         soft_wrap=True,
     )
     if late > MANY_LATE * received:
-        lateness = f"window.lateness is {settings.window.lateness} ms"
         say.print(
-            f"{late / received:.0%} came too late, and nothing is made of them: {lateness}", highlight=False, soft_wrap=True
+            f"{late / received:.0%} came too late, and nothing is made of them: window.lateness is "
+            f"{settings.window.lateness} ms. Is the file in the order of arrival, and no time in it far ahead of the others?",
+            highlight=False,
+            soft_wrap=True,
         )
     if refused := METRICS.refused():
         reasons = ", ".join(f"{count} {reason}" for reason, count in refused.items())
         say.print(f"refused: {reasons}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
     for path, name in files:
+        if not totals[path]:
+            say.print(f"there is no message in {path}", highlight=False, soft_wrap=True)
         silent = METRICS.value("observations_without_speed_total", topic=str(path))
         if silent > totals[path] / 2:
             what = f"{silent:,.0f} observations of {path} say no speed"

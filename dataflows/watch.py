@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +26,20 @@ COLUMNS = (
     *("kind", "severity", "certainty", "began", "opened", "last change"),
     *("place", "heading", "radius", "reporters", "incident"),
 )
-WHOLE = {"kind": 22, "place": 17}  # characters of those columns that are not cut, however narrow the terminal
+WIDTHS = {  # characters, the column that is missed most first: on a narrow terminal the last ones are left out
+    "kind": 22,
+    "severity": 8,
+    "place": 19,
+    "last change": 11,
+    "reporters": 9,
+    "opened": 8,
+    "certainty": 9,
+    "heading": 7,
+    "radius": 7,
+    "began": 8,
+    "incident": 16,
+}
+FRAME = 3  # characters around each column
 
 
 class OpenIncidents:
@@ -97,22 +111,25 @@ def watch(settings: Settings) -> None:
 
 
 def _show_table(console: Console, reader: Reader, incidents: OpenIncidents, interrupt: Interrupt) -> None:
-    with Live(_table(incidents), console=console, auto_refresh=False, screen=True) as live:
+    with Live(_table(incidents, console.width), console=console, auto_refresh=False, screen=True) as live:
         drawn = time.monotonic()
         while True:
             interrupt.check()
             if incidents.take(reader.read(0.25)) or time.monotonic() - drawn > 1.0:
-                live.update(_table(incidents), refresh=True)
+                live.update(_table(incidents, console.width), refresh=True)
                 drawn = time.monotonic()
 
 
-def _table(incidents: OpenIncidents) -> Table:
+def _table(incidents: OpenIncidents, width: int) -> Table:
     title = f"{len(incidents)} open incident{'' if len(incidents) == 1 else 's'} (times in UTC; Ctrl-C ends)"
     table = Table(title=title, title_justify="left")
-    for name in COLUMNS:
-        table.add_column(name, no_wrap=True, min_width=WHOLE.get(name))
+    room = dict(zip(WIDTHS, accumulate(chars + FRAME for chars in WIDTHS.values()), strict=True))
+    shown = [name for name in COLUMNS if room[name] < width]
+    for name in shown:
+        table.add_column(name, no_wrap=True, min_width=WIDTHS[name])
     for row in incidents.rows():
-        table.add_row(*row, style=COLOURS.get(row[1]))
+        cells = dict(zip(COLUMNS, row, strict=True))
+        table.add_row(*(cells[name] for name in shown), style=COLOURS.get(cells["severity"]))
     return table
 
 

@@ -68,7 +68,10 @@ def test_many_late_records_are_mentioned_with_the_setting(recording: Path) -> No
     recording.write_text("\n".join(lines) + "\n")
     assert "came too late" not in say(recording.parent, str(recording))[1]
     code, text = say(recording.parent, str(recording), "--set=window.lateness=2")
-    assert (code, "50% came too late, and nothing is made of them: window.lateness is 2 ms" in text) == (0, True)
+    assert (
+        code,
+        "50% came too late, and nothing is made of them: window.lateness is 2 ms. Is the file in the order" in text,
+    ) == (0, True)
 
 
 def test_alerts_of_before_do_not_go_unmentioned(recording: Path) -> None:
@@ -95,17 +98,18 @@ def test_a_reader_of_decode_may_stop_reading(recording: Path) -> None:
 
 def test_a_pipe_is_decoded_and_not_replayed(recording: Path) -> None:
     """What comes once cannot be counted first."""
-    decoded, replayed = [
+    *all_decoded, replayed = [
         subprocess.run(
-            roadwatch(command, "/dev/stdin", f"--set=privacy.key_file={recording.parent}/key"),
+            roadwatch(command, name, f"--set=privacy.key_file={recording.parent}/key"),
             cwd=recording.parent,
             input=recording.read_bytes(),
             capture_output=True,
             check=False,
         )
-        for command in ("decode", "replay")
+        for command, name in (("decode", "/dev/stdin"), ("decode", "-"), ("replay", "-"))
     ]
-    assert (decoded.returncode, json.loads(decoded.stdout)["line"]) == (0, 1)
+    for decoded in all_decoded:
+        assert (decoded.returncode, json.loads(decoded.stdout)["line"]) == (0, 1)
     assert replayed.returncode == 1
     assert replayed.stderr.endswith(b"and what comes through a pipe comes once: put it into a file first\n")
 
@@ -114,6 +118,14 @@ def test_no_directory_is_made_for_what_is_written(recording: Path) -> None:
     code, text = say(recording.parent, str(recording), "--out", str(recording.parent / "typo" / "alerts.jsonl"))
     assert (code, (recording.parent / "typo").exists()) == (1, False)
     assert "roadwatch: there is no directory" in text
+    code, text = say(recording.parent, str(recording), "--out", str(recording.parent))
+    assert (code, text) == (1, f"roadwatch: {recording.parent} is a directory; name a file in it to write to\n")
+
+
+def test_an_empty_file_is_mentioned(recording: Path) -> None:
+    recording.write_text("")
+    code, text = say(recording.parent, str(recording))
+    assert (code, f"there is no message in {recording}" in text) == (0, True)
 
 
 @pytest.mark.parametrize("where", ["--out", "--cells", "--dead-letters"])

@@ -101,7 +101,7 @@ def test_the_table_draws() -> None:
     incidents = OpenIncidents()
     incidents.take([message(ACCIDENT)])
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(_table(incidents))
+    console.print(_table(incidents, console.width))
     assert "1 open incident (times in UTC" in console.export_text()
 
 
@@ -136,13 +136,15 @@ def test_without_a_terminal_it_writes_lines_until_it_is_stopped(broker: str) -> 
     assert watching.returncode == 0
 
 
-def test_kind_and_place_are_whole_on_a_narrow_terminal() -> None:
+@pytest.mark.parametrize("width", [80, 100, 156, 160])
+def test_nothing_is_cut_on_a_narrow_terminal(width: int) -> None:
+    """What does not fit is left out instead: how grave it is was the first to be cut."""
     incidents = OpenIncidents()
-    incidents.take(
-        [message(ACCIDENT | {"kind": "dangerous_end_of_queue", "location": ACCIDENT["location"] | {"lon": -114.10056}})]
-    )
-    console = Console(width=90, record=True, file=io.StringIO())
-    console.print(_table(incidents))
+    place = ACCIDENT["location"] | {"lat": -22.55432, "lon": -114.10056}
+    incidents.take([message(ACCIDENT | {"kind": "dangerous_end_of_queue", "severity": "Moderate", "location": place})])
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(_table(incidents, width))
     text = console.export_text()
-    assert "dangerous_end_of_queue" in text
-    assert "22.5543,-114.1006" in text
+    for whole in ("dangerous_end_of_queue", "Moderate", "-22.5543,-114.1006", "last change"):
+        assert whole in text
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text

@@ -21,7 +21,8 @@ from dataflows.settings_reader import load
 
 PARTITIONS = 2  # of each input topic
 IDLE = 2.0  # s: at 30 times real time a loop reports each second, so no partition counts as silent while the recording plays
-READY = 60.0  # s that the worker may take to be ready; measured: 2 s on an idle machine
+READY = 300.0  # s that the worker may take to be ready: 2 on an idle machine, 50 where it compiles, more where others work
+SOON = 6.0  # s after which somebody who waits is told what for
 DRAINS = 30.0  # s that the worker may take to end when asked
 TAIL = 12  # lines of the worker's log that are shown when it fails
 
@@ -103,10 +104,14 @@ def stage(broker: str, directory: Path, interrupt: Interrupt) -> Iterator[Stage]
 
 
 def _wait_until_ready(built: Stage) -> None:
-    deadline = time.monotonic() + READY
+    started, said = time.monotonic(), False
     while get(f"{built.url}/readyz") is None:
         built.interrupt.check()
         built.check()
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - started
+        if waited > SOON and not said:
+            print("the worker compiles its loops: a minute, and once on this machine", flush=True)
+            said = True
+        if waited > READY:
             raise DemoError(f"the worker was not ready within {READY:.0f} s; is the machine overloaded?")
         time.sleep(0.05)
