@@ -155,7 +155,8 @@ def _crawl(seen: Rows, places: Floats, now: int, apart: Floats) -> None:
         far, nearest = _nearest(places, one["lat"], one["lon"], one["heading"])
         if far <= REACH and one["speed"] < CRAWL * places[nearest, USUAL]:
             apart[i] = far
-            if not 0.0 < places[nearest, TOLD] <= now - OVER:  # of which nothing is told any more it must not silence its place
+            # a queue of which nothing is told any more must not silence its place for as long as somebody crawls there
+            if not 0.0 < places[nearest, TOLD] <= now - OVER:
                 _refresh(places, one["lat"], one["lon"], one["heading"], now, False)
 
 
