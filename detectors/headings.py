@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE
 from detectors.lattice import Floats
 from detectors.model import Rows
-from detectors.movement import Places
+from detectors.movement import Places, Row, apart
 
 LATCHED = 1.39  # m/s, 5 km/h: where SAE J2945/1 lets the heading go again
 STEP = 20.0  # m that tell a course: receivers err by some metres, and alike within seconds
@@ -42,10 +43,9 @@ def fill_in(rows: Rows, tracks: Rows, at: Places, headings: Floats) -> bool:
 
 
 @compiled
-def _went(row: Rows, track: Rows) -> float:
+def _went(row: Row, track: Row) -> float:
     """The way from where it was a STEP or more ago; until then as it went before."""
-    north = (row["lat"] - track["mark_lat"]) * M_PER_DEGREE
-    east = (row["lon"] - track["mark_lon"]) * (M_PER_DEGREE * math.cos(math.radians(row["lat"])))
+    east, north = apart(row, np.float64(track["mark_lat"]), np.float64(track["mark_lon"]))
     if north * north + east * east < STEP * STEP:
         return float(track["heading"])
     track["mark_lat"], track["mark_lon"] = row["lat"], row["lon"]

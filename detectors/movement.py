@@ -160,7 +160,7 @@ def _begin(track: Row, row: Row) -> None:
 def _step(row: Row, track: Row) -> Step:
     """The step to a row from its track before."""
     gap = max((row["time"] - track["time"]) / 1000.0, 0.0)
-    east, north = _apart(row, track["lat"], track["lon"])
+    east, north = apart(row, track["lat"], track["lon"])
     moved = math.hypot(east, north)
     speed = np.float64(row["speed"])
     if math.isnan(speed):
@@ -211,7 +211,7 @@ def _judge_way(track: Row, row: Row) -> Doubt:
     if way < STRETCH and seconds < PATIENCE:
         return Doubt.NONE
     least, gone = np.float64(track["least"]), np.float64(track["gone"])
-    east, north = _apart(row, track["from_lat"], track["from_lon"])
+    east, north = apart(row, track["from_lat"], track["from_lon"])
     far = math.hypot(east, north)
     _end_way(track, row, False)
     if far > 2.0 * way + STRAY:
@@ -231,7 +231,7 @@ def _judge_way(track: Row, row: Row) -> Doubt:
 @compiled
 def _end_way(track: Row, row: Row, lost: bool) -> None:
     """What agreed with its speed counts as driven; of a way that was lost out of sight less is asked."""
-    east, north = _apart(row, track["from_lat"], track["from_lon"])
+    east, north = apart(row, track["from_lat"], track["from_lon"])
     far, way = math.hypot(east, north), np.float64(track["way"])
     if CREPT <= far <= 2.0 * way + CREPT and (lost or far >= AGREES * way):
         track["drove"] = np.float64(track["drove"]) + far
@@ -240,6 +240,6 @@ def _end_way(track: Row, row: Row, lost: bool) -> None:
 
 
 @compiled
-def _apart(row: Row, lat: float, lon: float) -> tuple[float, float]:
+def apart(row: Row, lat: float, lon: float) -> tuple[float, float]:
     """Metres east and north of a point."""
     return (row["lon"] - lon) * (M_PER_DEGREE * math.cos(math.radians(row["lat"]))), (row["lat"] - lat) * M_PER_DEGREE

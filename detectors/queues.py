@@ -79,8 +79,8 @@ class Queues:
         for one in np.intersect1d(queue[self._places[:, TOLD] > 0], whose).tolist():
             mine, here = queue == one, crawling.compress(whose == one)
             told = float(self._places[mine, TOLD].max())
-            over = told <= now - OVER
-            if over and not _stands_long(here, told, now):  # what is left of a jam carries nothing on
+            over, stands = told <= now - OVER, _longest_stand(here, told, now)
+            if over and not stands:  # what is left of a jam carries nothing on
                 self._places[mine, TOLD] = told
                 continue
             self._places[mine, TOLD] = now
@@ -89,14 +89,16 @@ class Queues:
                 lat, lon, heading = self._places[i, LAT : HEADING + 1].tolist()
                 kind = "stationary_vehicle" if ends[i, 0] else "dangerous_end_of_queue"
                 anew = over and bool(ends[i, 1])  # once, at the tail
-                found.append(Finding(kind, now, now, lat, lon, heading, EXTENT, 0.0, who, opens=anew))
+                evidence = (("standing_seconds", stands),) if anew else ()
+                found.append(Finding(kind, now, now, lat, lon, heading, EXTENT, 0.0, who, evidence, opens=anew))
         return found
 
 
-def _stands_long(crawling: Rows, told: float, now: int) -> bool:
-    """Whether one of them has stood for long, and came while the queue was remembered."""
+def _longest_stand(crawling: Rows, told: float, now: int) -> float:
+    """Seconds for which one of them has stood for long that came while the queue was remembered; 0 if there is none."""
     stood = crawling["stood"]
-    return bool(((stood > 0) & (stood <= min(now - WAITS, told + LASTS))).any())
+    since = stood[(stood > 0) & (stood <= min(now - WAITS, told + LASTS))]
+    return (now - int(since.min())) / 1000.0 if len(since) else 0.0
 
 
 @compiled
@@ -155,7 +157,7 @@ def _crawl(seen: Rows, places: Floats, now: int, apart: Floats) -> None:
         far, nearest = _nearest(places, one["lat"], one["lon"], one["heading"])
         if far <= REACH and one["speed"] < CRAWL * places[nearest, USUAL]:
             apart[i] = far
-            # a queue of which nothing is told any more must not silence its place for as long as somebody crawls there
+            # a place of which nothing is told any more must not stay silent for as long as somebody crawls there
             if not 0.0 < places[nearest, TOLD] <= now - OVER:
                 _refresh(places, one["lat"], one["lon"], one["heading"], now, False)
 

@@ -414,6 +414,7 @@ def opens(some: Queues, at: int, place: float, stood: int) -> list[int]:
     """Where a queue is opened at `at` s, m, by one who has stood at `place` m since `stood` s."""
     frame = next(road.silence(road.T0 + (at - 1) * 1000, 1))
     found = some.ends(road.seen(1, [place], speed=0.0, stood=road.T0 + stood * 1000), frame)
+    assert all(dict(f.evidence) == {"standing_seconds": at - stood} for f in found if f.opens)
     return [round(north(f)) for f in found if f.opens]
 
 
