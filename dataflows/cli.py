@@ -91,11 +91,17 @@ def replay(
 
 
 @app.command()
-def decode(files: Files, form: Form = "observation", config: ConfigFile = None, set_: Set = None) -> None:
+def decode(
+    files: Files,
+    form: Form = "observation",
+    every: Annotated[bool, typer.Option("--every", help="Every refusal, not the first 20 for each reason.")] = False,
+    config: ConfigFile = None,
+    set_: Set = None,
+) -> None:
     """Print each decoded observation or reading as a line of JSON, and each refusal with its reason on stderr."""
     from dataflows.decode_command import decode_files
 
-    raise typer.Exit(decode_files(_with_formats(files, form), settings_of(config, set_)))
+    raise typer.Exit(decode_files(_with_formats(files, form), settings_of(config, set_), every))
 
 
 @app.command()

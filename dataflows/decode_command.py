@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dataflows.decode import Recognised, RefusedRecord, Unknown, decode_file
@@ -14,36 +15,39 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.secret_files import key_to_be_made, pseudonym_key
 from dataflows.settings import Settings
 
-MOST = 20  # unknown fields that are named
+MOST = 20  # unknown fields that are named, and refusals for one reason in one file
 
 
-def decode_files(files: Sequence[tuple[Path, str]], settings: Settings) -> int:
+def decode_files(files: Sequence[tuple[Path, str]], settings: Settings, every: bool = False) -> int:
     """Print what is in the files, (path, format name) each; 1 if anything was refused, else 0. Raises RecordingError.
 
-    Whoever reads it may stop reading, as `head` does.
+    Of refusals for one reason the first MOST of a file are printed, unless `every` is wanted. Whoever reads it may stop
+    reading, as `head` does.
     """
     if making := key_to_be_made(settings):
         print(making, file=sys.stderr)
     try:
-        return _print(files, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead))
+        return _print(files, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead), every)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would complain when it flushes
         return 0
 
 
-def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
-    refused = 0
+def _print(files: Sequence[tuple[Path, str]], context: Context, every: bool) -> int:
+    anything = 0
     for path, name in files:
-        before, rows = refused, 0
+        rows, refused = 0, Counter[str]()
         for found in decode_file(FORMATS[name], path, context):
             if isinstance(found, RefusedRecord):
-                refused += 1
-                print(f"{path}:{found.line}: {found.reason}: {found.detail}", file=sys.stderr)
+                refused[found.reason] += 1
+                if every or refused[found.reason] <= MOST:
+                    print(f"{path}:{found.line}: {found.reason}: {found.detail}", file=sys.stderr)
             elif isinstance(found, Recognised):
                 counts = ", ".join(f"{count} {what}" for what, count in sorted(found.counts.items()))
                 print(f"{path}: also recognised, without a row: {counts}", file=sys.stderr)
             elif isinstance(found, Unknown):
-                counts = ", ".join(f"{_shown(key)} ({count})" for key, count in found.counts.most_common(MOST))
+                keys = found.counts.most_common(MOST)
+                counts = ", ".join(f"{_shown(key)} ({count}){_meant(key, FORMATS[name].meant)}" for key, count in keys)
                 print(
                     f"{path}: nothing is made of these fields, see the fields of {name} in the README: {counts}",
                     file=sys.stderr,
@@ -51,8 +55,18 @@ def _print(files: Sequence[tuple[Path, str]], context: Context) -> int:
             else:
                 rows += 1
                 print(json.dumps({"line": found.line} | found.values, ensure_ascii=False))
-        print(f"{path}: rows {rows}, refused {refused - before}", file=sys.stderr)
-    return 1 if refused else 0
+        if more := {} if every else {reason: count - MOST for reason, count in refused.items() if count > MOST}:
+            counts = ", ".join(f"{count} {reason}" for reason, count in sorted(more.items()))
+            print(f"{path}: not shown: {counts}, as above; --every shows all", file=sys.stderr)
+        print(f"{path}: rows {rows}, refused {refused.total()}", file=sys.stderr)
+        anything += refused.total()
+    return 1 if anything else 0
+
+
+def _meant(key: str, names: Mapping[str, str]) -> str:
+    """What a stranger's name for a field is here, where that is known."""
+    known = names.get(key.lower())
+    return f", here {known}" if known else ""
 
 
 def _shown(key: str) -> str:

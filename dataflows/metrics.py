@@ -96,12 +96,12 @@ class Metrics:
         """What one series says now, 0 where it does not exist: for the summary at the end of a run, and for tests."""
         return self.registry.get_sample_value(PREFIX + name, labels) or 0.0
 
-    def refused(self) -> dict[str, int]:
-        """Refused records by reason, of all topics, the commonest first."""
+    def by_reason(self, name: str) -> dict[str, int]:
+        """What one counter says by its label `reason`, of all topics, the commonest first."""
         counts: Tally[str] = Tally()
         for family in self.registry.collect():
             for sample in family.samples:
-                if sample.name == f"{PREFIX}refused_records_total" and sample.value:
+                if sample.name == PREFIX + name and sample.value:
                     counts[sample.labels["reason"]] += round(sample.value)
         return dict(counts.most_common())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bytewax.run import cli_main
@@ -19,8 +19,17 @@ from dataflows.metrics import METRICS
 from dataflows.recorded import RecordingError, messages
 from dataflows.secret_files import key_to_be_made
 from dataflows.settings import Settings
+from detectors.model import Doubt
 
 MANY_LATE = 0.1  # of the records: twice what the alert rule calls many
+MANY_DOUBTED = 0.1  # of the accepted ones: ten times what the alert rule calls many
+ASKS = {  # a Doubt that many share: what a feed may have wrong for all
+    Doubt.POSITION_CHANGE_TOO_SMALL: "they get on less than they say: is v in m/s?",
+    Doubt.POSITION_CHANGE_TOO_LARGE: "they get on farther than they say: is v in m/s, and has each vehicle an id of its own?",
+    Doubt.HEADING_AGAINST_MOVEMENT: "they go another way than they say: is hdg clockwise from north, in degrees?",
+    Doubt.CONSTANT_POSITION: "they drive and stay where they are: are lat and lon rounded?",
+    Doubt.LONG_ACC_VALUE_TOO_LARGE: "no tyre speeds up so: is ax in m/s2?",
+}
 say = Console(stderr=True)
 
 
@@ -74,9 +83,9 @@ def replay_files(
             highlight=False,
             soft_wrap=True,
         )
-    if refused := METRICS.refused():
-        reasons = ", ".join(f"{count} {reason}" for reason, count in refused.items())
-        say.print(f"refused: {reasons}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
+    if refused := METRICS.by_reason("refused_records_total"):
+        say.print(f"refused: {_listed(refused)}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
+    _tell_what_is_not_believed(METRICS.by_reason("implausible_reports_total"), accepted)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
     for path, name in files:
         if not totals[path]:
@@ -89,6 +98,20 @@ def replay_files(
             raise RecordingError(
                 f"nothing in {path} could be read as {name}; is that its format? roadwatch decode says what is wrong with it"
             )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items())
+
+
+def _tell_what_is_not_believed(doubted: Mapping[str, int], accepted: int) -> None:
+    """Which of the accepted observations no detector got, and what may be wrong with the feed if there are many."""
+    if not doubted:
+        return
+    say.print(f"not believed, so that no detector got them: {_listed(doubted)}", highlight=False, soft_wrap=True)
+    commonest = Doubt[next(iter(doubted)).upper()]
+    if sum(doubted.values()) > MANY_DOUBTED * accepted and commonest in ASKS:
+        say.print(ASKS[commonest], highlight=False, soft_wrap=True)
 
 
 def _apart(read: Sequence[Path], written: Sequence[Path]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pydantic_settings
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from dataflows.settings import PREFIX, Settings, SettingsError
 
@@ -29,26 +30,15 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
 
     `flags` are nested like the file. Raises SettingsError.
     """
-    path = settings_file(config)
-    for variable in sorted(os.environ):
-        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE:
-            section = variable.removeprefix(PREFIX).split("__")[0].lower()
-            if section not in Settings.model_fields:
-                start = next((name for name in Settings.model_fields if section.startswith(f"{name}_")), None)
-                if start:
-                    right = variable.replace(f"{start.upper()}_", f"{start.upper()}__", 1)
-                    raise SettingsError(
-                        f"environment variable {variable}: write {right}, with two underscores after the section"
-                    )
-                homes = [name.upper() for name in Settings.model_fields if section in _fields([name])]
-                if homes:
-                    right = " or ".join(f"{PREFIX}{home}__{section.upper()}" for home in homes)
-                    raise SettingsError(f"environment variable {variable}: write {right}, with its section")
-                raise SettingsError(f"environment variable {variable}: {_nearest(section, Settings.model_fields)}")
+    path, given = settings_file(config), flags or {}
+    if wrong := [clause for variable in sorted(os.environ) if (clause := _misspelt(variable))]:
+        raise SettingsError("; ".join(wrong))
+    filed = _toml(path) if path else {}
     try:
-        return Settings(_from_file=_toml(path) if path else {}, **(flags or {}))  # type: ignore[call-arg]  # our own source
+        return Settings(_from_file=filed, **given)  # type: ignore[call-arg]  # our own source
     except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None
+        clauses = (f"{_place(each['loc'], given, path, filed)}: {_complaint(each)}" for each in error.errors())
+        raise SettingsError("; ".join(clauses)) from None
     except pydantic_settings.SettingsError as error:  # a whole section in one variable, and that is no JSON
         raise SettingsError(f"environment: {error}; write one variable for each setting, {PREFIX}KAFKA__GROUP") from None
 
@@ -69,16 +59,53 @@ def _toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"settings file {path} cannot be read: {error}") from None
 
 
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "tuple_type":
-        return f"setting {where} is a list; write it in a TOML file and name that with --config"
-    if first["type"] != "extra_forbidden":
-        should, *_ = first["msg"].removeprefix("Value error, ").split(", unable to")  # the rest says only what it was read as
-        return f"setting {where}: {should.replace('Input should', 'it should', 1)}"
-    *parents, last = first["loc"]
-    return f"setting {where}: {_nearest(str(last), _fields(parents))}"
+def _misspelt(variable: str) -> str | None:
+    """What is wrong with the section in an environment variable's name, if it is one of ours."""
+    if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+        return None
+    section = variable.removeprefix(PREFIX).split("__")[0].lower()
+    if section in Settings.model_fields:
+        return None
+    if start := next((name for name in Settings.model_fields if section.startswith(f"{name}_")), None):
+        right = variable.replace(f"{start.upper()}_", f"{start.upper()}__", 1)
+        return f"environment variable {variable}: write {right}, with two underscores after the section"
+    if homes := [name.upper() for name in Settings.model_fields if section in _fields([name])]:
+        right = " or ".join(f"{PREFIX}{home}__{section.upper()}" for home in homes)
+        return f"environment variable {variable}: write {right}, with its section"
+    return f"environment variable {variable}: {_nearest(section, Settings.model_fields)}"
+
+
+def _place(loc: tuple[int | str, ...], flags: Mapping[str, Any], path: Path | None, filed: Mapping[str, Any]) -> str:
+    """Where a setting stands, as whoever gave it wrote it; a section alone, for it may come from several places."""
+    name, parents = ".".join(map(str, loc)), [part for part in loc if isinstance(part, str)]
+    if len(parents) > 1 or parents[0] not in Settings.model_fields:
+        if _stands(parents, flags):
+            return f"--set {name}"
+        variable = PREFIX + "__".join(parents).upper()
+        if os.environ.get(variable):  # an empty one counts as none
+            return f"environment variable {variable}"
+        if path and _stands(parents[:2], filed):
+            return f"settings file {path}, {name}"
+    return f"setting {name}"
+
+
+def _stands(names: list[str], given: Any) -> bool:
+    for name in names:
+        if not isinstance(given, Mapping) or name not in given:
+            return False
+        given = given[name]
+    return True
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """What is wrong with one setting, and what would be right."""
+    if error["type"] == "tuple_type":
+        return "it is a list; write it in a TOML file and name that with --config"
+    if error["type"] != "extra_forbidden":
+        should, *_ = error["msg"].removeprefix("Value error, ").split(", unable to")  # the rest says only what it was read as
+        return should.replace("Input should", "it should", 1)
+    *parents, last = error["loc"]
+    return _nearest(str(last), _fields(parents))
 
 
 def _fields(parents: list[int | str]) -> Mapping[str, FieldInfo]:

@@ -33,10 +33,11 @@ STRAY = 30.0  # m: a jump beyond the error of an honest receiver between buildin
 MOVING = 4.0  # m/s: slower is manoeuvring
 STRETCH = 20.0  # m: a way that can be judged, ten times the error of its ends
 PATIENCE = 10.0  # s after which a way is judged however short it is: a drift over minutes is no driving
-LONG = 100.0  # m, and
+LONG = 100.0  # m, fifty times that error, and
 LATE = 15_000  # ms: such ways are ripe; when they are
 SOME = 0.1  # of a pane, all that can be are judged together, every few seconds
 STUCK = 0.2  # of the way that its speed says
+MISTAKEN = 0.5  # of a LONG one: a speed in mph goes for m/s on 0.45 of it, one in km/h on 0.28
 AGREES = 0.5  # of it, as the crow flies: three quarters round a circle
 STRAIGHT = 0.8  # of it, as the crow flies: no bend within turns round farther than 130 degrees
 CREPT = 5.0  # m: three times what two positions of one place differ by, and far more than receivers repeat
@@ -219,7 +220,7 @@ def _judge_way(track: Row, row: Row) -> Doubt:
     if gone == 0.0 and least >= CREPT:
         return Doubt.CONSTANT_POSITION
     if least >= STRETCH and least >= MOVING * seconds:
-        if gone < STUCK * least:
+        if gone < (MISTAKEN if least >= LONG else STUCK) * least:
             return Doubt.POSITION_CHANGE_TOO_SMALL
         if least >= REVERSE * seconds and far >= STRAIGHT * way:
             turned = abs(math.degrees(math.atan2(east, north)) - np.float64(row["heading"])) % 360.0

@@ -13,13 +13,13 @@ import pytest
 import zstandard
 
 from dataflows.decode import DecodedRow, Recognised, RefusedRecord, Unknown, decode_file, messages
-from dataflows.decode_command import decode_files
+from dataflows.decode_command import MOST, decode_files
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Reason
-from dataflows.formats.observation import Observation
+from dataflows.formats.observation import MEANT, Observation
 from dataflows.recorded import LONGEST, WINDOW, RecordingError
 from dataflows.settings_reader import load
-from detectors.model import Sign
+from detectors.model import OBSERVATION, Sign
 from tests.wire import CONTEXT, TIME, VALID, VIN, a_reading, bsm
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
@@ -42,6 +42,38 @@ def test_each_file_ends_with_what_became_of_it(tmp_path: Path, capsys: pytest.Ca
         f"{mixed}: rows 3, refused 1",
         f"{good}: rows 1, refused 0",
     ]
+
+
+@pytest.mark.parametrize(("every", "shown"), [(False, MOST), (True, MOST + 3)])
+def test_refusals_of_the_same_kind_do_not_flood(
+    every: bool, shown: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever names the wrong format sees why, and what else is wrong is seen beside it."""
+    path = written(tmp_path, b"nonsense\n" * (MOST + 3) + b"{}\n")
+    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key"}}), every) == 1
+    *refused, last = capsys.readouterr().err.splitlines()
+    assert sum(": unreadable: " in line for line in refused) == shown
+    assert sum(": wrong_shape: " in line for line in refused) == 1
+    assert [line for line in refused if "not shown" in line] == (
+        [] if every else [f"{path}: not shown: 3 unreadable, as above; --every shows all"]
+    )
+    assert last == f"{path}: rows 0, refused {MOST + 4}"
+
+
+def test_a_field_under_another_name_is_told_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as those that decode itself prints."""
+    said = {key: value for key, value in json.loads(VALID["observation"][0]).items() if key != "v"} | {"Speed": 3.0, "odd": 1}
+    path = written(tmp_path, json.dumps(said).encode())
+    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key"}})) == 0
+    assert "Speed (1), here v" in (text := capsys.readouterr().err)
+    assert "odd (1)\n" in text or "odd (1), Speed" in text
+
+
+def test_every_field_of_a_row_is_told_its_name_in_the_message() -> None:
+    rows = {"time_ms", "reporter", *(OBSERVATION.names or ())} - {"cell", "signs", "lat", "lon"}
+    assert rows <= MEANT.keys()
+    assert set(MEANT.values()) <= set(Observation.__struct_fields__)
+    assert not MEANT.keys() & set(Observation.__struct_fields__)
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

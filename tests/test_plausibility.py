@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from detectors import CATALOGUE
 from detectors.incidents import Change, Incidents
 from detectors.model import Doubt, Frame, Rows, Sign
-from detectors.movement import MISTRUST, TRACK, UNSAID
+from detectors.movement import LONG, MISTRUST, TRACK, UNSAID
 from detectors.newcomers import AT_ONCE, MANY, TIMES, USUAL, WARM, Newcomers
 from detectors.plausibility import Plausibility
 from tests import road
@@ -157,6 +158,23 @@ def test_a_fault_is_known_within_seconds(fault: Callable[[Rows, int], None], her
     found = doubts(road.together(rows))
     assert set(found[: 20 * hertz]) == {Doubt.NONE}
     assert wanted in found[20 * hertz : (20 + within) * hertz + hertz]
+
+
+@pytest.mark.parametrize("hertz", [1, 10])
+@pytest.mark.parametrize("speed", [8.0, 20.0, 33.0])
+@pytest.mark.parametrize(("unit", "believed"), [(3.6, False), (2.237, False), (1.3, True)], ids=["km/h", "mph", "worn tyres"])
+def test_a_speed_in_another_unit_is_known_by_the_way_that_it_makes(
+    unit: float, believed: bool, speed: float, hertz: int
+) -> None:
+    """A feed that says km/h would teach every place what nobody drives there."""
+    rows = driving(hertz, speed=speed)
+    rows["speed"] *= unit
+    found = doubts(rows)
+    if believed:
+        assert set(found) == {Doubt.NONE}
+    else:
+        known = math.ceil((LONG / speed + 1) * hertz)
+        assert set(found[known:]) == {Doubt.POSITION_CHANGE_TOO_SMALL}
 
 
 @pytest.mark.parametrize("hertz", [1, 10])

@@ -62,6 +62,18 @@ def test_observations_that_say_no_speed_are_mentioned(recording: Path) -> None:
     assert (code, f"1 observations of {recording} say no speed, without which hardly anything is found" in text) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("unit", "asked"), [(1.0, None), (3.6, "they get on less than they say: is v in m/s?"), (0.1, "they get on farther")]
+)
+def test_speeds_in_another_unit_are_asked_for(unit: float, asked: str | None, recording: Path) -> None:
+    """They pass for speeds, and nothing would be found."""
+    seen = [OBSERVATION | {"ts": road.T0 + 1000 * t, "lat": road.LAT + 20.0 * t * road.METRE} for t in range(60)]
+    recording.write_text("".join(json.dumps(each | {"v": 20.0 * unit}) + "\n" for each in seen))
+    text = say(recording.parent, str(recording))[1]
+    assert ("not believed" in text) == (asked is not None)
+    assert asked is None or asked in text
+
+
 def test_many_late_records_are_mentioned_with_the_setting(recording: Path) -> None:
     """A lateness of 2 is 2 ms, not 2 s; and of a recording that is in order none are late, whatever it is."""
     lines = [json.dumps(OBSERVATION | {"ts": road.T0 + 100 * (number ^ 1)}) for number in range(20)]

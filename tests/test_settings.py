@@ -36,7 +36,7 @@ def test_flags_before_environment_before_file(toml: Path, monkeypatch: pytest.Mo
     ("text", "sentence"),
     [
         ('[kafka]\nbootstrap_server = "x"', "kafka.bootstrap_server: .*did you mean 'bootstrap_servers'?"),
-        ('[inputs]\ntopics = "a"', "inputs.topics is a list; write it in a TOML file and name that with --config"),
+        ('[inputs]\ntopics = "a"', "inputs.topics: it is a list; write it in a TOML file and name that with --config"),
         ('[window]\npane = "a"', "window.pane: it should be a valid integer$"),
         ("[windw]\npane = 1", "windw: there is no 'windw'; did you mean 'window'?"),
         ("[window]\npane = 1", "window.pane: .*greater than or equal to 100"),
@@ -52,6 +52,28 @@ def test_a_wrong_file_gets_one_sentence(text: str, sentence: str, toml: Path) ->
     with pytest.raises(SettingsError, match=sentence) as caught:
         load(toml)
     assert "\n" not in str(caught.value)
+
+
+def test_all_that_is_wrong_is_said_at_once_and_where_it_stands(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml.write_text('[window]\npane = 1\n[kafka]\ngroop = "a"\n[[inputs.topics]]\ntopic = "a"\nformat = "b"')
+    monkeypatch.setenv("ROADWATCH_WINDOW__LATENESS", "soon")
+    with pytest.raises(SettingsError) as caught:
+        load(toml, {"window": {"shards": "many"}})
+    clauses = str(caught.value).split("; ")
+    assert {clause.split(": ")[0] for clause in clauses if ": " in clause} == {
+        f"settings file {toml}, inputs.topics.0.format",
+        f"settings file {toml}, kafka.groop",
+        f"settings file {toml}, window.pane",
+        "environment variable ROADWATCH_WINDOW__LATENESS",
+        "--set window.shards",
+    }
+
+
+def test_all_wrong_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADWATCH_LATENESS", "x")
+    monkeypatch.setenv("ROADWATCH_KAFK__GROUP", "x")
+    with pytest.raises(SettingsError, match=r"_KAFK__GROUP: .*; .*_LATENESS: "):
+        load()
 
 
 @pytest.mark.parametrize("name", ["ROADWATCH_KAFK__GROUP", "ROADWATCH_KAFKA__GROP", "ROADWATCH_KAFKAS"])

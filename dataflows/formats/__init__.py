@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dataflows.formats import gbt32960, j2735, observation, ode_json, sensor
@@ -21,6 +21,8 @@ class Format:
     description: str
     unknown: Callable[[Sequence[bytes]], Counter[str]] | None = None
     """Keys of messages that this format does not know, and how many have each; None where that cannot be said."""
+    meant: Mapping[str, str] = field(default_factory=dict)
+    """Such keys in small letters, and what they are called here."""
 
 
 FORMATS: dict[str, Format] = {
@@ -32,6 +34,7 @@ FORMATS: dict[str, Format] = {
             "lines",
             "roadwatch's own compact JSON: one vehicle seen once (schema/observation.schema.json).",
             observation.unknown,
+            observation.MEANT,
         ),
         Format(
             "ode-json",

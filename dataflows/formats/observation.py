@@ -47,6 +47,28 @@ class Observation(msgspec.Struct, gc=False):
     fog: Flag = 0
 
 
+MEANT = {
+    "accel": "ax",
+    "acceleration": "ax",
+    "airbag": "ab",
+    "course": "hdg",
+    "disabled": "dis",
+    "hazard_lights": "hz",
+    "heading": "hdg",
+    "latitude": "lat",
+    "lng": "lon",
+    "longitude": "lon",
+    "reporter": "id",
+    "speed": "v",
+    "time": "ts",
+    "time_ms": "ts",
+    "timestamp": "ts",
+    "vehicle_id": "id",
+    "velocity": "v",
+    "vin": "id",
+}
+"""What others call its fields, among them the rows that `roadwatch decode` prints: said to whoever sends such a key."""
+
 _read = msgspec.json.Decoder(Observation).decode
 _keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _flags = attrgetter(*SIGN_OF)
