@@ -1,4 +1,4 @@
-"""The scenarios' induction loops as roadside messages: one for each station and 30 s, its lanes together.
+"""The scenarios' induction loops as roadside messages: one for each station and 30 s, with its lanes.
 
 A loop's record is complete when its interval ends, and we say that it reaches the broker ROADSIDE later, as in the demo. That
 is less than the lateness of 2 s for which a pane waits anyhow: so a replay, in which the pane of an interval's end closes with
@@ -36,11 +36,17 @@ class Interval(NamedTuple):
     vehicles: int
     occupancy: float  # fraction of the time, mean of the lanes
     speed: float  # m/s, weighed by the vehicles; NaN where nobody passed
+    lanes: tuple[tuple[int, float], ...] = ()  # vehicles and m/s of each, from the right; NaN where nobody passed
 
     @property
     def volume(self) -> int:
         """Vehicles per hour."""
         return self.vehicles * 3600 // self.seconds
+
+    @property
+    def by_lane(self) -> list[tuple[int, float]]:
+        """Vehicles per hour and m/s of each lane."""
+        return [(vehicles * 3600 // self.seconds, speed) for vehicles, speed in self.lanes]
 
 
 def intervals(path: Path) -> list[Interval]:
@@ -60,7 +66,9 @@ def _together(end: int, station: str, rows: list[dict[str, str]]) -> Interval:
     occupancy = sum(float(row["occupancy_pct"]) for row in rows) / 100 / len(rows)
     place = float(first["km"]), float(first["lat"]), float(first["lon"])
     speed = speeds / count if count else NAN
-    return Interval(end, end - int(first["t_start"]), station, first["dir"], *place, count, occupancy, speed)
+    lanes = [(int(row["count"]), float(row["speed_ms"] or 0)) for row in sorted(rows, key=lambda row: int(row["lane"]))]
+    by_lane = tuple((passed, speed if passed else NAN) for passed, speed in lanes)
+    return Interval(end, end - int(first["t_start"]), station, first["dir"], *place, count, occupancy, speed, by_lane)
 
 
 def headings(seen: Iterable[Interval]) -> dict[str, float]:
@@ -97,5 +105,6 @@ def messages(place: Place, day: Day) -> Iterator[tuple[int, bytes]]:
             speed=interval.speed,
             volume=interval.volume,
             occupancy=interval.occupancy,
+            lanes=interval.by_lane,
         )
         yield time + ROADSIDE, message

@@ -85,7 +85,10 @@ def _known(row: Rows) -> dict[str, object]:
         value = row[name]
         if name in ("time", "reporter", "cell"):
             continue
-        if value.dtype.kind == "f":
+        if value.ndim:  # of lanes, up to the last one that says something
+            if lanes := value[: np.flatnonzero(~np.isnan(value)).max(initial=-1) + 1].tolist():
+                known[name] = [None if np.isnan(lane) else round(lane, 4) for lane in lanes]
+        elif value.dtype.kind == "f":
             if not np.isnan(value):
                 known[name] = float(str(value))
         elif name == "signs":

@@ -8,6 +8,7 @@ from detectors.hard_braking import HardBraking
 from detectors.long_stand import LongStand
 from detectors.model import Detector
 from detectors.self_reports import SelfReports
+from detectors.shunned_lane import ShunnedLane
 from detectors.slippery_road import SlipperyRoad
 from detectors.stationary_traffic import StationaryTraffic
 from detectors.weather import Weather
@@ -18,6 +19,7 @@ CATALOGUE: tuple[type[Detector], ...] = (
     StationaryTraffic,
     LongStand,
     BlockedRoad,
+    ShunnedLane,
     SelfReports,
     SlipperyRoad,
     WrongWay,

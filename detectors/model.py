@@ -82,6 +82,8 @@ OBSERVATION = np.dtype(
 )
 """One vehicle seen once."""
 
+LANES = 8  # of one carriageway that are told apart; wider ones are rare
+
 SENSOR = np.dtype(
     [
         ("time", "i8"),  # end of the collection interval
@@ -101,6 +103,8 @@ SENSOR = np.dtype(
         ("precipitation", "f4"),  # mm/h
         ("wind", "f4"),  # m/s
         ("surface", "u1"),  # Surface
+        ("lane_volume", "f4", LANES),  # vehicles per hour, by the lane's place across the road, from either side
+        ("lane_speed", "f4", LANES),  # m/s, mean
     ]
 )
 """One roadside device, one collection interval."""

@@ -53,7 +53,7 @@ def station(reporter: int, seconds: float, interval: float = 60.0, north: float 
     """One measurement of a roadside device, `north` m from the origin; what is not given is missing."""
     out = np.zeros(1, SENSOR)
     for name in SENSOR.names or ():
-        if SENSOR[name].kind == "f":
+        if SENSOR[name].base.kind == "f":
             out[name] = np.nan
     out["time"], out["reporter"], out["interval"] = T0 + int(seconds * 1000), reporter, interval
     out["lat"], out["lon"] = LAT + north * METRE, LON

@@ -5,7 +5,7 @@ never seen. After the six hours one town alone goes on for two more, and the wor
 searched for the names of the silent, whatever holds them (`remembered`). How long a detector may know one:
 
 - tracks of vehicles 90 s and a sweep each 30 s, what was rare 10 minutes (`Occurrences`), all else that names a vehicle less;
-- roadside stations an hour and a sweep each ten minutes (`BlockedRoad`);
+- roadside stations an hour and a sweep each ten minutes (`BlockedRoad`, `ShunnedLane`);
 - who slipped or had its lamps on three days, a thousand of a shard at most (`Surprise`): it says what is usual there;
 - EVs a week (`BatteryHealth`).
 
@@ -46,7 +46,13 @@ MIB = 1 << 20
 RSS_SHARE, RSS_MORE = 1.10, 16.0  # MiB: how far the last two hours' maximum may be over the second hour's
 SHARE = 1.25  # the same for the state of all detectors but the batteries', the store on disk, and the open incidents
 A_CAR = 600  # bytes of the batteries' state for each EV: its row of 286, its place in the index, a part of its fleet's 8 KiB
-LONGEST = {"BatteryHealth": 7 * 86400.0, "usual": 3 * 86400.0, "BlockedRoad": 4260.0, "Weather": 1860.0}  # s, by part of where
+LONGEST = {
+    "BatteryHealth": 7 * 86400.0,
+    "usual": 3 * 86400.0,
+    "BlockedRoad": 4260.0,
+    "ShunnedLane": 4260.0,
+    "Weather": 1860.0,
+}  # s, by part of where
 OTHERS = 600.0 + 60.0  # s
 Say = Callable[[str], None]
 

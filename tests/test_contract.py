@@ -42,7 +42,7 @@ def stations() -> Rows:
                 surface=float(Surface.ICE if bad else Surface.DRY),
             )
         )
-    return road.together(*some, *loops(), dtype=SENSOR)
+    return road.together(*some, *loops(), *lanes(), dtype=SENSOR)
 
 
 def loops() -> list[Rows]:
@@ -53,6 +53,17 @@ def loops() -> list[Rows]:
         for name, north in ((8, 0.0), (9, 600.0)):
             speed, volume = (5.0, 900.0) if jam and name == 8 else (24.0, 900.0 if jam else 3000.0)
             some.append(road.station(name, 30.0 * k + 30, 30.0, north, heading=0.0, speed=speed, volume=volume))
+    return some
+
+
+def lanes() -> list[Rows]:
+    """A station that counts by lane; after six minutes hardly anybody takes the first one."""
+    some = []
+    for k in range(60):
+        row = road.station(10, 10.0 * k + 10, 10.0, heading=0.0)
+        row["lane_volume"][0, :2] = (3240.0, 3960.0) if k < 36 else (0.0, 5400.0)
+        row["lane_speed"][0, :2] = (25.0 if k < 36 else math.nan), 28.0
+        some.append(row)
     return some
 
 

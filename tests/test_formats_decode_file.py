@@ -69,6 +69,14 @@ def test_a_field_under_another_name_is_told_its_own(tmp_path: Path, capsys: pyte
     assert "odd (1)\n" in text or "odd (1), Speed" in text
 
 
+def test_lanes_are_shown_up_to_the_last_that_says_something(tmp_path: Path) -> None:
+    lanes = [(1200.0, 25.0), (0.0, float("nan"))]
+    path = written(tmp_path, encode.traffic_sensor(time=TIME, id="loop", lat=22.5, lon=114.1, lanes=lanes))
+    (row,) = decode_file(FORMATS["sensor"], path, CONTEXT)
+    assert isinstance(row, DecodedRow)
+    assert (row.values["lane_volume"], row.values["lane_speed"]) == ([1200.0, 0.0], [25.0])
+
+
 def test_every_field_of_a_row_is_told_its_name_in_the_message() -> None:
     rows = {"time_ms", "reporter", *(OBSERVATION.names or ())} - {"cell", "signs", "lat", "lon"}
     assert rows <= MEANT.keys()

@@ -17,7 +17,7 @@ from dataflows.formats import encode
 from dataflows.formats.base import Reason
 from dataflows.formats.plausible import NULL_ISLAND
 from dataflows.formats.sensor import MOST_DEVICES
-from detectors.model import Surface
+from detectors.model import LANES, Surface
 from tests.wire import CONTEXT, TIME, decode, vectors
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "dataflows/schema/road_weather.schema.json").read_text("utf-8"))
@@ -69,6 +69,43 @@ def test_lanes_make_the_carriageway() -> None:
 
     seen = row(feature(of_lanes))
     assert (seen["speed"], seen["volume"], seen["occupancy"]) == pytest.approx((70 / 3.6, 900, 0.04))
+    assert seen["lane_volume"] == pytest.approx([300, 600, 0] + [nan] * (LANES - 3), nan_ok=True)
+    assert seen["lane_speed"] == pytest.approx([25, 60 / 3.6] + [nan] * (LANES - 2), rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("told", [0, 90])
+def test_a_lane_on_which_nothing_passed_has_no_speed(told: float) -> None:
+    lanes = [{"lane_order": 2, "average_speed_kph": told, "volume_vph": 0}, {"lane_order": 1, "volume_vph": 60}]
+    seen = row(feature(lambda properties: properties.update(lane_data=lanes)))
+    assert seen["lane_volume"][:3] == pytest.approx([60, 0, nan], nan_ok=True)
+    assert np.isnan(seen["lane_speed"]).all()
+
+
+@pytest.mark.parametrize("orders", [(1, 1), (0, 1), (None, 1), ("1", "2"), (1.5, 2), (-1, 1)], ids=str)
+def test_lanes_that_do_not_say_where_they_lie_are_only_added_up(orders: tuple[Any, ...]) -> None:
+    lanes = [{"lane_order": order, "average_speed_kph": 72, "volume_vph": 600} for order in orders]
+
+    def of_lanes(properties: dict[str, Any]) -> None:
+        del properties["volume_vph"]
+        properties["lane_data"] = lanes
+
+    seen = row(feature(of_lanes))
+    assert seen["volume"] == 1200
+    assert np.isnan(seen["lane_volume"]).all()
+
+
+def test_lanes_beyond_the_last_that_is_told_apart_are_only_added_up() -> None:
+    lanes = [{"lane_order": k + 1, "average_speed_kph": 72, "volume_vph": 100.0 * k} for k in range(LANES + 2)]
+    seen = row(feature(lambda properties: properties.update(lane_data=lanes)))
+    assert seen["lane_volume"].tolist() == [100.0 * k for k in range(LANES)]
+
+
+def test_lanes_come_back_as_they_were_encoded() -> None:
+    lanes = [(1200.0, 25.0), (0.0, nan), (960.0, 31.0)]
+    seen = row(encode.traffic_sensor(time=TIME, id="loop-7", lanes=lanes, **PLACE))
+    assert seen["lane_volume"][:4] == pytest.approx([1200, 0, 960, nan], nan_ok=True)
+    assert seen["lane_speed"][:4] == pytest.approx([25, nan, 31, nan], nan_ok=True)
+    assert np.isnan(row(encode.road_weather(time=TIME, id="rw-1", friction=0.5, **PLACE))["lane_volume"]).all()
 
 
 def test_where_nothing_passed_there_is_no_speed() -> None:
@@ -112,7 +149,8 @@ def test_encoded_features_fit_the_published_schema() -> None:
     details["properties"]["road_direction"] = json.loads((vectors("wzdx") / "schema-4.2" / "Direction.json").read_text("utf-8"))
     sensor = definitions["TrafficSensor"] | {"definitions": definitions}
     for heading in (nan, 0.0, 74.0, 200.0, 359.0):
-        message = json.loads(encode.traffic_sensor(time=TIME, id="loop-7", heading=heading, speed=20.0, **PLACE))
+        lanes = [(600.0, 20.0), (0.0, nan)]
+        message = json.loads(encode.traffic_sensor(time=TIME, id="loop-7", heading=heading, speed=20.0, lanes=lanes, **PLACE))
         jsonschema.Draft7Validator(sensor).validate(message["properties"])
 
 

@@ -47,6 +47,10 @@ class Refusal(NamedTuple):
     detail: str
 
 
+Fields = tuple[float | int | tuple[float | None, ...] | None, ...]
+"""The fields of one row in its dtype's order, None where missing."""
+
+
 class RefusedError(Exception):
     """Raised while one message is read and turned into its Refusal at once: the reason and the sentence."""
 

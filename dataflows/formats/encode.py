@@ -154,8 +154,12 @@ def traffic_sensor(
     speed: float = NAN,
     volume: float = NAN,
     occupancy: float = NAN,
+    lanes: Sequence[tuple[float, float]] = (),
 ) -> bytes:
-    """One WZDx 4.2 feature of a traffic sensor; `time` is the end of its interval of `interval` seconds."""
+    """One WZDx 4.2 feature of a traffic sensor; `time` is the end of its interval of `interval` seconds.
+
+    `lanes`: vehicles/h and m/s of each, in their order across the road.
+    """
     details = {
         "device_type": "traffic-sensor",
         "data_source_id": "roadwatch",
@@ -172,6 +176,11 @@ def traffic_sensor(
     properties |= _known(
         average_speed_kph=speed * 3.6, volume_vph=volume, occupancy_percent=occupancy * 100, heading_deg=heading
     )
+    if lanes:
+        properties["lane_data"] = [
+            {"lane_order": place, **_known(volume_vph=volume, average_speed_kph=speed * 3.6)}
+            for place, (volume, speed) in enumerate(lanes, 1)
+        ]
     geometry = {"type": "Point", "coordinates": [lon, lat]}
     return orjson.dumps({"id": id, "type": "Feature", "properties": properties, "geometry": geometry})
 

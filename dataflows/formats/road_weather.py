@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from dataflows.formats.base import Context, Reason, RefusedError
+from dataflows.formats.base import Context, Fields, Reason, RefusedError
 from dataflows.formats.text import Identity, Milliseconds
-from detectors.model import Surface
+from detectors.model import LANES, Surface
 
 NAN = float("nan")
 
@@ -34,7 +34,7 @@ MEASURES = RoadWeather.__struct_fields__[4:-1]
 _decode = msgspec.json.Decoder(RoadWeather).decode
 
 
-def read(message: bytes | msgspec.Raw, context: Context) -> tuple[float | int | None, ...]:
+def read(message: bytes | msgspec.Raw, context: Context) -> Fields:
     """The fields of SENSOR, in its order; None where missing.
 
     A station whose sensors have failed says so with nulls; what names no measure at all is something else, such as an
@@ -61,4 +61,6 @@ def read(message: bytes | msgspec.Raw, context: Context) -> tuple[float | int | 
         said.precipitation_mm_h,
         said.wind_m_s,
         Surface[(said.surface_state or "unknown").upper()].value,
+        (None,) * LANES,
+        (None,) * LANES,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats import road_weather, wzdx
-from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
+from dataflows.formats.base import Context, Decoded, Fields, Reason, Refusal, RefusedError
 from dataflows.formats.plausible import admit
 from dataflows.formats.text import UNREADABLE, refuse, too_large
 from detectors.model import SENSOR
@@ -17,8 +17,8 @@ from detectors.model import SENSOR
 LONGEST = 1 << 20  # bytes: where Kafka's own limit lies by default
 MOST_DEVICES = 5_000  # of one feed: at 210 bytes each, less than any real one has; each may be a refusal
 LONGEST_DEVICE = 1 << 16  # bytes: one with ten lanes has some 3000, and a list of nothing costs most
-Read = Callable[[bytes | msgspec.Raw, Context], tuple[float | int | None, ...] | str]
-"""One record -> the fields of SENSOR in its order, None where missing; or the name of what is fine and carries no row."""
+Read = Callable[[bytes | msgspec.Raw, Context], Fields | str]
+"""One record -> the fields of SENSOR; or the name of what is fine and carries no row."""
 
 
 class Outline(msgspec.Struct, gc=False):
@@ -34,7 +34,7 @@ _outline = msgspec.json.Decoder(Outline).decode
 def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Context) -> Decoded:
     """One row for each traffic sensor of a feed and for each road-weather message; other devices are only counted."""
     decoded = Decoded()
-    rows: list[tuple[float | int | None, ...]] = []
+    rows: list[Fields] = []
     of: list[int] = []
     for number, message in enumerate(messages):
         if len(message) > LONGEST:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Raw, Struct, json
 
 from dataflows.formats import moment
-from dataflows.formats.base import Context, Reason, RefusedError
+from dataflows.formats.base import Context, Fields, Reason, RefusedError
 from dataflows.formats.text import Identity
-from detectors.model import Surface
+from detectors.model import LANES, Surface
 
 HEADINGS = {"northbound": 0.0, "eastbound": 90.0, "southbound": 180.0, "westbound": 270.0}
 """The road's own name for its direction: the best there is unless `heading_deg`, our extension, says better."""
@@ -21,6 +23,7 @@ class Details(Struct, gc=False):
 
 
 class Lane(Struct, gc=False):
+    lane_order: Any = None  # from 1 on; of those that say something else only the sum over all lanes is known
     average_speed_kph: float | None = None
     volume_vph: float | None = None
     occupancy_percent: float | None = None
@@ -52,7 +55,7 @@ _decode = json.Decoder(Feature).decode
 _coordinates = json.Decoder(list[float]).decode
 
 
-def read(feature: bytes | Raw, context: Context) -> tuple[float | int | None, ...] | str:
+def read(feature: bytes | Raw, context: Context) -> Fields | str:
     """The fields of SENSOR, in its order; None where missing. A name for what is fine and carries no row."""
     said = _decode(feature)
     properties = said.properties
@@ -90,6 +93,7 @@ def read(feature: bytes | Raw, context: Context) -> tuple[float | int | None, ..
         None,
         None,
         Surface.UNKNOWN.value,
+        *_by_lane(properties.lane_data or []),
     )
 
 
@@ -123,6 +127,20 @@ def _traffic(said: Properties) -> tuple[float | None, float | None, float | None
     if volume == 0 and not occupancy:
         speed = None
     return speed, volume, occupancy
+
+
+def _by_lane(lanes: list[Lane]) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+    """Volume (vehicles/h) and mean speed (m/s) of each of LANES lanes; None where it is not there or nothing passed."""
+    volumes: list[float | None] = [None] * LANES
+    speeds: list[float | None] = [None] * LANES
+    places = [lane.lane_order for lane in lanes]
+    if all(isinstance(place, int) and place > 0 for place in places) and len(set(places)) == len(places):
+        for lane in lanes:
+            if lane.lane_order <= LANES:
+                volumes[lane.lane_order - 1] = lane.volume_vph
+                if lane.volume_vph != 0 and lane.average_speed_kph is not None:
+                    speeds[lane.lane_order - 1] = lane.average_speed_kph / 3.6
+    return tuple(volumes), tuple(speeds)
 
 
 def _sum(values: list[float | None]) -> float | None:

@@ -1,0 +1,122 @@
+"""A lane that hardly anybody uses any more while the others flow: something stands in it, near a sensor that counts by lane.
+
+A car that breaks down in one lane of three slows nobody where there is room to go round it, so neither speeds nor queues tell
+of it, and it may not be one that sends. But for some two hundred metres before and behind it its lane is nearly empty.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from detectors.lane_shares import LaneShares
+from detectors.model import Finding, Frame, Rows
+
+FAST = 17.0  # m/s, 61 km/h: slower roads have lights, and lanes for those who turn
+CLAIMED = 9.0  # nats: by chance alone once in a hundred hours of a station (tests/test_shunned_lane.py)
+HELD = 4.5  # nats: less, and a claim is over
+ACCUSTOMED = 7_200_000  # ms: a lane that nobody has used for two hours is closed, and that is usual by then
+REPEAT = 10_000  # ms between two findings of one claim
+LATE = 1.5  # intervals after which a station that has not spoken says nothing any more
+GAP = 5.0  # intervals without a word after which what was gathered is void
+RADIUS = 300.0  # m: where the lane may be blocked, before the sensor or behind it
+HOUR = 3600.0  # s
+FORGET = 3_600_000  # ms without a word
+SWEEP = 600_000  # ms between two looks for whom to forget
+
+
+@dataclass(slots=True)
+class _Station:
+    """One sensor, and the lane that it claims is shunned."""
+
+    lat: float
+    lon: float
+    heading: float
+    places: tuple[int, ...]  # of its lanes across the road, from 0
+    lanes: LaneShares
+    time: int = 0  # ms: end of the newest interval
+    interval: float = 0.0  # s
+    risen: int = 0  # ms: since when there is evidence; 0 while there is none
+    claimed: int = -1  # which lane; -1: none
+
+    def is_late(self, now: int) -> bool:
+        return now > self.time + LATE * 1000.0 * self.interval
+
+
+class ShunnedLane:
+    """Asks each sensor that counts by lane whether one of them is left; a finding is repeated while it lasts (`obstacle`)."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("obstacle",)
+
+    def __init__(self) -> None:
+        self._stations: dict[int, _Station] = {}
+        self._swept = 0  # ms
+
+    def update(self, frame: Frame) -> list[Finding]:
+        if frame.end - self._swept >= SWEEP:
+            self._stations = {name: s for name, s in self._stations.items() if s.time > frame.end - FORGET}
+            self._swept = frame.end
+        rows = frame.sensors
+        spoke = set()
+        if len(rows):
+            rows = rows[(rows["lane_volume"] >= 0.0).sum(axis=1) > 1]
+            rows = rows[(rows["heading"] >= 0.0) & (rows["interval"] > 0.0)]
+            spoke = {int(row["reporter"]) for row in rows if self._hear(row)}
+        again = frame.end % REPEAT < frame.end - frame.start
+        return [
+            self._finding(name, station, frame.end)
+            for name, station in self._stations.items()
+            if station.claimed >= 0 and (name in spoke or (again and not station.is_late(frame.end)))
+        ]
+
+    def _hear(self, row: Rows) -> bool:
+        """Whether it is news of its station."""
+        name, time, interval = int(row["reporter"]), int(row["time"]), float(row["interval"])
+        volumes = row["lane_volume"].astype(np.float64)
+        places = tuple(np.flatnonzero(volumes >= 0.0).tolist())
+        station = self._stations.get(name)
+        if station is None or station.places != places:  # with other lanes it is another one
+            where = float(row["lat"]), float(row["lon"]), float(row["heading"])
+            station = self._stations[name] = _Station(*where, places, LaneShares(len(places)))
+        if time <= station.time:
+            return False
+        if time - station.time > GAP * 1000.0 * interval:
+            station.lanes.pause()
+        station.time, station.interval = time, interval
+        lanes = list(places)
+        station.lanes.hear(volumes[lanes] * interval / HOUR, row["lane_speed"][lanes].astype(np.float64))
+        self._judge(station)
+        return True
+
+    def _judge(self, station: _Station) -> None:
+        evidence = station.lanes.evidence
+        if evidence.max() == 0.0:
+            station.risen = 0
+        elif not station.risen:
+            station.risen = station.time - int(1000 * station.interval)
+        if station.claimed >= 0 and evidence[station.claimed] < HELD:
+            station.claimed = -1
+        if station.claimed < 0 and evidence.max() >= CLAIMED and station.lanes.usual_speed >= FAST:
+            station.claimed = int(evidence.argmax())
+        if station.claimed >= 0 and station.time - station.risen > ACCUSTOMED:
+            station.lanes, station.claimed, station.risen = LaneShares(len(station.places)), -1, 0
+
+    def _finding(self, name: int, station: _Station, now: int) -> Finding:
+        return Finding(
+            kind="obstacle",
+            time=now,
+            onset=station.risen,
+            lat=station.lat,
+            lon=station.lon,
+            heading=station.heading,
+            radius=RADIUS,
+            score=float(station.lanes.evidence[station.claimed]) / math.log(10.0),
+            reporters=frozenset({name}),
+            evidence=(
+                ("shunned_lane", float(station.places[station.claimed] + 1)),
+                ("usual_share", round(float(station.lanes.share[station.claimed]), 2)),
+            ),
+        )

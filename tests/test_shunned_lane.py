@@ -1,0 +1,211 @@
+"""A lane that is left is found, which one and for how long; queues, thin traffic, lights and chance leave none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from detectors.incidents import Incidents
+from detectors.lane_shares import INTERVALS, UNSETTLED, LaneShares
+from detectors.model import LANES, SENSOR, Finding, Rows
+from detectors.shunned_lane import ACCUSTOMED, CLAIMED, GAP, HELD, ShunnedLane
+from tests import road
+
+INTERVAL = 30.0  # s
+NAME = 8
+KNOWN = INTERVALS + UNSETTLED + 4  # intervals by which a station judges
+USUAL = (9.0, 12.0, 11.0)  # vehicles in an interval
+SPEEDS = (24.0, 27.0, 30.0)  # m/s
+Said = tuple[Sequence[float], Sequence[float]]  # vehicles and m/s of each lane in one interval
+
+
+def told(k: int, said: Said, interval: float = INTERVAL, heading: float = 0.0, name: int = NAME) -> Rows:
+    """What a station says of interval `k`."""
+    row = road.station(name, interval * (k + 1), interval, heading=heading)
+    counts, speeds = said
+    row["lane_volume"][0, : len(counts)] = np.array(counts) * 3600.0 / interval
+    row["lane_speed"][0, : len(counts)] = np.where(np.array(counts) > 0.0, speeds, math.nan)
+    return row
+
+
+def played(*said: Said, interval: float = INTERVAL, heading: float = 0.0, quiet: float = 0.0) -> list[Finding]:
+    """What is found when a station says these, one after the other, and nothing for `quiet` s afterwards."""
+    rows = road.together(*(told(k, each, interval, heading) for k, each in enumerate(said)), dtype=SENSOR)
+    detector, seconds = ShunnedLane(), round(interval * len(said) + quiet) + 1
+    return [f for frame in road.frames(road.together(), rows, seconds=seconds) for f in detector.update(frame)]
+
+
+def after(found: list[Finding], intervals: int) -> list[float]:
+    """When each was said, in intervals after as many."""
+    return [(f.time - road.T0) / 1000 / INTERVAL - intervals for f in found]
+
+
+OPEN: Said = (USUAL, SPEEDS)
+LEFT: Said = ((1.0, 15.0, 14.0), SPEEDS)
+LESS: Said = ((7.0, 13.0, 12.0), SPEEDS)
+EMPTY: Said = ((0.0, 15.0, 14.0), SPEEDS)
+
+
+def test_a_lane_that_is_left_is_found_and_told_as_long_as_it_is() -> None:
+    found = played(*[OPEN] * KNOWN, *[LEFT] * 10)
+    assert after(found, KNOWN)[0] <= 2.1
+    assert after(found, KNOWN)[-1] == pytest.approx(10.0, abs=0.1)
+    assert {dict(f.evidence)["shunned_lane"] for f in found} == {1.0}
+    assert {dict(f.evidence)["usual_share"] for f in found} == {round(9 / 32, 2)}
+    assert {f.onset for f in found} == {road.T0 + round(1000 * INTERVAL * KNOWN)}
+    changes = Incidents(0).advance(found[-1].time, found)
+    assert [c.status for c in changes if c.status != "updated"] == ["opened"]
+
+
+@pytest.mark.parametrize("lane", range(3))
+def test_whichever_lane_it_is(lane: int) -> None:
+    counts = [12.0, 12.0, 12.0]
+    before: Said = (tuple(counts), SPEEDS)
+    counts[lane] = 0.0
+    found = played(*[before] * KNOWN, *[(tuple(counts), SPEEDS)] * 4)
+    assert {dict(f.evidence)["shunned_lane"] for f in found} == {lane + 1.0}
+
+
+def test_a_lane_that_half_of_its_vehicles_have_left_is_found_in_time() -> None:
+    """What is about to be said must not be learned first as what is usual."""
+    found = played(*[OPEN] * KNOWN, *[((5.5, 13.8, 12.7), SPEEDS)] * 40)
+    assert after(found, KNOWN)[0] < 20
+
+
+def test_who_uses_it_again_ends_it() -> None:
+    found = played(*[OPEN] * KNOWN, *[EMPTY] * 30, *[OPEN] * 10)
+    assert 30.0 <= after(found, KNOWN)[-1] < 34.0
+
+
+def test_what_never_was_used_is_not_missed() -> None:
+    assert played(*[((0.0, 15.0, 14.0), SPEEDS)] * (KNOWN + 10)) == []
+
+
+def test_nobody_is_judged_before_he_is_known() -> None:
+    assert played(*[OPEN] * (INTERVALS - 1), *[EMPTY] * 2) == []
+
+
+# -- what is no blocked lane -------------------------------------------------------------------------------------------------
+
+
+def test_a_lane_that_queues_is_not_shunned() -> None:
+    """As before a ramp: few get through, and those crawl."""
+    assert played(*[OPEN] * KNOWN, *[((1.0, 15.0, 14.0), (3.0, 27.0, 30.0))] * 20) == []
+
+
+def test_of_a_lane_whose_speed_nobody_says_nothing_is_known() -> None:
+    assert played(*[OPEN] * KNOWN, *[((1.0, 15.0, 14.0), (math.nan, 27.0, 30.0))] * 20) == []
+
+
+def test_a_road_on_which_all_crawl_is_another_detectors() -> None:
+    assert played(*[OPEN] * KNOWN, *[((0.0, 9.0, 9.0), (3.0, 3.0, 3.0))] * 20) == []
+
+
+def test_few_who_keep_to_the_right_leave_no_lane_and_teach_nothing() -> None:
+    """Behind a road that is closed there are hardly any; when it is opened again they drive as ever."""
+    few: Said = ((3.0, 1.0, 0.0), SPEEDS)
+    assert played(*[OPEN] * KNOWN, *[few] * 28, *[LESS] * 14) == []
+    assert played(*[OPEN] * KNOWN, *[few] * 28, *[EMPTY] * 4) != []
+
+
+def test_an_evening_is_learned() -> None:
+    """Traffic gets thinner over two hours, and keeps to the right."""
+    parts = np.linspace(0.0, 1.0, 240)
+    evening = [((9.0 - 3.0 * p, 12.0 - 9.0 * p, 11.0 - 10.5 * p), SPEEDS) for p in parts]
+    assert played(*[OPEN] * KNOWN, *evening) == []
+
+
+def test_roads_with_lights_are_left_out() -> None:
+    slow = tuple(0.5 * v for v in SPEEDS)
+    assert played(*[(USUAL, slow)] * KNOWN, *[((0.0, 15.0, 14.0), slow)] * 10) == []
+
+
+def test_a_station_that_watches_no_direction_or_one_lane_is_left_out() -> None:
+    assert played(*[OPEN] * KNOWN, *[EMPTY] * 10, heading=math.nan) == []
+    assert played(*[((12.0,), (25.0,))] * KNOWN, *[((0.0,), (25.0,))] * 10) == []
+
+
+@pytest.mark.parametrize(
+    ("mean", "shares", "together", "allowed"),
+    [(32.0, (0.28, 0.37, 0.35), 1, 0.02), (10.0, (0.4, 0.6), 1, 0.02), (32.0, (0.28, 0.37, 0.35), 2, 0.1)],
+)
+@pytest.mark.parametrize("lives", [1.0, 100.0])
+def test_chance_seldom_claims(mean: float, shares: tuple[float, ...], together: int, allowed: float, lives: float) -> None:
+    """In 150 hours of vehicles that choose their lanes at random, alone or in twos, before stations that are made anew each
+    `lives` hours: what they learn in the beginning they learn of little.
+    """
+    dice, claims, held, lanes = np.random.default_rng(1), 0, False, LaneShares(len(shares))
+    for k in range(150 * 120):
+        if k % round(lives * 120) == 0:
+            lanes, held = LaneShares(len(shares)), False
+        counts = dice.multinomial(dice.poisson(mean / together), shares) * float(together)
+        lanes.hear(counts, np.full(len(shares), 25.0))
+        claims += bool(lanes.evidence.max() >= CLAIMED and not held)
+        held = bool(lanes.evidence.max() >= (HELD if held else CLAIMED))
+    assert claims <= 150 * allowed
+
+
+# -- what a station may do ---------------------------------------------------------------------------------------------------
+
+
+def test_it_is_said_no_longer_once_the_station_is_silent() -> None:
+    found = played(*[OPEN] * KNOWN, *[EMPTY] * 4, quiet=300.0)
+    assert after(found, KNOWN)[-1] <= 4 + 1.5 + 0.1
+
+
+def test_a_station_that_is_gone_is_forgotten() -> None:
+    detector = ShunnedLane()
+    for rows, seconds in ((told(0, OPEN), 60), (told(150, OPEN, name=9), 60)):
+        start = int(rows["time"][0] - road.T0) // 1000
+        for frame in road.frames(road.together(), road.together(rows, dtype=SENSOR), start=start, seconds=start + seconds):
+            detector.update(frame)
+    assert set(detector._stations) == {9}
+
+
+def test_between_two_intervals_it_is_repeated() -> None:
+    found = played(*[OPEN] * KNOWN, *[EMPTY] * 6, interval=60.0)
+    gaps = np.diff([f.time for f in found])
+    assert gaps.max() <= 10_000
+
+
+def test_a_lane_that_stays_empty_for_hours_is_closed_and_usual() -> None:
+    intervals = ACCUSTOMED // round(1000 * INTERVAL) + 60
+    found = played(*[OPEN] * KNOWN, *[EMPTY] * intervals)
+    assert after(found, KNOWN)[-1] * INTERVAL == pytest.approx(ACCUSTOMED / 1000, abs=2 * INTERVAL)
+
+
+def test_what_was_gathered_before_a_gap_is_void() -> None:
+    rows = [told(k, OPEN) for k in range(KNOWN)] + [told(KNOWN, LEFT)]
+    late = [told(KNOWN + k, LEFT) for k in (1 + math.ceil(GAP) + 1,)]
+    for some, claimed in ((late, False), ([told(KNOWN + 1, LEFT)], True)):
+        detector = ShunnedLane()
+        seen = road.together(*rows, *some, dtype=SENSOR)
+        found = [
+            f for frame in road.frames(road.together(), seen, seconds=1 + round(INTERVAL * 45)) for f in detector.update(frame)
+        ]
+        assert bool(found) == claimed
+
+
+@pytest.mark.parametrize("spoil", [lambda row: row, lambda row: np.concatenate([row, row])], ids=["once", "twice"])
+def test_what_is_said_twice_counts_once(spoil: Callable[[Rows], Rows]) -> None:
+    """A gateway may send an interval again, with another speed so that it is no copy."""
+    rows = [spoil(told(k, OPEN)) for k in range(KNOWN)] + [spoil(told(KNOWN, LEFT))]
+    for each in rows[-1:]:
+        each["speed"][1:] = 1.0
+    detector, seen = ShunnedLane(), road.together(*rows, dtype=SENSOR)
+    assert [
+        f for frame in road.frames(road.together(), seen, seconds=1 + round(INTERVAL * 40)) for f in detector.update(frame)
+    ] == []
+
+
+def test_with_other_lanes_it_is_learned_anew() -> None:
+    assert played(*[OPEN] * KNOWN, *[((15.0, 14.0), SPEEDS[1:])] * 10) == []
+
+
+def test_as_many_lanes_as_there_may_be() -> None:
+    many: Said = ((5.0,) * LANES, (25.0,) * LANES)
+    left: Said = ((5.0,) * (LANES - 1) + (0.0,), (25.0,) * LANES)
+    assert {dict(f.evidence)["shunned_lane"] for f in played(*[many] * KNOWN, *[left] * 8)} == {float(LANES)}
