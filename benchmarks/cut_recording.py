@@ -53,15 +53,17 @@ def observations(end: int) -> Iterator[str]:
 
 
 def loops(start: int, end: int) -> Iterator[str]:
-    """One line for a station and 30 s: its lanes together, which is what a roadside device publishes. SI units."""
-    yield "time,interval_s,station,lat,lon,heading,volume_vph,occupancy,speed_m_s\n"
+    """One line for a station and 30 s, its lanes together and one by one, with spaces between them. SI units."""
+    yield "time,interval_s,station,lat,lon,heading,volume_vph,occupancy,speed_m_s,lane_volumes_vph,lane_speeds_m_s\n"
     for interval in intervals(PLACE / "loops.csv"):
         time = start + 1000 * interval.end
         if time >= end:
             return
         speed = f"{interval.speed:.2f}" if interval.vehicles else ""
         yield f"{time},{interval.seconds},{interval.station},{interval.lat:.6f},{interval.lon:.6f},{HEADING[interval.road]},"
-        yield f"{interval.volume},{interval.occupancy:.4f},{speed}\n"
+        volumes = " ".join(f"{volume}" for volume, _ in interval.by_lane)
+        speeds = " ".join(f"{mps:.2f}" for _, mps in interval.by_lane)
+        yield f"{interval.volume},{interval.occupancy:.4f},{speed},{volumes},{speeds}\n"
 
 
 def labels(end: int) -> Iterator[str]:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 KEPT = 0.4  # of its share is what a lane keeps beside what blocks it: some leave it late, some come back early
 MOST = 14.0  # nats: a lane that is used again is believed after three intervals, however long it was empty
@@ -27,72 +26,95 @@ SPREAD = 0.02  # share of an interval in how much the counts scatter
 SPREAD_LEAST, SPREAD_MOST = 1.0, 9.0  # times chance: vehicles that choose alone; what is no scattering any more
 COMMON = 0.98  # a share nearer to all is taken for this: the logarithm ends there
 
-Lanes = NDArray[np.float64]  # (n,), a number for each lane
+
+@dataclass(slots=True)
+class Lane:
+    """What is usual in it, and what speaks against it."""
+
+    share: float = 0.0  # of those who pass
+    speed: float = math.nan  # m/s; NaN where nobody has passed yet
+    spread: float = 1.0  # variance of its counts over that of chance
+    evidence: float = 0.0  # nats, that it is left
+
+    def weigh(self, count: float, passed: float) -> None:
+        """Move the evidence on by an interval in which `count` of all who `passed` took it."""
+        share = min(self.share, COMMON)
+        gained = count * math.log(KEPT) + (passed - count) * math.log((1.0 - KEPT * share) / (1.0 - share))
+        self.evidence = min(max(self.evidence + gained / max(self.spread, SPREAD_LEAST), 0.0), MOST)
+
+    def crawls(self, count: float, speed: float) -> bool:
+        """Whether those who took it queue, or nobody knows how fast they are."""
+        return count > 0.0 and not speed >= SLOW * self.speed
+
+    def learn(self, count: float, passed: float, heard: int) -> None:
+        """The same interval, when it has settled; `heard` have before it."""
+        if heard:
+            by_chance = max(passed * self.share * (1.0 - self.share), 0.5)
+            scattered = min((count - passed * self.share) ** 2 / by_chance, SPREAD_MOST)
+            self.spread += max(SPREAD, 1.0 / heard) * (scattered - self.spread)
+        self.share += max(LEARN, 1.0 / (heard + 1)) * (count / passed - self.share)
 
 
 class LaneShares:
     """Of the n lanes of one sensor.
 
-    >>> lanes = LaneShares(3)
+    >>> sensor = LaneShares(3)
     >>> for _ in range(INTERVALS):
-    ...     lanes.hear(np.array([9.0, 12.0, 11.0]), np.array([24.0, 27.0, 30.0]))
+    ...     sensor.hear([9.0, 12.0, 11.0], [24.0, 27.0, 30.0])
     >>> for _ in range(2):
-    ...     lanes.hear(np.array([1.0, 15.0, 14.0]), np.array([24.0, 27.0, 30.0]))
-    >>> lanes.evidence.round(1).tolist()
+    ...     sensor.hear([1.0, 15.0, 14.0], [24.0, 27.0, 30.0])
+    >>> [round(lane.evidence, 1) for lane in sensor.lanes]
     [10.4, 0.0, 0.0]
     """
 
     def __init__(self, n: int) -> None:
-        self.share = np.zeros(n)  # of those who pass, usually
-        self.passing = 0.0  # in an interval, usually
-        self.speed = np.full(n, np.nan)  # m/s, usually; NaN where nobody has passed yet
-        self.evidence = np.zeros(n)  # nats, that the lane is left
-        self._spread = np.ones(n)  # variance of its counts over that of chance
+        self.lanes = [Lane() for _ in range(n)]
+        self._passing = 0.0  # in an interval, usually
         self._heard = 0  # intervals that have taught
-        self._unsettled: deque[Lanes] = deque()
+        self._unsettled: deque[Sequence[float]] = deque()  # counts that are to teach
 
-    def hear(self, counts: Lanes, speeds: Lanes) -> None:
-        """Vehicles in one interval and their mean speeds (m/s, NaN where unknown)."""
-        passed, thin = counts.sum(), counts.sum() < THIN * self.passing
+    def hear(self, counts: Sequence[float], speeds: Sequence[float]) -> None:
+        """Vehicles in one interval and their mean speeds (m/s, NaN where unknown), lane by lane."""
+        passed = sum(counts)
+        thin = passed < THIN * self._passing
         if self._heard >= INTERVALS and not thin:
-            self._weigh(counts, speeds)
-        if self.evidence.max() < DOUBT:
+            self._weigh(counts, speeds, passed)
+        if max(lane.evidence for lane in self.lanes) < DOUBT:
             if passed and not thin:
                 self._learn(counts, speeds)
-            self.passing += max(LEARN, 1.0 / (self._heard + 1)) * (passed - self.passing)
+            self._passing += max(LEARN, 1.0 / (self._heard + 1)) * (passed - self._passing)
 
     def pause(self) -> None:
         """Nothing was heard for long: what was gathered is void, what is usual stays."""
-        self.evidence[:] = 0.0
+        for lane in self.lanes:
+            lane.evidence = 0.0
         self._unsettled.clear()
 
     @property
     def usual_speed(self) -> float:
         """Mean speed of all who pass, m/s; 0 before anybody has."""
-        return float(np.nansum(self.share * self.speed))
+        return sum(lane.share * lane.speed for lane in self.lanes if lane.share)
 
-    def _weigh(self, counts: Lanes, speeds: Lanes) -> None:
+    def _weigh(self, counts: Sequence[float], speeds: Sequence[float], passed: float) -> None:
         """Move the evidence on by one interval."""
-        share, passed = np.minimum(self.share, COMMON), counts.sum()
-        takes_it, takes_another = math.log(KEPT), np.log((1.0 - KEPT * share) / (1.0 - share))
-        gained = counts * takes_it + (passed - counts) * takes_another
-        self.evidence = np.clip(self.evidence + gained / np.maximum(self._spread, SPREAD_LEAST), 0.0, MOST)
-        crawls = (counts > 0.0) & ~(speeds >= SLOW * self.speed)  # or nobody knows how fast they are
-        self.evidence[crawls] = 0.0
-        if np.nansum(counts * speeds) < SLOW * np.nansum(counts * self.speed):
-            self.evidence[:] = 0.0  # all of them queue
+        flows = False
+        for lane, count, speed in zip(self.lanes, counts, speeds, strict=True):
+            lane.weigh(count, passed)
+            if lane.crawls(count, speed):
+                lane.evidence = 0.0
+            flows = flows or (count > 0.0 and not lane.crawls(count, speed))
+        if not flows:  # all of them queue
+            for lane in self.lanes:
+                lane.evidence = 0.0
 
-    def _learn(self, counts: Lanes, speeds: Lanes) -> None:
-        usual = np.where(np.isnan(self.speed), speeds, self.speed)
-        self.speed = np.where(np.isnan(speeds), usual, usual + LEARN * (speeds - usual))
+    def _learn(self, counts: Sequence[float], speeds: Sequence[float]) -> None:
+        for lane, speed in zip(self.lanes, speeds, strict=True):
+            if not math.isnan(speed):
+                lane.speed = speed if math.isnan(lane.speed) else lane.speed + LEARN * (speed - lane.speed)
         self._unsettled.append(counts)
         if len(self._unsettled) <= UNSETTLED and self._heard >= INTERVALS:
             return
-        counts = self._unsettled.popleft()
-        passed = counts.sum()
-        if self._heard:
-            by_chance = np.maximum(passed * self.share * (1.0 - self.share), 0.5)
-            scattered = np.minimum(np.square(counts - passed * self.share) / by_chance, SPREAD_MOST)
-            self._spread += max(SPREAD, 1.0 / self._heard) * (scattered - self._spread)
+        settled = self._unsettled.popleft()
+        for lane, count in zip(self.lanes, settled, strict=True):
+            lane.learn(count, sum(settled), self._heard)
         self._heard += 1
-        self.share += max(LEARN, 1.0 / self._heard) * (counts / passed - self.share)

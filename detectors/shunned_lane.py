@@ -10,8 +10,6 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from detectors.lane_shares import LaneShares
 from detectors.model import Finding, Frame, Rows
 
@@ -75,8 +73,8 @@ class ShunnedLane:
     def _hear(self, row: Rows) -> bool:
         """Whether it is news of its station."""
         name, time, interval = int(row["reporter"]), int(row["time"]), float(row["interval"])
-        volumes = row["lane_volume"].astype(np.float64)
-        places = tuple(np.flatnonzero(volumes >= 0.0).tolist())
+        volumes, speeds = row["lane_volume"].tolist(), row["lane_speed"].tolist()
+        places = tuple(place for place, volume in enumerate(volumes) if volume >= 0.0)
         station = self._stations.get(name)
         if station is None or station.places != places:  # with other lanes it is another one
             where = float(row["lat"]), float(row["lon"]), float(row["heading"])
@@ -85,26 +83,29 @@ class ShunnedLane:
             return False
         if time - station.time > GAP * 1000.0 * interval:
             station.lanes.pause()
+            station.risen = 0
         station.time, station.interval = time, interval
-        lanes = list(places)
-        station.lanes.hear(volumes[lanes] * interval / HOUR, row["lane_speed"][lanes].astype(np.float64))
+        counts = [volumes[place] * interval / HOUR for place in places]
+        station.lanes.hear(counts, [speeds[place] for place in places])
         self._judge(station)
         return True
 
     def _judge(self, station: _Station) -> None:
-        evidence = station.lanes.evidence
-        if evidence.max() == 0.0:
+        evidence = [lane.evidence for lane in station.lanes.lanes]
+        most = max(evidence)
+        if most == 0.0:
             station.risen = 0
         elif not station.risen:
             station.risen = station.time - int(1000 * station.interval)
         if station.claimed >= 0 and evidence[station.claimed] < HELD:
             station.claimed = -1
-        if station.claimed < 0 and evidence.max() >= CLAIMED and station.lanes.usual_speed >= FAST:
-            station.claimed = int(evidence.argmax())
+        if station.claimed < 0 and most >= CLAIMED and station.lanes.usual_speed >= FAST:
+            station.claimed = evidence.index(most)
         if station.claimed >= 0 and station.time - station.risen > ACCUSTOMED:
             station.lanes, station.claimed, station.risen = LaneShares(len(station.places)), -1, 0
 
     def _finding(self, name: int, station: _Station, now: int) -> Finding:
+        lane = station.lanes.lanes[station.claimed]
         return Finding(
             kind="obstacle",
             time=now,
@@ -113,10 +114,10 @@ class ShunnedLane:
             lon=station.lon,
             heading=station.heading,
             radius=RADIUS,
-            score=float(station.lanes.evidence[station.claimed]) / math.log(10.0),
+            score=lane.evidence / math.log(10.0),
             reporters=frozenset({name}),
             evidence=(
                 ("shunned_lane", float(station.places[station.claimed] + 1)),
-                ("usual_share", round(float(station.lanes.share[station.claimed]), 2)),
+                ("usual_share", round(lane.share, 2)),
             ),
         )

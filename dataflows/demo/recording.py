@@ -27,6 +27,7 @@ DAMAGED = 5000  # one message in so many is followed by its own first half, as i
 MODEM = 300  # ms from a car's report to the broker, over the mobile network
 ROADSIDE = 400  # ms from the end of a device's interval to the broker
 NAN = float("nan")
+LANES = ("lane_volumes_vph", "lane_speeds_m_s")  # columns of a loop, with spaces between the lanes
 
 STATIONS = (("weather-1", 22.5424, 114.0710), ("weather-2", 22.5508, 114.0945), ("weather-3", 22.5590, 114.1190))
 """Road-weather stations that report a dry and mild morning every minute; the recording itself has no weather."""
@@ -102,6 +103,7 @@ def _loops() -> Iterator[Sent]:
             speed=float(row["speed_m_s"] or NAN),
             volume=float(row["volume_vph"]),
             occupancy=float(row["occupancy"]),
+            lanes=list(zip(*(map(float, row[name].split()) for name in LANES), strict=True)),
         )
         yield Sent(int(row["time"]) + ROADSIDE, "sensor", row["station"].encode(), message)
 
