@@ -1,4 +1,4 @@
-"""What each detector and each model is worth: the open sets again with one of them switched off.
+"""What each detector and each model is worth: the open sets again, loops beside the vehicles, with one of them switched off.
 
     python -m benchmarks.ablate [--place NAME] [--no-models] [--no-write]
 
@@ -34,6 +34,7 @@ AT: tuple[Penetration, ...] = ("20 %", "5 %")
 NONE_OFF = "nothing"
 Variants = dict[str, list[Alert]]  # what was switched off -> what was opened
 NOTE = (
+    "The loops are played beside the vehicles. "
     "One shard in one process, not the graph: figures may differ a little from the scoreboard's. "
     "`-1 +1` is one incident lost and another gained; false alarms are net. "
     "A line that changes nothing may also mean that these recordings hold nothing for it: they have no airbags, "
@@ -119,7 +120,7 @@ def _run_all(jobs: Sequence[Job], say: Console) -> list[tuple[Job, Variants]]:
 
 def variants(job: Job) -> Variants:
     """What is opened on one recording with everything on, and with each switch off in turn."""
-    seen = one_shard.panes(job.place, job.day, job.penetration)
+    seen = one_shard.panes(job.place, job.day, job.penetration, job.place.loops(job.day).exists())
     full = one_shard.detect(CATALOGUE, seen)
     found = {NONE_OFF: _open(full.values())}
     for name in full:

@@ -88,6 +88,17 @@ def test_nobody_is_judged_before_he_is_known() -> None:
     assert played(*[OPEN] * (INTERVALS - 1), *[EMPTY] * 2) == []
 
 
+def test_it_began_when_the_lane_was_left_and_not_when_it_was_empty_by_chance() -> None:
+    again = KNOWN + 1 + 8
+    found = played(*[OPEN] * KNOWN, EMPTY, *[OPEN] * 8, *[LEFT] * 4)
+    assert {f.onset for f in found} == {road.T0 + round(1000 * INTERVAL * again)}
+    far = KNOWN + 1 + math.ceil(GAP) + 1
+    rows = [*(told(k, OPEN) for k in range(KNOWN)), told(KNOWN, LEFT), *(told(far + k, EMPTY) for k in range(4))]
+    detector, seen = ShunnedLane(), road.together(*rows, dtype=SENSOR)
+    found = [f for frame in road.frames(road.together(), seen) for f in detector.update(frame)]
+    assert {f.onset for f in found} == {road.T0 + round(1000 * INTERVAL * far)}
+
+
 # -- what is no blocked lane -------------------------------------------------------------------------------------------------
 
 
