@@ -15,6 +15,7 @@ from dataflows.formats import encode
 T0 = 1_741_073_400_000  # ms
 LAT, LON = 22.40, 113.90
 METRE = 1 / 111_195  # degrees of latitude
+NAN = float("nan")
 ROADS = 6  # northbound, 6 km apart, so that several shards have some
 LENGTH = 9000.0  # m
 Partitions = dict[str, list[tuple[int, bytes]]]
@@ -62,6 +63,16 @@ def _messages(start: int, seconds: int, vehicles: int, dice: random.Random) -> I
             fog = 80.0 if station == 1 and at >= 60 else 9000.0
             message = encode.road_weather(time=time, id=f"weather-{station}", lat=LAT + 0.02 * station, lon=LON, visibility=fog)
             yield "s0", time + 400, message
+    for at in range(35, seconds, 5):
+        yield "s0", start + at * 1000 + 400, _count(start + at * 1000, at, left=at >= 240)
+
+
+def _count(time: int, at: int, left: bool) -> bytes:
+    """A loop counts by lane every 5 s; later on one lane is left."""
+    passed = 6 + at // 5 % 3  # in all, of which a third took the first lane
+    first = 0 if left else passed / 3
+    lanes = [(first * 720.0, 24.0 if first else NAN), ((passed - first) * 720.0, 27.0)]
+    return encode.traffic_sensor(time=time, id="loop-0", lat=LAT + 0.01, lon=LON, heading=0.0, interval=5.0, lanes=lanes)
 
 
 def _drive(start: int, vehicle: int, seconds: int, dice: random.Random) -> Iterator[tuple[str, int, bytes]]:
