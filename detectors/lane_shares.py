@@ -24,6 +24,7 @@ LEARN = 0.03  # share of an interval in what is usual: 30 s make a quarter of an
 UNSETTLED = 6  # intervals that do not teach yet, so that a lane is not judged by what it has just done
 SPREAD = 0.02  # share of an interval in how much the counts scatter
 SPREAD_LEAST, SPREAD_MOST = 1.0, 9.0  # times chance: vehicles that choose alone; what is no scattering any more
+NEWEST = 8  # intervals of which it is remembered how many passed
 COMMON = 0.98  # a share nearer to all is taken for this: the logarithm ends there
 
 
@@ -70,12 +71,14 @@ class LaneShares:
     def __init__(self, n: int) -> None:
         self.lanes = [Lane() for _ in range(n)]
         self._passing = 0.0  # in an interval, usually
+        self._passed: deque[float] = deque(maxlen=NEWEST)
         self._heard = 0  # intervals that have taught
         self._unsettled: deque[Sequence[float]] = deque()  # counts that are to teach
 
     def hear(self, counts: Sequence[float], speeds: Sequence[float]) -> None:
         """Vehicles in one interval and their mean speeds (m/s, NaN where unknown), lane by lane."""
         passed = sum(counts)
+        self._passed.append(passed)
         thin = passed < THIN * self._passing
         if self._heard >= INTERVALS and not thin:
             self._weigh(counts, speeds, passed)
@@ -94,6 +97,11 @@ class LaneShares:
     def usual_speed(self) -> float:
         """Mean speed of all who pass, m/s; 0 before anybody has."""
         return sum(lane.share * lane.speed for lane in self.lanes if lane.share)
+
+    def flow(self, intervals: int) -> float:
+        """How many passed in the newest ones, NEWEST at most, as a share of the usual; 0 where that is not known."""
+        newest = list(self._passed)[-intervals:]
+        return sum(newest) / len(newest) / self._passing if newest and self._passing else 0.0
 
     def _weigh(self, counts: Sequence[float], speeds: Sequence[float], passed: float) -> None:
         """Move the evidence on by one interval."""

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from detectors.geometry import angle_between, metres
 from detectors.lane_shares import LaneShares
 from detectors.model import Finding, Frame, Rows
 
@@ -17,6 +18,9 @@ FAST = 17.0  # m/s, 61 km/h: slower roads have lights, and lanes for those who t
 CLAIMED = 9.0  # nats: by chance alone once in a hundred hours of a station (tests/test_shunned_lane.py)
 HELD = 4.5  # nats: less, and a claim is over
 ACCUSTOMED = 7_200_000  # ms: a lane that nobody has used for two hours is closed, and that is usual by then
+MISSING = 0.5  # of the lane's usual vehicles: more, and they drive by while the loop in their lane is dead
+NEXT = 1500.0  # m to the two stations that tell; motorways have one each 500 to 1000 m
+SAME_WAY = 45.0  # degrees
 REPEAT = 10_000  # ms between two findings of one claim
 LATE = 1.5  # intervals after which a station that has not spoken says nothing any more
 GAP = 5.0  # intervals without a word after which what was gathered is void
@@ -39,6 +43,10 @@ class _Station:
     interval: float = 0.0  # s
     risen: int = 0  # ms: since when there is evidence; 0 while there is none
     claimed: int = -1  # which lane; -1: none
+
+    def flow(self, since: int) -> float:
+        """How many passed since then, ms, as a share of the usual; 0 where that is not known."""
+        return self.lanes.flow(max(1, round((self.time - since) / 1000.0 / self.interval)))
 
     def is_late(self, now: int) -> bool:
         return now > self.time + LATE * 1000.0 * self.interval
@@ -63,6 +71,8 @@ class ShunnedLane:
             rows = rows[(rows["lane_volume"] >= 0.0).sum(axis=1) > 1]
             rows = rows[(rows["heading"] >= 0.0) & (rows["interval"] > 0.0)]
             spoke = {int(row["reporter"]) for row in rows if self._hear(row)}
+            for name in spoke:
+                self._judge(self._stations[name])
         again = frame.end % REPEAT < frame.end - frame.start
         return [
             self._finding(name, station, frame.end)
@@ -87,7 +97,6 @@ class ShunnedLane:
         station.time, station.interval = time, interval
         counts = [volumes[place] * interval / HOUR for place in places]
         station.lanes.hear(counts, [speeds[place] for place in places])
-        self._judge(station)
         return True
 
     def _judge(self, station: _Station) -> None:
@@ -100,9 +109,21 @@ class ShunnedLane:
         if station.claimed >= 0 and evidence[station.claimed] < HELD:
             station.claimed = -1
         if station.claimed < 0 and most >= CLAIMED and station.lanes.usual_speed >= FAST:
-            station.claimed = evidence.index(most)
-        if station.claimed >= 0 and station.time - station.risen > ACCUSTOMED:
+            lane = evidence.index(most)
+            if self._missing(station) <= MISSING * station.lanes.lanes[lane].share:
+                station.claimed = lane
+        if station.risen and station.time - station.risen > ACCUSTOMED:
             station.lanes, station.claimed, station.risen = LaneShares(len(station.places)), -1, 0
+
+    def _missing(self, station: _Station) -> float:
+        """Which share of those who pass the stations around is not counted here; 0 where there is none to ask."""
+        near = []
+        for other in self._stations.values():
+            here_too = angle_between(other.heading, station.heading) <= SAME_WAY and not other.is_late(station.time)
+            if here_too and other is not station and (flow := other.flow(station.risen)):
+                east, north = metres(other.lat, other.lon, station.lat, station.lon)
+                near.append((math.hypot(east, north), flow))
+        return min((1.0 - station.flow(station.risen) / flow for far, flow in sorted(near)[:2] if far <= NEXT), default=0.0)
 
     def _finding(self, name: int, station: _Station, now: int) -> Finding:
         lane = station.lanes.lanes[station.claimed]

@@ -139,6 +139,61 @@ def test_a_station_that_watches_no_direction_or_one_lane_is_left_out() -> None:
     assert played(*[((12.0,), (25.0,))] * KNOWN, *[((0.0,), (25.0,))] * 10) == []
 
 
+DEAD: Said = ((0.0, 12.0, 11.0), SPEEDS)  # its vehicles drive by, uncounted
+FEWER: Said = ((6.3, 8.4, 7.7), SPEEDS)
+DIVERTED: Said = ((0.0, 11.6, 10.8), SPEEDS)  # of as many as at FEWER
+
+
+def beside(here: Sequence[Said], *others: tuple[float, Said], way: float = 0.0, until: int = KNOWN + 12) -> list[Finding]:
+    """What is found where one station says `here` in turn, and others so many metres on say something else, up to `until`."""
+    rows = [told(k, OPEN if k < KNOWN else here[k % len(here)]) for k in range(KNOWN + 12)]
+    for name, (north, said) in enumerate(others, NAME + 1):
+        for k in range(until):
+            row = told(k, OPEN if k < KNOWN else said, heading=way, name=name)
+            row["lat"] += north * road.METRE
+            rows.append(row)
+    detector, seen = ShunnedLane(), road.together(*rows, dtype=SENSOR)
+    return [f for frame in road.frames(road.together(), seen) for f in detector.update(frame)]
+
+
+def test_a_loop_that_is_dead_in_one_lane_is_not_a_blocked_lane() -> None:
+    """Whoever drives by uncounted is counted by the station before or behind."""
+    assert beside([DEAD], (600.0, OPEN)) == []
+    assert beside([((0.0, 16.0, 14.0), SPEEDS), ((0.0, 10.0, 6.0), SPEEDS)], (600.0, OPEN)) == []
+    assert {f.reporters for f in beside([EMPTY], (600.0, OPEN))} == {frozenset({NAME})}
+    assert beside([DIVERTED], (600.0, FEWER))  # there are fewer everywhere
+
+
+def test_of_the_two_nearest_stations_one_may_lie_beyond_a_ramp() -> None:
+    assert beside([DIVERTED], (600.0, FEWER), (-700.0, OPEN))
+    assert beside([DIVERTED], (600.0, OPEN), (-700.0, FEWER))
+    assert beside([DIVERTED], (600.0, OPEN), (-700.0, OPEN), (1400.0, FEWER)) == []
+
+
+@pytest.mark.parametrize(
+    ("north", "way", "until"), [(1600.0, 0.0, KNOWN + 12), (600.0, 180.0, KNOWN + 12), (600.0, 0.0, KNOWN - 1)]
+)
+def test_who_watches_another_road_or_is_silent_says_nothing_of_a_dead_loop(north: float, way: float, until: int) -> None:
+    assert beside([DEAD])  # nobody can tell
+    assert beside([DEAD], (north, OPEN), way=way, until=until)
+
+
+def test_a_loop_that_stays_dead_is_usual_in_the_end() -> None:
+    """Its lane is then one that nobody takes, and another one may be left."""
+    detector, hours = ShunnedLane(), ACCUSTOMED // 30_000 + KNOWN
+    other: Said = ((0.0, 0.0, 23.0), SPEEDS)
+    for k in range(2 * KNOWN + hours + 12):
+        here = OPEN if k < KNOWN else DEAD if k < 2 * KNOWN + hours else other
+        there = told(k, OPEN, name=NAME + 1)
+        there["lat"] += 600.0 * road.METRE
+        rows = road.together(told(k, here), there, dtype=SENSOR)
+        second = 30 * (k + 1)
+        for frame in road.frames(road.together(), rows, start=second, seconds=second + 1):
+            found = detector.update(frame)
+            assert not found or k >= 2 * KNOWN + hours
+    assert {dict(f.evidence)["shunned_lane"] for f in found} == {2.0}
+
+
 @pytest.mark.parametrize(
     ("mean", "shares", "together", "allowed"),
     [(32.0, (0.28, 0.37, 0.35), 1, 0.02), (10.0, (0.4, 0.6), 1, 0.02), (32.0, (0.28, 0.37, 0.35), 2, 0.1)],
