@@ -59,10 +59,10 @@ def loops() -> list[Rows]:
 def lanes() -> list[Rows]:
     """A station that counts by lane; after six minutes hardly anybody takes the first one."""
     some = []
-    for k in range(60):
-        row = road.station(10, 10.0 * k + 10, 10.0, heading=0.0)
-        row["lane_volume"][0, :2] = (3240.0, 3960.0) if k < 36 else (0.0, 5400.0)
-        row["lane_speed"][0, :2] = (25.0 if k < 36 else math.nan), 28.0
+    for k in range(24):
+        row = road.station(10, 25.0 * k + 25, 25.0, heading=0.0)
+        row["lane_volume"][0, :2] = (3240.0, 3960.0) if k < 16 else (0.0, 5400.0)
+        row["lane_speed"][0, :2] = (25.0 if k < 16 else math.nan), 28.0
         some.append(row)
     return some
 

@@ -81,7 +81,9 @@ def test_a_lane_on_which_nothing_passed_has_no_speed(told: float) -> None:
     assert np.isnan(seen["lane_speed"]).all()
 
 
-@pytest.mark.parametrize("orders", [(1, 1), (0, 1), (None, 1), ("1", "2"), (1.5, 2), (-1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "orders", [(1, 1), (0, 1), (None, 1), ("1", "2"), (1.5, 2), (-1, 1), (True, 2), (1, 1.0), ([], 2), ({}, 2)], ids=str
+)
 def test_lanes_that_do_not_say_where_they_lie_are_only_added_up(orders: tuple[Any, ...]) -> None:
     lanes = [{"lane_order": order, "average_speed_kph": 72, "volume_vph": 600} for order in orders]
 
@@ -92,6 +94,24 @@ def test_lanes_that_do_not_say_where_they_lie_are_only_added_up(orders: tuple[An
     seen = row(feature(of_lanes))
     assert seen["volume"] == 1200
     assert np.isnan(seen["lane_volume"]).all()
+
+
+@pytest.mark.parametrize(
+    ("lane", "volume", "speed"),
+    [
+        ({"volume_vph": -1, "average_speed_kph": 72}, nan, 20),
+        ({"volume_vph": 20_001, "average_speed_kph": 72}, nan, 20),
+        ({"volume_vph": 600, "average_speed_kph": -1}, 600, nan),
+        ({"volume_vph": 600, "average_speed_kph": 255}, 600, nan),
+        ({"volume_vph": 1e300, "average_speed_kph": 1e300}, nan, nan),
+    ],
+)
+def test_what_a_lane_cannot_say_is_not_known(lane: dict[str, float], volume: float, speed: float) -> None:
+    """And what the device says of the whole road is kept."""
+    seen = row(feature(lambda properties: properties.update(lane_data=[lane | {"lane_order": 2.0}])))
+    assert seen["lane_volume"][:2] == pytest.approx([nan, volume], nan_ok=True)
+    assert seen["lane_speed"][:2] == pytest.approx([nan, speed], nan_ok=True)
+    assert (seen["speed"], seen["volume"]) == (20, 1200)
 
 
 def test_lanes_beyond_the_last_that_is_told_apart_are_only_added_up() -> None:

@@ -64,7 +64,7 @@ def _messages(start: int, seconds: int, vehicles: int, dice: random.Random) -> I
             message = encode.road_weather(time=time, id=f"weather-{station}", lat=LAT + 0.02 * station, lon=LON, visibility=fog)
             yield "s0", time + 400, message
     for at in range(35, seconds, 5):
-        yield "s0", start + at * 1000 + 400, _count(start + at * 1000, at, left=at >= 240)
+        yield "s0", start + at * 1000 + 400, _count(start + at * 1000, at, left=at >= 345)
 
 
 def _count(time: int, at: int, left: bool) -> bytes:

@@ -45,8 +45,6 @@ ROADSIDE = (
     Limit("interval", 0.0, 86_400.0, Reason.IMPOSSIBLE_READING, "s"),  # a day: longer is a report, not a measurement
     Limit("volume", 0.0, 50_000.0, Reason.IMPOSSIBLE_READING, "vehicles/h"),  # 20 lanes at capacity (2400, HCM)
     Limit("occupancy", 0.0, 1.0, Reason.IMPOSSIBLE_READING, "of the time"),
-    Limit("lane_volume", 0.0, 6_000.0, Reason.IMPOSSIBLE_READING, "vehicles/h"),  # one each 0.6 s
-    Limit("lane_speed", 0.0, 163.82, Reason.IMPOSSIBLE_SPEED, "m/s"),
     # Air: the WMO's records are -89.2 and 56.7 degrees Celsius; asphalt in the sun reaches about 30 degrees more.
     Limit("air_temperature", -90.0, 60.0, Reason.IMPOSSIBLE_READING, "degrees Celsius"),
     Limit("surface_temperature", -90.0, 100.0, Reason.IMPOSSIBLE_READING, "degrees Celsius"),
@@ -183,11 +181,11 @@ def _faults(
         PLACE,
     )
     for column, low, high, reason, unit in limits:
+        values = rows[column]
         slack = ROUNDING * max(abs(low), abs(high))
-        for values in rows[column].T if rows[column].ndim > 1 else (rows[column],):  # one lane after the other
-            yield _Fault(
-                (values < low - slack) | (values > high + slack),
-                reason,
-                _Detail(values, f"{column.replace('_', ' ')} {{:.6g}} is not within {low:g} to {high:g} {unit}"),
-                (column,),
-            )
+        yield _Fault(
+            (values < low - slack) | (values > high + slack),
+            reason,
+            _Detail(values, f"{column.replace('_', ' ')} {{:.6g}} is not within {low:g} to {high:g} {unit}"),
+            (column,),
+        )

@@ -11,6 +11,8 @@ from dataflows.formats.base import Context, Fields, Reason, RefusedError
 from dataflows.formats.text import Identity
 from detectors.model import LANES, Surface
 
+MOST_VPH = 20_000.0  # of one lane: 5 in a second, for intervals are short
+MOST_KPH = 250.0  # mean of a lane; 255 stands for none
 HEADINGS = {"northbound": 0.0, "eastbound": 90.0, "southbound": 180.0, "westbound": 270.0}
 """The road's own name for its direction: the best there is unless `heading_deg`, our extension, says better."""
 
@@ -130,17 +132,30 @@ def _traffic(said: Properties) -> tuple[float | None, float | None, float | None
 
 
 def _by_lane(lanes: list[Lane]) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
-    """Volume (vehicles/h) and mean speed (m/s) of each of LANES lanes; None where it is not there or nothing passed."""
+    """Volume (vehicles/h) and mean speed (m/s) of each of LANES lanes; None where it is missing, impossible, or nothing passed.
+
+    Some write -1 or 255 for what they do not know: that is no reason to refuse what the device says of the whole road.
+    """
     volumes: list[float | None] = [None] * LANES
     speeds: list[float | None] = [None] * LANES
     places = [lane.lane_order for lane in lanes]
-    if all(isinstance(place, int) and place > 0 for place in places) and len(set(places)) == len(places):
+    if all(type(place) in (int, float) and place > 0 and place == place // 1 for place in places) and _distinct(places):
         for lane in lanes:
             if lane.lane_order <= LANES:
-                volumes[lane.lane_order - 1] = lane.volume_vph
-                if lane.volume_vph != 0 and lane.average_speed_kph is not None:
-                    speeds[lane.lane_order - 1] = lane.average_speed_kph / 3.6
+                at = int(lane.lane_order) - 1
+                volumes[at] = _within(lane.volume_vph, MOST_VPH)
+                if lane.volume_vph != 0:
+                    speed = _within(lane.average_speed_kph, MOST_KPH)
+                    speeds[at] = None if speed is None else speed / 3.6
     return tuple(volumes), tuple(speeds)
+
+
+def _distinct(places: list[Any]) -> bool:
+    return len(set(places)) == len(places)
+
+
+def _within(value: float | None, most: float) -> float | None:
+    return value if value is not None and 0.0 <= value <= most else None
 
 
 def _sum(values: list[float | None]) -> float | None:
