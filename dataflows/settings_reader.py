@@ -31,16 +31,17 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
     `flags` are nested like the file. Raises SettingsError.
     """
     path, given = settings_file(config), flags or {}
-    if wrong := [clause for variable in sorted(os.environ) if (clause := _misspelt(variable))]:
-        raise SettingsError("; ".join(wrong))
+    wrong = [sentence for variable in sorted(os.environ) if (sentence := _misspelt(variable))]
     filed = _toml(path) if path else {}
     try:
-        return Settings(_from_file=filed, **given)  # type: ignore[call-arg]  # our own source
+        settings = Settings(_from_file=filed, **given)  # type: ignore[call-arg]  # our own source
     except ValidationError as error:
-        clauses = (f"{_place(each['loc'], given, path, filed)}: {_complaint(each)}" for each in error.errors())
-        raise SettingsError("; ".join(clauses)) from None
+        wrong += [f"{_place(each['loc'], given, path, filed)}: {_complaint(each)}" for each in error.errors()]
     except pydantic_settings.SettingsError as error:  # a whole section in one variable, and that is no JSON
         raise SettingsError(f"environment: {error}; write one variable for each setting, {PREFIX}KAFKA__GROUP") from None
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return settings
 
 
 def close_the_engines_page() -> None:
@@ -81,9 +82,10 @@ def _place(loc: tuple[int | str, ...], flags: Mapping[str, Any], path: Path | No
     if len(parents) > 1 or parents[0] not in Settings.model_fields:
         if _stands(parents, flags):
             return f"--set {name}"
-        variable = PREFIX + "__".join(parents).upper()
-        if os.environ.get(variable):  # an empty one counts as none
-            return f"environment variable {variable}"
+        given_there = {variable.upper(): variable for variable, value in os.environ.items() if value}  # empty counts as none
+        for length in range(len(parents), 0, -1):
+            if variable := given_there.get((PREFIX + "__".join(parents[:length])).upper()):
+                return f"environment variable {variable}" + (f", {name}" if length < len(loc) else "")
         if path and _stands(parents[:2], filed):
             return f"settings file {path}, {name}"
     return f"setting {name}"

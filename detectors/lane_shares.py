@@ -20,7 +20,7 @@ DOUBT = 9.0  # nats, where a lane is claimed to be left: from here on it is lear
 THIN = 0.5  # of the usual number that pass: fewer, as behind a closed road, keep to the right, and tell nothing of a lane
 FADED = 0.7  # of the evidence is left after each interval that tells nothing
 SLOW = 0.6  # of the lane's usual speed: slower it is a queue, as at a ramp, and those who can leave it
-QUEUED = 0.5  # of the evidence is left after each interval in which somebody queues: one may be the recovery lorry
+QUEUED = 0.33  # of the evidence is left after each interval in which somebody queues: one may be the recovery lorry
 INTERVALS = 12  # that teach before anything is judged
 TAU = 700.0  # s: time constant of what is usual; it follows an evening, and no incident
 TAU_DOUBTED = 4000.0  # s: the same while there is DOUBT
@@ -103,7 +103,6 @@ class LaneShares:
         """Nothing was heard for long: what was gathered is void, what is usual stays."""
         for lane in self.lanes:
             lane.evidence = 0.0
-        self._unsettled.clear()
 
     @property
     def usual_speed(self) -> float:

@@ -33,11 +33,13 @@ STRAY = 30.0  # m: a jump beyond the error of an honest receiver between buildin
 MOVING = 4.0  # m/s: slower is manoeuvring
 STRETCH = 20.0  # m: a way that can be judged, ten times the error of its ends
 PATIENCE = 10.0  # s after which a way is judged however short it is: a drift over minutes is no driving
-LONG = 100.0  # m, fifty times that error, and
+LONG = 100.0  # m, and
 LATE = 15_000  # ms: such ways are ripe; when they are
 SOME = 0.1  # of a pane, all that can be are judged together, every few seconds
 STUCK = 0.2  # of the way that its speed says
-MISTAKEN = 0.5  # of a LONG one: a speed in mph goes for m/s on 0.45 of it, one in km/h on 0.28
+VOWED = 1000.0  # m by its speed, in whatever pieces: so much must agree with its unit
+SELDOM = 10.0  # s between two rows: who says less often may have stood meanwhile
+MISTAKEN = 0.5  # of what was vowed: a speed in mph goes for m/s on 0.45 of it, one in km/h on 0.28
 AGREES = 0.5  # of it, as the crow flies: three quarters round a circle
 STRAIGHT = 0.8  # of it, as the crow flies: no bend within turns round farther than 130 degrees
 CREPT = 5.0  # m: three times what two positions of one place differ by, and far more than receivers repeat
@@ -66,6 +68,8 @@ TRACK = np.dtype(
         ("way", "f4"),  # m of it, by its speed
         ("least", "f4"),  # m of it that it must have driven, even if it stopped dead between two rows
         ("gone", "f4"),  # m of it from row to row, by its positions
+        ("vowed", "f4"),  # m, by the lesser of two speeds after another
+        ("kept", "f4"),  # m, by its positions meanwhile
         ("drove", "f4"),  # m of ways that agreed with its speed
         ("fell", "i8"),  # ms: lost speed harder than UNSAID without a word
         ("doubted", "i8"),  # ms: not believed until
@@ -117,6 +121,7 @@ def follow(rows: Rows, tracks: Rows, slots: Slots, size: NDArray[np.int64], at: 
         if i == newest:  # all others of this reporter have been compared
             reporters += 1
             _advance(track, row, step)
+            worst[i] = max(worst[i], _judge_unit(track).value)
             if step.gap >= GAP:  # what it did in between nobody knows
                 lost = True
                 _end_way(track, row, True)
@@ -201,8 +206,21 @@ def _advance(track: Row, row: Row, step: Step) -> None:
     track["way"] = np.float64(track["way"]) + 0.5 * (speed + past) * gap
     track["least"] = np.float64(track["least"]) + min(speed, past) * gap
     track["gone"] = np.float64(track["gone"]) + moved
+    if gap <= SELDOM and min(speed, past) >= MOVING:
+        track["vowed"] = np.float64(track["vowed"]) + min(speed, past) * gap
+        track["kept"] = np.float64(track["kept"]) + moved
     track["time"], track["lat"], track["lon"] = row["time"], row["lat"], row["lon"]
     track["speed"], track["said"] = speed, _says(row)
+
+
+@compiled
+def _judge_unit(track: Row) -> Doubt:
+    """Whether it gets on as its speed says, over ways of any length: what is in another unit never does."""
+    vowed, kept = np.float64(track["vowed"]), np.float64(track["kept"])
+    if vowed < VOWED:
+        return Doubt.NONE
+    track["vowed"] = track["kept"] = 0.0
+    return Doubt.POSITION_CHANGE_TOO_SMALL if kept < MISTAKEN * vowed else Doubt.NONE
 
 
 @compiled
@@ -220,7 +238,7 @@ def _judge_way(track: Row, row: Row) -> Doubt:
     if gone == 0.0 and least >= CREPT:
         return Doubt.CONSTANT_POSITION
     if least >= STRETCH and least >= MOVING * seconds:
-        if gone < (MISTAKEN if least >= LONG else STUCK) * least:
+        if gone < STUCK * least:
             return Doubt.POSITION_CHANGE_TOO_SMALL
         if least >= REVERSE * seconds and far >= STRAIGHT * way:
             turned = abs(math.degrees(math.atan2(east, north)) - np.float64(row["heading"])) % 360.0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from detectors import CATALOGUE
 from detectors.incidents import Change, Incidents
 from detectors.model import Doubt, Frame, Rows, Sign
-from detectors.movement import LONG, MISTRUST, TRACK, UNSAID
+from detectors.movement import MISTRUST, TRACK, UNSAID, VOWED
 from detectors.newcomers import AT_ONCE, MANY, TIMES, USUAL, WARM, Newcomers
 from detectors.plausibility import Plausibility
 from tests import road
@@ -160,21 +160,44 @@ def test_a_fault_is_known_within_seconds(fault: Callable[[Rows, int], None], her
     assert wanted in found[20 * hertz : (20 + within) * hertz + hertz]
 
 
-@pytest.mark.parametrize("hertz", [1, 10])
-@pytest.mark.parametrize("speed", [8.0, 20.0, 33.0])
+def every(seconds: int, speed: float = 20.0, count: int = 1, lasting: int = 300) -> Rows:
+    """Vehicles that drive side by side and report once in so many seconds, in turn."""
+    some = []
+    for k in range(count):
+        rows = driving(seconds=lasting, speed=speed)
+        rows["reporter"] = 100 * seconds + k
+        rows["lon"] += 0.001 * (k + 1)
+        some.append(rows[k % seconds :: seconds])
+    return road.together(*some)
+
+
+@pytest.mark.parametrize("others", [0, 10])
+@pytest.mark.parametrize("seconds", [1, 5, 10])
+@pytest.mark.parametrize("speed", [10.0, 20.0, 33.0])
 @pytest.mark.parametrize(("unit", "believed"), [(3.6, False), (2.237, False), (1.3, True)], ids=["km/h", "mph", "worn tyres"])
 def test_a_speed_in_another_unit_is_known_by_the_way_that_it_makes(
-    unit: float, believed: bool, speed: float, hertz: int
+    unit: float, believed: bool, speed: float, seconds: int, others: int
 ) -> None:
-    """A feed that says km/h would teach every place what nobody drives there."""
-    rows = driving(hertz, speed=speed)
+    """A feed that says km/h would teach every place what nobody drives there; others may report seldom or often beside it."""
+    rows = every(seconds, speed)
     rows["speed"] *= unit
-    found = doubts(rows)
+    if others:
+        beside = every(10, 20.0, others)
+        beside["reporter"] += 50_000
+        rows = road.together(rows, beside)
+    found = [doubt for doubt, name in zip(doubts(rows), rows["reporter"], strict=True) if name == 100 * seconds]
     if believed:
         assert set(found) == {Doubt.NONE}
     else:
-        known = math.ceil((LONG / speed + 1) * hertz)
+        known = math.ceil(VOWED / (unit * speed * seconds)) + 1
         assert set(found[known:]) == {Doubt.POSITION_CHANGE_TOO_SMALL}
+
+
+def test_who_stops_at_every_light_is_believed() -> None:
+    """He says 12 m/s each 20 s, and stands most of the time in between."""
+    rows = every(20, speed=12.0, lasting=1200)
+    rows["lat"] = rows["lat"][0] + (rows["lat"] - rows["lat"][0]) * 0.3
+    assert set(doubts(rows)) == {Doubt.NONE}
 
 
 @pytest.mark.parametrize("hertz", [1, 10])

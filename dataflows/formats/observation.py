@@ -67,7 +67,8 @@ MEANT = {
     "velocity": "v",
     "vin": "id",
 }
-"""What others call its fields, among them the rows that `roadwatch decode` prints: said to whoever sends such a key."""
+MEANT |= {name: name for name in Observation.__struct_fields__}
+"""What others call its fields, in small letters, among them the rows that `roadwatch decode` prints."""
 
 _read = msgspec.json.Decoder(Observation).decode
 _keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
