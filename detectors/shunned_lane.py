@@ -16,7 +16,7 @@ from detectors.lane_shares import LaneShares
 from detectors.model import Finding, Frame, Rows
 
 FAST = 17.0  # m/s, 61 km/h: slower roads have lights, and lanes for those who turn
-CLAIMED = 9.0  # nats: what that is worth where chance alone rules, tests/test_shunned_lane.py counts
+CLAIMED = 9.0  # nats: by chance alone once in 67 hours of a station (docs/decisions.md)
 HELD = 4.5  # nats: less, and a claim is over
 EMPTY = 0.5  # of an equal share: a lane that takes more is not shunned, whatever it used to take
 ACCUSTOMED = 7_200_000  # ms: a lane that nobody has used for two hours is closed, and that is usual by then
@@ -197,5 +197,8 @@ class ShunnedLane:
 
 def _moved(station: _Station, row: Rows) -> bool:
     """Whether it stands elsewhere, or watches another way."""
-    far = distance(float(row["lat"]), float(row["lon"]), station.lat, station.lon)
-    return bool(far > MOVED or angle_between(row["heading"], station.heading) > SAME_WAY)
+    where = float(row["lat"]), float(row["lon"]), float(row["heading"])
+    if where == (station.lat, station.lon, station.heading):  # as nearly all say
+        return False
+    far = distance(where[0], where[1], station.lat, station.lon)
+    return bool(far > MOVED or angle_between(where[2], station.heading) > SAME_WAY)
