@@ -79,7 +79,7 @@ def _misspelt(variable: str) -> str | None:
 def _place(loc: tuple[int | str, ...], flags: Mapping[str, Any], path: Path | None, filed: Mapping[str, Any]) -> str:
     """Where a setting stands, as whoever gave it wrote it; a section alone, for it may come from several places."""
     name, parents = ".".join(map(str, loc)), [part for part in loc if isinstance(part, str)]
-    if len(parents) > 1 or parents[0] not in Settings.model_fields:
+    if len(parents) > 1 or not set(parents) <= Settings.model_fields.keys():
         if _stands(parents, flags):
             return f"--set {name}"
         given_there = {variable.upper(): variable for variable, value in os.environ.items() if value}  # empty counts as none

@@ -95,9 +95,7 @@ class LaneShares:
         rate = _rate(seconds, TAU_DOUBTED if doubted else TAU)
         if passed and not thin:
             self._learn(seconds, counts, speeds, rate, 0.0 if doubted else _rate(seconds, TAU_SPREAD))
-        self._passing += max(rate, 1.0 / (self._heard + 1) if self._heard < INTERVALS else 0.0) * (
-            passed / seconds - self._passing
-        )
+        self._passing += max(rate, self._first) * (passed / seconds - self._passing)
 
     def pause(self) -> None:
         """Nothing was heard for long: what was gathered is void, what is usual stays."""
@@ -148,10 +146,14 @@ class LaneShares:
         if self._heard >= INTERVALS and sum(each for each, _ in self._unsettled) <= UNSETTLED:
             return
         _, settled = self._unsettled.popleft()
-        first = 1.0 / (self._heard + 1) if self._heard < INTERVALS else 0.0  # a plain mean, until there are enough
         for lane, count in zip(self.lanes, settled, strict=True):
-            lane.learn(count, sum(settled), max(rate, first), max(rate_spread, first))
+            lane.learn(count, sum(settled), max(rate, self._first), max(rate_spread, self._first))
         self._heard += 1
+
+    @property
+    def _first(self) -> float:
+        """What an interval weighs at least: as much as each one before, until there are enough."""
+        return 1.0 / (self._heard + 1) if self._heard < INTERVALS else 0.0
 
 
 def _rate(seconds: float, tau: float) -> float:
