@@ -15,7 +15,7 @@ from dataflows.formats.base import Context, Decoded, Reason
 from dataflows.recorded import RecordingError, messages, numbered_messages
 from detectors.model import Rows, Sign, Surface
 
-__all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "Unknown", "decode_file", "messages"]
+__all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "Unknown", "Unsaid", "decode_file", "messages"]
 
 BATCH = 500
 NOT_GIVEN = 255  # of the small integers of a reading
@@ -44,12 +44,24 @@ class Unknown(NamedTuple):
     counts: Counter[str]
 
 
-def decode_file(form: Format, path: Path, context: Context) -> Iterator[DecodedRow | RefusedRecord | Recognised | Unknown]:
+class Unsaid(NamedTuple):
+    """At the end of a file that has any: what some of its traffic sensors do not say, and detectors need."""
+
+    rows: int  # of traffic sensors
+    counts: Counter[str]
+
+
+Found = DecodedRow | RefusedRecord | Recognised | Unknown | Unsaid
+NEEDED = ("heading", "interval", "volume", "speed", "lane_volume", "lane_speed")  # of a traffic sensor
+WEATHER = {"surface_temperature", "air_temperature", "friction", "visibility", "precipitation", "wind", "surface"}
+
+
+def decode_file(form: Format, path: Path, context: Context) -> Iterator[Found]:
     """Every row and every refusal of a file, in its order. RecordingError where it cannot be read at all.
 
     Of a binary recording nothing is known but the file: its modification time stands for the arrival.
     """
-    recognised, unknown = Counter[str](), Counter[str]()
+    recognised, unknown, unsaid, sensors = Counter[str](), Counter[str](), Counter[str](), 0
     numbered = numbered_messages(path, form)
     while batch := list(islice(numbered, BATCH)):
         arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
@@ -59,12 +71,18 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[DecodedR
             unknown += form.unknown([message for _, message in batch])
         lines = [line for line, _ in batch]
         found: list[DecodedRow | RefusedRecord] = [DecodedRow(lines[at], row) for at, row in _rows(decoded)]
+        for row in found:
+            if isinstance(row, DecodedRow) and row.values["kind"] == "sensor" and not WEATHER & row.values.keys():
+                sensors += 1
+                unsaid.update(name for name in NEEDED if name not in row.values)
         found += [RefusedRecord(lines[each.message], each.reason, each.detail) for each in decoded.refusals]
         yield from sorted(found, key=lambda one: one.line)
     if recognised:
         yield Recognised(recognised)
     if unknown:
         yield Unknown(unknown)
+    if unsaid:
+        yield Unsaid(sensors, unsaid)
 
 
 def _rows(decoded: Decoded) -> Iterator[tuple[int, dict[str, object]]]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dataflows.decode import Recognised, RefusedRecord, Unknown, decode_file
+from dataflows.decode import Recognised, RefusedRecord, Unknown, Unsaid, decode_file
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.secret_files import key_to_be_made, pseudonym_key
@@ -50,6 +50,12 @@ def _print(files: Sequence[tuple[Path, str]], context: Context, every: bool) -> 
                 counts = ", ".join(f"{_shown(key)} ({count}){_meant(key, FORMATS[name].meant)}" for key, count in keys)
                 print(
                     f"{path}: nothing is made of these fields, see the fields of {name} in the README: {counts}",
+                    file=sys.stderr,
+                )
+            elif isinstance(found, Unsaid):
+                counts = ", ".join(f"{name} ({count})" for name, count in found.counts.most_common())
+                print(
+                    f"{path}: of {found.rows} traffic sensors some do not say, or not so that it counts: {counts}",
                     file=sys.stderr,
                 )
             else:

@@ -99,6 +99,11 @@ def create_missing(settings: Settings, partitions: int, replication: int) -> lis
                 raise BrokerError(
                     f"topic {name} could not be made: {error.args[0].str()}; check rights and replication"
                 ) from None
+        except TimeoutError:
+            raise BrokerError(
+                f"the broker did not say within {settings.kafka.connect_timeout:g} s whether it made topic {name}; "
+                "see whether it has a controller, then run roadwatch topics again"
+            ) from None
     return [topic.name for topic in missing]
 
 

@@ -123,5 +123,5 @@ def _fields(parents: list[int | str]) -> Mapping[str, FieldInfo]:
 
 
 def _nearest(wrong: str, right: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(wrong, list(right), n=1, cutoff=0.0)
-    return f"there is no {wrong!r}; did you mean {near[0]!r}?"
+    near = difflib.get_close_matches(wrong, list(right), n=1, cutoff=0.5)
+    return f"there is no {wrong!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(right)}")

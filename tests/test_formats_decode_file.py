@@ -74,10 +74,29 @@ def test_a_field_under_another_name_is_told_its_own(tmp_path: Path, capsys: pyte
     assert "odd (1), here" not in text
 
 
+def test_what_a_traffic_sensor_does_not_say_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key that is written otherwise is ignored, and the loop is never judged."""
+    good = encode.traffic_sensor(
+        time=TIME, id="a", lat=22.5, lon=114.1, heading=74.0, speed=20.0, volume=1200.0, lanes=[(600.0, 20.0), (600.0, 20.0)]
+    )
+    weather = encode.road_weather(time=TIME, id="b", lat=22.5, lon=114.1, friction=0.5)
+    bad = (
+        good.replace(b'"volume_vph"', b'"volume"').replace(b'"heading_deg":74.0', b'"x":1').replace(b"eastbound", b"Eastbound")
+    )
+    told = {b"": good + b"\n" + weather, b"of 2": b"\n".join((good, bad, weather))}
+    for what, lines in told.items():
+        decode_files([(written(tmp_path, lines), "sensor")], load(None, {"privacy": {"key": "a key"}}))
+        said = [line for line in capsys.readouterr().err.splitlines() if "do not say" in line]
+        assert bool(said) == bool(what)
+    assert said[0].endswith(
+        "of 2 traffic sensors some do not say, or not so that it counts: heading (1), volume (1), lane_volume (1)"
+    )
+
+
 def test_lanes_are_shown_up_to_the_last_that_says_something(tmp_path: Path) -> None:
     lanes = [(1200.0, 25.0), (0.0, float("nan"))]
     path = written(tmp_path, encode.traffic_sensor(time=TIME, id="loop", lat=22.5, lon=114.1, lanes=lanes))
-    (row,) = decode_file(FORMATS["sensor"], path, CONTEXT)
+    row, _ = decode_file(FORMATS["sensor"], path, CONTEXT)
     assert isinstance(row, DecodedRow)
     assert (row.values["lane_volume"], row.values["lane_speed"]) == ([1200.0, 0.0], [25.0])
 

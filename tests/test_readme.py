@@ -9,14 +9,27 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+from dataflows.decode import DecodedRow, decode_file
 from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
 from dataflows.recorded import messages
 from dataflows.settings_reader import load
 from dataflows.tap import Reader
 from tests.living import PATIENCE, broker_or_skip, roadwatch, wait_for
 
 ROOT = Path(__file__).parents[1]
-OWN_BROKER = (ROOT / "README.md").read_text("utf-8").split("\n## With a broker of your own\n")[1].split("\n## ")[0]
+README = (ROOT / "README.md").read_text("utf-8")
+OWN_BROKER = README.split("\n## With a broker of your own\n")[1].split("\n## ")[0]
+
+
+def test_the_traffic_sensor_says_all_that_is_needed(tmp_path: Path) -> None:
+    example = README.split("\n## What to send\n")[1].split("```json\n")[2].split("```")[0]
+    path = tmp_path / "sensors.jsonl"
+    path.write_text(" ".join(example.split()))
+    (row,) = decode_file(FORMATS["sensor"], path, Context(Pseudonym(b"a key")))
+    assert isinstance(row, DecodedRow)
+    assert row.values["lane_volume"] == [1320.0, 2280.0]
+    assert row.values["interval"] == 30.0
 
 
 def test_the_producer_brings_every_message_of_a_recording_into_the_topic(tmp_path: Path) -> None:
@@ -30,8 +43,10 @@ def test_the_producer_brings_every_message_of_a_recording_into_the_topic(tmp_pat
         environment = os.environ | {variable[1]: broker}
         subprocess.run(roadwatch("topics"), cwd=ROOT, env=environment, check=True, timeout=PATIENCE)
         program = tmp_path / "producer.py"
-        program.write_text(found[1].replace(variable[2], broker))
-        subprocess.run([sys.executable, str(program)], input=b"\n".join(lines) + b"\n", check=True, timeout=PATIENCE)
+        program.write_text(found[1])
+        subprocess.run(
+            [sys.executable, str(program)], input=b"\n".join(lines) + b"\n", env=environment, check=True, timeout=PATIENCE
+        )
         received: list[bytes | None] = []
         with Reader(load(None, {"kafka": {"bootstrap_servers": broker}}), "v2x.observations") as reader:
 

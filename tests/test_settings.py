@@ -39,6 +39,7 @@ def test_flags_before_environment_before_file(toml: Path, monkeypatch: pytest.Mo
         ('[inputs]\ntopics = "a"', "inputs.topics: it is a list; write it in a TOML file and name that with --config"),
         ('[window]\npane = "a"', "window.pane: it should be a valid integer$"),
         ("[windw]\npane = 1", "windw: there is no 'windw'; did you mean 'window'?"),
+        ("[foo]\npane = 1", "foo: there is no 'foo'; there are kafka, inputs, outputs, window, .*alerts$"),
         ("[window]\npane = 1", "window.pane: .*greater than or equal to 100"),
         ('[[inputs.topics]]\ntopic = "a"\nformat = "b"', "inputs.topics.0.format: .*'gbt32960'"),
         ('[[inputs.topics]]\ntopic = "a"\nformt = "b"', "inputs.topics.0.format: Field required"),
