@@ -21,7 +21,7 @@ from detectors.rarity import tail
 FAST = 17.0  # m/s, 61 km/h: slower roads have lights, where traffic comes in platoons and one interval says nothing
 SLOW = 0.7  # of the usual speed: motorways at capacity flow at 0.75 to 0.85 of free flow (HCM), slower is a queue
 FREE = 0.75  # of it: the queue has not come from farther downstream
-THINNER = 0.7  # of the usual volume: one lane of three blocked leaves two thirds at capacity, of two under a half
+THINNER = 0.75  # of the usual volume: one lane of three blocked leaves two thirds at capacity, of two under a half
 OPEN = 0.9  # of the usual volume, from which on a claim is over
 BEFORE = 0.8  # of the usual speed, in one of the intervals before: a queue that is news
 INTERVALS = 10  # before a station is judged at all
