@@ -70,11 +70,12 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[Found]:
         if form.unknown is not None:
             unknown += form.unknown([message for _, message in batch])
         lines = [line for line, _ in batch]
-        found: list[DecodedRow | RefusedRecord] = [DecodedRow(lines[at], row) for at, row in _rows(decoded)]
-        for row in found:
-            if isinstance(row, DecodedRow) and row.values["kind"] == "sensor" and not WEATHER & row.values.keys():
+        rows = [DecodedRow(lines[at], row) for at, row in _rows(decoded)]
+        for row in rows:
+            if row.values["kind"] == "sensor" and not WEATHER & row.values.keys():
                 sensors += 1
                 unsaid.update(name for name in NEEDED if name not in row.values)
+        found: list[DecodedRow | RefusedRecord] = [*rows]
         found += [RefusedRecord(lines[each.message], each.reason, each.detail) for each in decoded.refusals]
         yield from sorted(found, key=lambda one: one.line)
     if recognised:

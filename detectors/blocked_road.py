@@ -17,8 +17,8 @@ from river import stats
 from detectors.geometry import angle_between, metres
 from detectors.model import Finding, Frame, Rows
 from detectors.rarity import tail
+from detectors.stations import FAST, FORGET, HOUR, LATE, NEXT, SAME_WAY, SWEEP, is_due, is_late
 
-FAST = 17.0  # m/s, 61 km/h: slower roads have lights, where traffic comes in platoons and one interval says nothing
 SLOW = 0.7  # of the usual speed: motorways at capacity flow at 0.75 to 0.85 of free flow (HCM), slower is a queue
 FREE = 0.75  # of it: the queue has not come from farther downstream
 THINNER = 0.75  # of the usual volume: one lane of three blocked leaves two thirds at capacity, of two under a half
@@ -27,18 +27,11 @@ BEFORE = 0.8  # of the usual speed, in one of the intervals before: a queue that
 INTERVALS = 10  # before a station is judged at all
 ACCUSTOMED = 7_200_000  # ms: what is slow for two hours is road works, and learned as usual; rush hours are shorter
 LEARN = 0.05  # share of an interval in what is usual: 30 s make 10 minutes
-REPEAT = 10_000  # ms between two findings of one claim
-LATE = 1.5  # intervals after which a station that has not spoken says nothing any more
 EMPTY = 5.0  # vehicles an interval, usually: then nobody in one is a chance of 0.7 % if they came singly, and means something
 STANDING = 0.5  # of the time: a loop under vehicles that stand; at capacity a motorway's loops are covered for 0.2 to 0.3
-NEXT = 1500.0  # m between two stations that are compared; motorways have one each 500 to 1000 m
 APART = 100.0  # m: what is nearer is the same station's other lanes
 ASIDE = 0.5  # of the distance: a road bends, but so much
-SAME_WAY = 45.0  # degrees
 CLUMPS = 20.0  # shape of the counts: vehicles drive in groups, so they scatter more than chance alone
-HOUR = 3600.0  # s
-FORGET = 3_600_000  # ms without a word
-SWEEP = 600_000  # ms between two looks for whom to forget
 ERRS = 0.1  # of the usual speed: standard deviation of a mean over some twenty vehicles, from one interval to the next
 
 
@@ -79,7 +72,7 @@ class _Station:
         self.heard += 1
 
     def is_late(self, now: int) -> bool:
-        return now > self.time + LATE * 1000.0 * self.interval
+        return is_late(self.time, self.interval, now)
 
     @property
     def flow(self) -> float:
@@ -117,7 +110,7 @@ class BlockedRoad:
     def _repeated(self, claims: dict[int, Finding], frame: Frame) -> list[Finding]:
         """What was claimed and has not been heard to be over, of stations that are not late: some speak every five minutes."""
         now = frame.end
-        if now % REPEAT >= now - frame.start:
+        if not is_due(frame.start, now):
             return []
         return [replace(claim, time=now) for name, claim in claims.items() if not self._stations[name].is_late(now)]
 

@@ -14,25 +14,18 @@ from typing import ClassVar
 from detectors.geometry import angle_between, distance, metres
 from detectors.lane_shares import LaneShares
 from detectors.model import Finding, Frame, Rows
+from detectors.stations import FAST, FORGET, HOUR, NEXT, SAME_WAY, SWEEP, is_due, is_late
 
-FAST = 17.0  # m/s, 61 km/h: slower roads have lights, and lanes for those who turn
 CLAIMED = 9.0  # nats: by chance alone once in 67 hours of a station (docs/decisions.md)
 HELD = 4.5  # nats: less, and a claim is over
 EMPTY = 0.5  # of an equal share: a lane that takes more is not shunned, whatever it used to take
 ACCUSTOMED = 7_200_000  # ms: a lane that nobody has used for two hours is closed, and that is usual by then
 MISSING = 0.5  # of the lane's usual vehicles: more, and they drive by while the loop in their lane is dead
-NEXT = 1500.0  # m to the two stations that tell; motorways have one each 500 to 1000 m
-SAME_WAY = 45.0  # degrees
 GATHERED = 25.0  # s: shorter intervals are put together, for some say every second
 MOVED = 50.0  # m: a trailer that was moved is another station
 OTHERWISE = 3  # rows in a row with other lanes: from then on it has these
-REPEAT = 10_000  # ms between two findings of one claim
-LATE = 1.5  # intervals after which a station that has not spoken says nothing any more
 GAP = 5.0  # intervals without a word after which what was gathered is void
 RADIUS = 300.0  # m: where the lane may be blocked, before the sensor or behind it
-HOUR = 3600.0  # s
-FORGET = 3_600_000  # ms without a word
-SWEEP = 600_000  # ms between two looks for whom to forget
 
 
 @dataclass(slots=True)
@@ -48,6 +41,7 @@ class _Station:
     time: int = 0  # ms: end of the newest interval
     interval: float = 0.0  # s
     seconds: float = 0.0  # gathered, and not heard yet
+    heard: float = 0.0  # s that were heard together
     counts: list[float] = field(default_factory=list)  # vehicles in them, lane by lane
     driven: list[float] = field(default_factory=list)  # m/s, summed over these vehicles
     otherwise: int = 0  # rows in a row with other lanes
@@ -66,17 +60,20 @@ class _Station:
         """Nothing is gathered."""
         self.seconds, self.counts, self.driven = 0.0, [0.0] * len(self.places), [0.0] * len(self.places)
 
-    def gather(self, seconds: float, volumes: list[float], speeds: list[float]) -> None:
-        """Vehicles/h and m/s of all lanes that there may be, in so many seconds; heard once there are enough of them."""
+    def gather(self, seconds: float, volumes: list[float], speeds: list[float]) -> bool:
+        """Vehicles/h and m/s of all lanes that there may be, in so many seconds; whether there were enough to be heard."""
         self.seconds += seconds
         for lane, place in enumerate(self.places):
             count = volumes[place] * seconds / HOUR
             self.counts[lane] += count
             self.driven[lane] += count * speeds[place] if count else 0.0
-        if self.seconds >= GATHERED:
-            means = [driven / count if count else math.nan for driven, count in zip(self.driven, self.counts, strict=True)]
-            self.lanes.hear(self.seconds, self.counts, means)
-            self.begin()
+        if self.seconds < GATHERED:
+            return False
+        means = [driven / count if count else math.nan for driven, count in zip(self.driven, self.counts, strict=True)]
+        self.lanes.hear(self.seconds, self.counts, means)
+        self.heard = self.seconds
+        self.begin()
+        return True
 
     def pause(self) -> None:
         """It has not spoken for long."""
@@ -89,7 +86,7 @@ class _Station:
         return self.lanes.flow((self.time - since) / 1000.0)
 
     def is_late(self, now: int) -> bool:
-        return now > self.time + LATE * 1000.0 * self.interval
+        return is_late(self.time, self.interval, now)
 
 
 class ShunnedLane:
@@ -113,7 +110,7 @@ class ShunnedLane:
             spoke = {int(row["reporter"]) for row in rows if self._hear(row)}
             for name in spoke:
                 self._judge(self._stations[name])
-        again = frame.end % REPEAT < frame.end - frame.start
+        again = is_due(frame.start, frame.end)
         return [
             self._finding(name, station, frame.end)
             for name, station in self._stations.items()
@@ -121,7 +118,7 @@ class ShunnedLane:
         ]
 
     def _hear(self, row: Rows) -> bool:
-        """Whether it is news of its station."""
+        """Whether its station has been heard by it."""
         name, time, interval = int(row["reporter"]), int(row["time"]), float(row["interval"])
         volumes, speeds = row["lane_volume"].tolist(), row["lane_speed"].tolist()
         places = tuple(place for place, volume in enumerate(volumes) if volume >= 0.0)
@@ -140,8 +137,7 @@ class ShunnedLane:
         if time - station.time > GAP * 1000.0 * interval:
             station.pause()
         station.time, station.interval = time, interval
-        station.gather(seconds, volumes, speeds)
-        return True
+        return station.gather(seconds, volumes, speeds)
 
     def _judge(self, station: _Station) -> None:
         lanes = station.lanes.lanes
@@ -149,7 +145,7 @@ class ShunnedLane:
             if lane.evidence == 0.0:
                 station.risen[k] = 0
             elif not station.risen[k]:
-                station.risen[k] = station.time - int(1000 * station.interval)
+                station.risen[k] = station.time - int(1000 * station.heard)
         if station.claimed >= 0 and lanes[station.claimed].evidence < HELD:
             station.claimed = -1
         k = max(range(len(lanes)), key=lambda k: lanes[k].evidence)

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from detectors.blocked_road import LATE, BlockedRoad
+from detectors.blocked_road import BlockedRoad
 from detectors.incidents import Incidents
 from detectors.model import SENSOR, Finding, Rows
+from detectors.stations import LATE
 from tests import road
 
 INTERVAL = 30.0  # s

@@ -141,7 +141,7 @@ def test_few_who_keep_to_the_right_leave_no_lane_and_teach_nothing() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_an_evening_is_learned(interval: float, seed: int) -> None:
     """Over three hours traffic falls to a quarter and keeps to the right, and stays so for two more: what is claimed of it at
-    all, about one station in four and an evening, is over in minutes.
+    all, about one station in six and an evening, is over in minutes.
     """
     dice, said = np.random.default_rng(seed), []
     for k in range(round(7 * 3600 / interval)):

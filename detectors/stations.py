@@ -1,0 +1,22 @@
+"""Roadside stations that count traffic: on which roads they are judged, beside whom, and for how long their word holds."""
+
+from __future__ import annotations
+
+FAST = 17.0  # m/s, 61 km/h: slower roads have lights, where traffic comes in platoons, and lanes for those who turn
+NEXT = 1500.0  # m between two stations that are compared; motorways have one each 500 to 1000 m
+SAME_WAY = 45.0  # degrees
+REPEAT = 10_000  # ms between two findings of one claim
+LATE = 1.5  # intervals after which a station that has not spoken says nothing any more
+FORGET = 3_600_000  # ms without a word
+SWEEP = 600_000  # ms between two looks for whom to forget
+HOUR = 3600.0  # s
+
+
+def is_late(time: int, interval: float, now: int) -> bool:
+    """Whether a station whose newest interval, of so many s, ended at `time` should have spoken before `now`, ms."""
+    return now > time + LATE * 1000.0 * interval
+
+
+def is_due(start: int, end: int) -> bool:
+    """Whether claims are repeated in the pane from `start` to `end`, ms."""
+    return end % REPEAT < end - start
