@@ -79,6 +79,11 @@ def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)
 
 
+def _size_at_rest(path: Path) -> int:
+    """In bytes; 0 where a journal is beside it, whose pages are still to be copied and may be half copied."""
+    return 0 if path.with_name(f"{path.name}-wal").exists() else path.stat().st_size
+
+
 def check(directory: Path, count: int, store: int, seal: Seal) -> None:
     """Raises StoreError for what is not ours or not whole, and what sqlite3 and the system raise for what cannot be used."""
     expected, there = [f"part-{number}.sqlite3" for number in range(count)], {path.name for path in parts(directory)}
@@ -94,10 +99,13 @@ def check(directory: Path, count: int, store: int, seal: Seal) -> None:
     shards: dict[str, list[tuple[int, bytes]]] = {}  # what the rows say of each, by epoch
     progress, rows = Progress([], []), 0
     for number, name in enumerate(expected):
+        size = _size_at_rest(directory / name)  # before it is opened, for that makes a journal
         with closing(_opened(directory / name)) as part:
             part.text_factory = lambda text: text.decode(errors="replace")  # what is spoilt may be no text any more
             try:
                 _check_part(part, number, count, store)
+                if size % part.execute("PRAGMA page_size").fetchone()[0]:  # SQLite fills up a last page that holds nothing yet
+                    raise StoreError("was cut short")
                 written[name] = part.execute("SELECT coalesce(max(commit_epoch), 0) FROM commits").fetchone()[0]
                 progress.add(part)
                 for step, key, epoch, row in part.execute("SELECT step_id, state_key, snap_epoch, ser_change FROM snaps"):

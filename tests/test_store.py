@@ -233,6 +233,29 @@ def test_a_truncated_partition_is_refused(share: float, filled: Path) -> None:
     refused(filled, "recovery store in")
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_partition_that_lacks_its_last_byte_is_refused(number: int, filled: Path) -> None:
+    """Wherever its last page is one that holds nothing (as in the golden's first), SQLite does not mind."""
+    path = filled / "recovery" / f"part-{number}.sqlite3"
+    os.truncate(path, path.stat().st_size - 1)
+    refused(filled, "recovery store in")
+
+
+def test_a_last_page_half_copied_from_its_journal_is_no_damage(filled: Path) -> None:
+    """What a power cut while SQLite copies its journal leaves: the journal says it all again."""
+    path = filled / "recovery" / "part-0.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as store:
+        store.execute("PRAGMA wal_autocheckpoint = 0")
+        store.execute("CREATE TABLE much (bytes BLOB)")
+        store.execute("INSERT INTO much VALUES (zeroblob(100000))")
+        store.execute("DROP TABLE much")
+        journal = path.with_name(f"{path.name}-wal").read_bytes()
+        whole = path.read_bytes()
+    path.write_bytes(whole + bytes(5000))
+    path.with_name(f"{path.name}-wal").write_bytes(journal)
+    open_store(settings(filled))
+
+
 def test_no_changed_byte_is_ever_handed_to_the_engine(filled: Path) -> None:
     """Wherever a byte is changed: the store is refused, or all the state in it is what it was."""
     seed = random.randrange(2**32)
