@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -64,6 +65,7 @@ def _start(binary: Path, log: int, advertised: str | None) -> tuple[subprocess.P
         broker = subprocess.Popen(
             [
                 *(binary, "broker", "--listener-url", url, "--storage-engine", "memory://tansu/"),
+                *("--cluster-id", secrets.token_hex(8)),  # one that starts has nothing of another
                 *("--advertised-listener-url", f"tcp://{advertised}" if advertised else url),
             ],
             stdin=subprocess.DEVNULL,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import structlog
 from bytewax.inputs import StatefulSourcePartition
 
@@ -12,6 +14,7 @@ from dataflows.grid import Grid
 from dataflows.health import HEALTH
 from dataflows.intake import NEVER, Intake, Poll, Progress
 from dataflows.kafka_admin import connect, counter
+from dataflows.kafka_cluster import keep_to
 from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
 from dataflows.kafka_reader import KafkaPartition, Shared
 from dataflows.kafka_sink import KafkaSink
@@ -20,6 +23,7 @@ from dataflows.seal import Seal
 from dataflows.secret_files import pseudonym_key
 from dataflows.settings import Settings
 from dataflows.stop import STOP
+from dataflows.store import is_there
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +31,8 @@ log = structlog.get_logger(__name__)
 class KafkaSource(PollSource):
     """All partitions of all input topics, as they are when the worker starts, or those that the settings name."""
 
-    def __init__(self, settings: Settings, grid: Grid, partitions: dict[str, int]) -> None:
-        """`partitions`: number of partitions by topic."""
+    def __init__(self, settings: Settings, grid: Grid, partitions: dict[str, int], recovery: Path | None) -> None:
+        """`partitions`: how many, by topic. `recovery`: where notes may lie beside the snapshots."""
         self._settings = settings
         self._grid = grid
         self._inputs = {
@@ -41,7 +45,7 @@ class KafkaSource(PollSource):
         self._assigned = 0
         key = pseudonym_key(settings)
         self._context = Context(Pseudonym(key), settings.window.max_ahead)
-        starts = Starts(settings.recovery.directory if settings.recovery.enabled else None)
+        starts = Starts(recovery)
         starts.begin((each.topic, number) for each, number in self._inputs.values())
         self._others = starts.others(self._inputs)
         for name, (topic, number, _) in self._others.items():
@@ -91,12 +95,15 @@ def _restart(why: str) -> None:
 
 
 def ends(settings: Settings) -> Ends:
-    """Connect, see which partitions there are, and give the graph its ends. Raises BrokerError."""
+    """Connect, see which partitions there are, and give the graph its ends. Raises BrokerError, RecoveryError."""
     grid = Grid(settings.window)
-    partitions = connect(settings)
+    cluster = connect(settings)
+    recovery = settings.recovery.directory if settings.recovery.enabled and is_there(settings) else None
+    if recovery:
+        keep_to(cluster.id, settings.kafka.bootstrap_servers, recovery)
     return Ends(
         grid=grid,
-        source=KafkaSource(settings, grid, partitions),
+        source=KafkaSource(settings, grid, cluster.partitions, recovery),
         alerts=KafkaSink(settings.kafka, linger=0),
         cells=KafkaSink(settings.kafka),
         dead_letters=KafkaSink(settings.kafka),

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -26,6 +26,13 @@ KEPT = 7 * 24 * 3600 * 1000  # ms: alerts, cells and dead letters stay a week
 
 class BrokerError(Exception):
     """One sentence: what the broker does not do or have, and what to do."""
+
+
+class Cluster(NamedTuple):
+    """What a broker says of the cluster that it belongs to."""
+
+    id: str  # empty where it does not say
+    partitions: dict[str, int]  # how many, by topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +59,10 @@ def client(kafka: Kafka) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def connect(settings: Settings) -> dict[str, int]:
-    """Number of partitions of each input topic. Raises BrokerError if the broker, a topic or a partition is missing."""
-    there = topics(settings)
+def connect(settings: Settings) -> Cluster:
+    """The cluster with its input topics. Raises BrokerError if the broker, a topic or a partition is missing."""
+    cluster = _Admin(settings.kafka).cluster()
+    there = cluster.partitions
     wanted = [each.topic for each in settings.inputs.topics] + output_names(settings)
     missing = [name for name in wanted if name not in there]
     if missing:
@@ -68,7 +76,7 @@ def connect(settings: Settings) -> dict[str, int]:
                 f"{each.topic} has {there[each.topic]} partitions, counted from 0, so no {', '.join(map(str, absent))}: "
                 f"correct inputs.topics[{number}].partitions, or add partitions"
             )
-    return {each.topic: there[each.topic] for each in settings.inputs.topics}
+    return Cluster(cluster.id, {each.topic: there[each.topic] for each in settings.inputs.topics})
 
 
 def create_missing(settings: Settings, partitions: int, replication: int) -> list[str]:
@@ -139,10 +147,15 @@ class _Admin:
             raise BrokerError(f"these kafka settings do not work: {error.args[0].str()}; check the files they name") from None
 
     def topics(self) -> dict[str, int]:
+        return self.cluster().partitions
+
+    def cluster(self) -> Cluster:
         try:
-            known = self.client.list_topics(timeout=self._kafka.connect_timeout).topics
+            known = self.client.list_topics(timeout=self._kafka.connect_timeout)
         except KafkaException as error:
             self.client.poll(0)  # what it told in the meantime
             told = [(each.name(), each.str()) for each in self._errors]
             raise BrokerError(sentence(self._kafka, error.args[0].str(), told)) from None
-        return {name: len(topic.partitions) for name, topic in known.items() if topic.error is None}
+        return Cluster(
+            known.cluster_id or "", {name: len(topic.partitions) for name, topic in known.topics.items() if not topic.error}
+        )

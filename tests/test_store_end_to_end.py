@@ -132,6 +132,17 @@ def test_the_unspoilt_copy_is_resumed_from(trial: Trial) -> None:
     trial.goes_on()
 
 
+def test_another_cluster(trial: Trial) -> None:
+    """Of the same topics: what was read of the first would be missed in them, or be read again."""
+    with broker_or_skip() as other:
+        worker_settings.write(trial.config, other)
+        create_missing(load(trial.config), 3, 1)
+        said = trial.is_refused()
+    assert f"and the broker at {other} belongs to" in said
+    worker_settings.write(trial.config, trial.half.broker)
+    trial.goes_on()
+
+
 def test_a_topic_that_is_not_read_any_more_is_no_reason_to_end(trial: Trial) -> None:
     """And once it is read again it goes on where it stood."""
     config = trial.config.read_text()
