@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.live import Live
@@ -21,7 +22,7 @@ Alert = Mapping[str, Any]  # as schema/alert.schema.json has it
 GRAVE = {"Extreme": 0, "Severe": 1, "Moderate": 2, "Minor": 3, "Unknown": 4}
 COLOURS = {"Extreme": "bold red", "Severe": "red", "Moderate": "yellow", "Minor": "cyan", "Unknown": "dim"}
 NEEDED = {"incident_id", "sequence", "status", "kind", "severity", "certainty"}
-NEEDED |= {"detected_at", "onset_at", "updated_at", "location", "reporters"}
+NEEDED |= {"detected_at", "onset_at", "updated_at", "expires_at", "location", "reporters"}
 COLUMNS = (
     *("kind", "severity", "certainty", "began", "opened", "last change"),
     *("place", "heading", "radius", "reporters", "incident"),
@@ -42,11 +43,23 @@ WIDTHS = {  # characters, the column that is missed most first: on a narrow term
 FRAME = 3  # characters around each column
 
 
+class Said(NamedTuple):
+    """An alert, and when its topic got it."""
+
+    alert: Alert
+    at: int  # ms since the epoch
+
+    def expired(self, now: int) -> bool:
+        """Whether it was said longer ago than it is valid. The times in it may be those of a recording."""
+        until, since = (datetime.fromisoformat(self.alert[name]) for name in ("expires_at", "updated_at"))
+        return self.at > 0 and now - self.at > (until - since).total_seconds() * 1000
+
+
 class OpenIncidents:
     """The newest state of each open incident, folded from the messages of the topic in their order."""
 
     def __init__(self) -> None:
-        self._alerts: dict[bytes, Alert] = {}
+        self._said: dict[bytes, Said] = {}
 
     def take(self, received: Iterable[Received]) -> list[Alert]:
         """Fold messages in; returns the alerts that said something new. What is no alert is passed over."""
@@ -54,9 +67,9 @@ class OpenIncidents:
         for message in received:
             alert = parse(message.value)
             if alert is None or alert["status"] == "cleared":
-                self._alerts.pop(message.key, None)
-            elif message.key not in self._alerts or alert["sequence"] > self._alerts[message.key]["sequence"]:
-                self._alerts[message.key] = alert
+                self._said.pop(message.key, None)
+            elif message.key not in self._said or alert["sequence"] > self._said[message.key].alert["sequence"]:
+                self._said[message.key] = Said(alert, message.timestamp)
             else:
                 continue  # at-least-once: the same bytes again
             if alert is not None:
@@ -64,12 +77,41 @@ class OpenIncidents:
         return news
 
     def __len__(self) -> int:
-        return len(self._alerts)
+        return len(self._said)
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """Cells of the table, gravest first, then the newest."""
-        ordered = sorted(self._alerts.values(), key=lambda a: a["updated_at"], reverse=True)
-        return [_cells(alert) for alert in sorted(ordered, key=lambda a: GRAVE.get(a["severity"], 9))]
+    def rows(self, now: int) -> list[Row]:
+        """Of the table at `now`, in ms since the epoch: what has expired last, the gravest first, then the newest."""
+        rows = [Row(said.alert, said.expired(now)) for said in self._said.values()]
+        rows.sort(key=lambda row: row.alert["updated_at"], reverse=True)
+        return sorted(rows, key=lambda row: (row.expired, GRAVE.get(row.alert["severity"], 9)))
+
+
+class Row(NamedTuple):
+    """One incident of the table."""
+
+    alert: Alert
+    expired: bool  # nothing was said of it for longer than it is valid
+
+    @property
+    def cells(self) -> dict[str, str]:
+        alert, radius = self.alert, self.alert["location"].get("radius_m")
+        return {
+            "kind": alert["kind"],
+            "severity": alert["severity"],
+            "certainty": alert["certainty"],
+            "began": _clock(alert["onset_at"]),
+            "opened": _clock(alert["detected_at"]),
+            "last change": "expired" if self.expired else _clock(alert["updated_at"]),
+            "place": _place(alert),
+            "heading": _heading(alert),
+            "radius": "" if radius is None else f"{radius} m",
+            "reporters": str(alert["reporters"]),
+            "incident": alert["incident_id"],
+        }
+
+    @property
+    def style(self) -> str:
+        return "dim" if self.expired else COLOURS.get(self.alert["severity"], "")
 
 
 def parse(value: bytes | None) -> Alert | None:
@@ -111,43 +153,33 @@ def watch(settings: Settings) -> None:
 
 
 def _show_table(console: Console, reader: Reader, incidents: OpenIncidents, interrupt: Interrupt) -> None:
-    with Live(_table(incidents, console.width), console=console, auto_refresh=False, screen=True) as live:
+    with Live(_table(incidents.rows(_now()), console.width), console=console, auto_refresh=False, screen=True) as live:
         drawn = time.monotonic()
         while True:
             interrupt.check()
             if incidents.take(reader.read(0.25)) or time.monotonic() - drawn > 1.0:
-                live.update(_table(incidents, console.width), refresh=True)
+                live.update(_table(incidents.rows(_now()), console.width), refresh=True)
                 drawn = time.monotonic()
 
 
-def _table(incidents: OpenIncidents, width: int) -> Table:
-    title = f"{len(incidents)} open incident{'' if len(incidents) == 1 else 's'} (times in UTC; Ctrl-C ends)"
+def _table(rows: Sequence[Row], width: int) -> Table:
+    old = sum(row.expired for row in rows)
+    title = f"{len(rows) - old} open incident{'' if len(rows) - old == 1 else 's'} (times in UTC; Ctrl-C ends)"
+    if old:
+        title += f"\n{old} not cleared, but expired: see whether the worker runs"
     table = Table(title=title, title_justify="left")
     room = dict(zip(WIDTHS, accumulate(chars + FRAME for chars in WIDTHS.values()), strict=True))
     shown = [name for name in COLUMNS if room[name] < width]
     for name in shown:
         table.add_column(name, no_wrap=True, min_width=WIDTHS[name])
-    for row in incidents.rows():
-        cells = dict(zip(COLUMNS, row, strict=True))
-        table.add_row(*(cells[name] for name in shown), style=COLOURS.get(cells["severity"]))
+    for row in rows:
+        cells = row.cells
+        table.add_row(*(cells[name] for name in shown), style=row.style)
     return table
 
 
-def _cells(alert: Alert) -> tuple[str, ...]:
-    radius = alert["location"].get("radius_m")
-    return (
-        alert["kind"],
-        alert["severity"],
-        alert["certainty"],
-        _clock(alert["onset_at"]),
-        _clock(alert["detected_at"]),
-        _clock(alert["updated_at"]),
-        _place(alert),
-        _heading(alert),
-        "" if radius is None else f"{radius} m",
-        str(alert["reporters"]),
-        alert["incident_id"],
-    )
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _clock(moment: str) -> str:

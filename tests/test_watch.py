@@ -15,7 +15,7 @@ from rich.console import Console
 from dataflows.kafka_admin import create_missing
 from dataflows.settings_reader import load
 from dataflows.tap import Received, Writer
-from dataflows.watch import OpenIncidents, _table, line, parse
+from dataflows.watch import COLUMNS, OpenIncidents, _table, line, parse
 from tests.living import PATIENCE, roadwatch
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +28,7 @@ ACCIDENT: dict[str, Any] = {
     "detected_at": "2025-03-04T07:42:13.000Z",
     "onset_at": "2025-03-04T07:41:56.000Z",
     "updated_at": "2025-03-04T07:42:13.000Z",
+    "expires_at": "2025-03-04T07:52:13.000Z",
     "location": {"lat": 22.55433, "lon": 114.10056, "radius_m": 120, "heading": 243.1, "cells": []},
     "reporters": 7,
     "severity": "Severe",
@@ -37,6 +38,7 @@ BATTERY = ACCIDENT | {
     "incident_id": "00000000000000bb",
     "kind": "battery_anomaly",
     "updated_at": "2025-03-04T07:50:00.000Z",
+    "expires_at": "2025-03-04T08:20:00.000Z",
     "location": {"lat": None, "lon": None, "radius_m": 0, "heading": None, "cells": []},
     "reporters": 1,
     "severity": "Moderate",
@@ -44,9 +46,12 @@ BATTERY = ACCIDENT | {
 }
 
 
-def message(alert: dict[str, Any], **changes: Any) -> Received:
+NOW = 1_741_080_000_000  # ms: of the machine, not of the recording
+
+
+def message(alert: dict[str, Any], at: int = NOW, **changes: Any) -> Received:
     alert = alert | changes
-    return Received("road.incidents", 0, 0, alert["incident_id"].encode(), json.dumps(alert).encode(), {}, 0)
+    return Received("road.incidents", 0, 0, alert["incident_id"].encode(), json.dumps(alert).encode(), {}, at)
 
 
 def tombstone(alert: dict[str, Any]) -> Received:
@@ -54,7 +59,7 @@ def tombstone(alert: dict[str, Any]) -> Received:
 
 
 def kinds(incidents: OpenIncidents) -> list[str]:
-    return [row[0] for row in incidents.rows()]
+    return [row.alert["kind"] for row in incidents.rows(NOW)]
 
 
 def test_the_gravest_comes_first_and_then_the_newest() -> None:
@@ -69,7 +74,7 @@ def test_the_newest_state_counts_and_a_repeated_one_is_no_news() -> None:
     updated = message(ACCIDENT, sequence=1, status="updated", reporters=12)
     assert len(incidents.take([message(ACCIDENT), updated])) == 2
     assert incidents.take([message(ACCIDENT), updated]) == []  # the worker was killed and told it again
-    assert [row[9] for row in incidents.rows()] == ["12"]
+    assert [row.cells["reporters"] for row in incidents.rows(NOW)] == ["12"]
 
 
 @pytest.mark.parametrize("ending", [message(ACCIDENT, sequence=2, status="cleared"), tombstone(ACCIDENT)])
@@ -89,7 +94,7 @@ def test_what_is_no_alert_is_passed_over(value: bytes) -> None:
 def test_a_row_says_all_and_leaves_out_what_is_not_known() -> None:
     incidents = OpenIncidents()
     incidents.take([message(ACCIDENT, updated_at="2025-03-04T07:44:00.000Z"), message(BATTERY)])
-    accident, battery = incidents.rows()
+    accident, battery = (tuple(row.cells[name] for name in COLUMNS) for row in incidents.rows(NOW))
     assert accident == (
         *("accident", "Severe", "Likely", "07:41:56", "07:42:13", "07:44:00", "22.5543,114.1006", "243°", "120 m", "7"),
         "00000000000000aa",
@@ -97,11 +102,36 @@ def test_a_row_says_all_and_leaves_out_what_is_not_known() -> None:
     assert battery[6:9] == ("nowhere known", "", "0 m")
 
 
+def test_what_has_expired_is_no_open_incident() -> None:
+    """Nobody says `cleared` where the worker is away, or was started from nothing. The accident is valid for ten minutes."""
+    incidents = OpenIncidents()
+    incidents.take([message(ACCIDENT, NOW - 601_000), message(ACCIDENT, NOW - 599_000, incident_id="dd"), message(BATTERY)])
+    assert [(row.alert["incident_id"], row.expired) for row in incidents.rows(NOW)] == [
+        ("dd", False),
+        (BATTERY["incident_id"], False),
+        (ACCIDENT["incident_id"], True),
+    ]
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(_table(incidents.rows(NOW), console.width))
+    text = console.export_text()
+    assert "2 open incidents (" in text
+    assert "1 not cleared, but expired: see whether the worker runs" in text
+    assert [line for line in text.splitlines() if "expired" in line and ACCIDENT["incident_id"] in line]
+    incidents.take([message(ACCIDENT, sequence=1)])
+    assert not any(row.expired for row in incidents.rows(NOW))
+
+
+def test_an_unknown_time_of_arrival_expires_nothing() -> None:
+    incidents = OpenIncidents()
+    incidents.take([message(ACCIDENT, -1)])
+    assert not incidents.rows(NOW)[0].expired
+
+
 def test_the_table_draws() -> None:
     incidents = OpenIncidents()
     incidents.take([message(ACCIDENT)])
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(_table(incidents, console.width))
+    console.print(_table(incidents.rows(NOW), console.width))
     assert "1 open incident (times in UTC" in console.export_text()
 
 
@@ -143,7 +173,7 @@ def test_nothing_is_cut_on_a_narrow_terminal(width: int) -> None:
     place = ACCIDENT["location"] | {"lat": -22.55432, "lon": -114.10056}
     incidents.take([message(ACCIDENT | {"kind": "dangerous_end_of_queue", "severity": "Moderate", "location": place})])
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(_table(incidents, width))
+    console.print(_table(incidents.rows(NOW), width))
     text = console.export_text()
     for whole in ("dangerous_end_of_queue", "Moderate", "-22.5543,-114.1006", "last change"):
         assert whole in text
