@@ -95,6 +95,7 @@ class Intake:
         self.latest = NEVER
         self.newest = NEVER
         self.portion = LEAST  # messages that it takes in within a BREATH, going by the last poll that tells
+        self.records = (0, 0, 0)  # so far: received, late, refused
         self._told = NEVER  # number of the pane in which everybody last heard of the watermark
         self._form = form
         self._context = context
@@ -238,6 +239,8 @@ class Intake:
         )
 
     def _count(self, messages: Sequence[bytes], decoded: Decoded, accepted: int, late: int, seconds: float) -> None:
+        received, before, refused = self.records
+        self.records = received + decoded.records, before + late, refused + len(decoded.refusals)
         METRICS.polled(
             self.topic,
             self.partition,

@@ -11,6 +11,7 @@ import structlog
 from bytewax.inputs import StatefulSourcePartition
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from dataflows.complaint import Complaint
 from dataflows.health import HEALTH
 from dataflows.intake import Intake, Poll, Progress
 from dataflows.kafka_admin import SILENT, client
@@ -50,6 +51,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._behind = False
         self._closes = NOT_YET  # when live messages will be so far that a pane may close by them
         self._looked = 0.0
+        self._complaint = Complaint(each.topic, number)
         self._consumer = Consumer(
             client(self._kafka)
             | {
@@ -83,6 +85,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         if STOP.asked:
             raise StopIteration
         HEALTH.beat()
+        self._complaint.look(time.monotonic(), *self._intake.records)
         ahead = self._pace.ahead(self._intake.name, self._intake.watermark)
         METRICS.waits(self._topic, self._number, ahead)
         if ahead:  # which is no silence

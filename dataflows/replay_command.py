@@ -14,10 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dataflows import heap, logs, replay
 from dataflows.formats import FORMATS
+from dataflows.formats.base import Context, Pseudonym
 from dataflows.incidents import flow
+from dataflows.likely_format import likely_format
 from dataflows.metrics import METRICS
 from dataflows.recorded import RecordingError, messages
-from dataflows.secret_files import key_to_be_made
+from dataflows.secret_files import key_to_be_made, pseudonym_key
 from dataflows.settings import Settings
 from detectors.model import Doubt
 
@@ -95,8 +97,14 @@ def replay_files(
             what = f"{silent:,.0f} observations of {path} say no speed"
             say.print(f"{what}, without which hardly anything is found; see roadwatch decode", highlight=False, soft_wrap=True)
         if totals[path] and not any(METRICS.value(f"{part}_records_total", topic=str(path)) for part in ("accepted", "late")):
+            likely = likely_format(path, name, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead))
             raise RecordingError(
-                f"nothing in {path} could be read as {name}; is that its format? roadwatch decode says what is wrong with it"
+                f"nothing in {path} could be read as {name}; "
+                + (
+                    f"it looks like {likely}: write {path}={likely}"
+                    if likely
+                    else "roadwatch decode says what is wrong with it"
+                )
             )
 
 

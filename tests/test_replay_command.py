@@ -49,7 +49,11 @@ def test_a_new_key_is_mentioned_once(recording: Path) -> None:
 def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path) -> None:
     code, text = say(recording.parent, str(recording), "--format", "ode-json")
     assert code == 1
-    assert f"roadwatch: nothing in {recording} could be read as ode-json; is that its format?" in text
+    advice = f"it looks like observation: write {recording}=observation\n"
+    assert text.endswith(f"roadwatch: nothing in {recording} could be read as ode-json; {advice}")
+    assert say(recording.parent, f"{recording}=observation")[0] == 0
+    recording.write_text("{}")
+    assert say(recording.parent, str(recording))[1].endswith("as observation; roadwatch decode says what is wrong with it\n")
     recording.write_text("")
     assert say(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
 

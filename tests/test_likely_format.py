@@ -1,0 +1,45 @@
+"""Whoever names the wrong format is told the right one."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from dataflows.decode_command import decode_files
+from dataflows.formats import FORMATS
+from dataflows.likely_format import likely_format
+from dataflows.settings_reader import load
+from tests.wire import CONTEXT, VALID
+
+
+def recording(path: Path, form: str) -> Path:
+    """All valid messages of a format as they lie in a file; of the binary one, which has one in a file, the first."""
+    if FORMATS[form].framing == "binary":
+        path.write_bytes(VALID[form][0])
+    else:
+        lines = [message.hex().encode() if FORMATS[form].framing == "hex_lines" else message for message in VALID[form]]
+        path.write_bytes(b"\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize(("form", "named"), list(permutations(FORMATS, 2)))
+def test_every_format_is_recognised_under_every_other_name(form: str, named: str, tmp_path: Path) -> None:
+    assert likely_format(recording(tmp_path / "file", form), named, CONTEXT) == form
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n" * 30, b"nonsense", b"\x00\xff" * 40])
+def test_what_is_none_of_them_is_not_guessed(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert likely_format(tmp_path / "file", "observation", CONTEXT) is None
+
+
+def test_decode_says_it_before_it_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recording(tmp_path / "file", "sensor")
+    settings = load(None, {"privacy": {"key": "a key"}})
+    assert decode_files([(path, "ode-json")], settings) == 1
+    *_, advice, count = capsys.readouterr().err.splitlines()
+    assert (advice, count) == (f"{path}: it looks like sensor: write {path}=sensor", f"{path}: rows 0, refused 3")
+    decode_files([(path, "sensor")], settings)
+    assert "looks like" not in capsys.readouterr().err
