@@ -12,6 +12,7 @@ from rich.console import Console
 from dataflows.secret_files import exposed, refuse_on_the_command_line
 from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import close_the_engines_page, load, settings_file
+from dataflows.told import ToldError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 say = Console(stderr=True)
@@ -24,8 +25,8 @@ Form = Annotated[str, typer.Option("--format", help="observation, ode-json, j273
 Files = Annotated[list[Path], typer.Argument(help="Recorded messages: lines, hex lines or binary; .gz and .zst too.")]
 
 
-class UsageError(Exception):
-    """Ends the program with one sentence on stderr and exit code 1."""
+class UsageError(ToldError):
+    """A command that cannot be carried out as it was given."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -189,32 +190,12 @@ def _with_formats(files: list[Path], form: str, again: bool = False) -> list[tup
 
 
 def main() -> None:
-    from dataflows.cluster import START_AGAIN, ClusterError
-    from dataflows.health import ServingError
-    from dataflows.kafka_admin import BrokerError
-    from dataflows.kafka_partitions import PartitionsAddedError
-    from dataflows.kafka_sink import DeliveryError
-    from dataflows.recorded import RecordingError
-    from dataflows.store import RecoveryError
-
     close_the_engines_page()
     try:
         app()
-    except PartitionsAddedError as error:
+    except ToldError as error:
         _say(error)
-        sys.exit(START_AGAIN)
-    except (
-        UsageError,
-        SettingsError,
-        RecordingError,
-        BrokerError,
-        DeliveryError,
-        ClusterError,
-        RecoveryError,
-        ServingError,
-    ) as error:
-        _say(error)
-        sys.exit(1)
+        sys.exit(error.exit_code)
 
 
 def _say(error: Exception) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import structlog
 
 from dataflows.children import with_its_parent
+from dataflows.told import ToldError
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ IN_ORDER = {0, START_AGAIN, -signal.SIGTERM}  # exit codes after SIGTERM; the la
 DEATHS = 8  # in a row: over two minutes of trying
 
 
-class ClusterError(Exception):
+class ClusterError(ToldError):
     """One sentence: why the cluster does not stay up."""
 
 

@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from dataflows.metrics import CONTENT_TYPE, METRICS, Metrics
+from dataflows.told import ToldError
 
 HEARTBEAT_LIMIT = 60.0  # s: a snapshot of 50 000 keys was seen to stop the world for 13 s; four times that is a hang
 NOT_ASKED = "it has not been asked yet"
 START_LIMIT = 600.0  # s until the first poll: reading a large recovery store back takes longer than a pause
 
 
-class ServingError(Exception):
+class ServingError(ToldError):
     """The page cannot be served at the address of the settings; the message says why and what to change."""
 
 

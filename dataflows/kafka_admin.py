@@ -16,6 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 from dataflows.kafka_refusal import sentence
 from dataflows.secret_files import secret
 from dataflows.settings import Kafka, Settings
+from dataflows.told import ToldError
 
 _QUIET = logging.getLogger("librdkafka")  # it repeats each failed attempt; what matters of it comes through error_cb
 _QUIET.setLevel(logging.CRITICAL)
@@ -24,7 +25,7 @@ SILENT = 10_000  # ms: a request unanswered for so long means a dead connection;
 KEPT = 7 * 24 * 3600 * 1000  # ms: alerts, cells and dead letters stay a week
 
 
-class BrokerError(Exception):
+class BrokerError(ToldError):
     """One sentence: what the broker does not do or have, and what to do."""
 
 

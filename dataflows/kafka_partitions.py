@@ -12,15 +12,19 @@ from pathlib import Path
 
 import structlog
 
+from dataflows.cluster import START_AGAIN
 from dataflows.kafka_admin import BrokerError
+from dataflows.told import ToldError
 
 log = structlog.get_logger(__name__)
 
 MEANT = "first"  # ends the name of the file which says what a topic's first start was to read
 
 
-class PartitionsAddedError(Exception):
+class PartitionsAddedError(ToldError):
     """One sentence: which partitions are not read yet, and that the next start reads them."""
+
+    exit_code = START_AGAIN
 
 
 def added(known: Mapping[str, int], there: Mapping[str, int]) -> list[str]:

@@ -16,6 +16,7 @@ from dataflows.kafka_admin import SILENT, client
 from dataflows.metrics import METRICS
 from dataflows.panics import LastWords
 from dataflows.settings import Kafka
+from dataflows.told import ToldError
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class KafkaSink(FixedPartitionedSink[Record, None]):
         return KafkaSinkPartition(self._kafka, self._linger)
 
 
-class DeliveryError(Exception):
+class DeliveryError(ToldError):
     """The broker refused a record for good: one sentence, and the worker must end rather than lose it."""
 
 

@@ -20,6 +20,7 @@ import zstandard
 
 from dataflows.formats import Format
 from dataflows.formats.text import HEX, is_document
+from dataflows.told import ToldError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -30,7 +31,7 @@ WINDOW = 128 << 20  # bytes that a .zst file may ask to be kept in memory: what 
 BOM = b"\xef\xbb\xbf"
 
 
-class RecordingError(Exception):
+class RecordingError(ToldError):
     """A recorded file that cannot be read: what, where, what to do."""
 
 

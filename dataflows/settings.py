@@ -8,10 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dataflows.told import ToldError
+
 PREFIX = "ROADWATCH_"  # of the environment variables that set one
 
 
-class SettingsError(Exception):
+class SettingsError(ToldError):
     """One sentence: which setting is wrong, where, and what would be right."""
 
 

@@ -22,6 +22,7 @@ from dataflows.seal import Seal
 from dataflows.secret_files import pseudonym_key
 from dataflows.settings import Settings
 from dataflows.store_check import StoreError, check, parts
+from dataflows.told import ToldError
 from dataflows.unfinished import forget_unfinished
 
 LOCK = "roadwatch.lock"  # held by the worker, or by the first process of the cluster, that uses the store
@@ -47,7 +48,7 @@ REMEDIES = {
 }
 
 
-class RecoveryError(Exception):
+class RecoveryError(ToldError):
     """The store cannot be used: one sentence, and never a start from nothing unasked."""
 
 
