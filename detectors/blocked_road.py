@@ -17,7 +17,7 @@ from river import stats
 from detectors.geometry import angle_between, metres
 from detectors.model import Finding, Frame, Rows
 from detectors.rarity import tail
-from detectors.stations import FAST, FORGET, HOUR, LATE, NEXT, SAME_WAY, SWEEP, is_due, is_late
+from detectors.stations import FAST, FORGET, HOUR, LATE, MOST, NEXT, SAME_WAY, SWEEP, is_due, is_late
 
 SLOW = 0.7  # of the usual speed: motorways at capacity flow at 0.75 to 0.85 of free flow (HCM), slower is a queue
 FREE = 0.75  # of it: the queue has not come from farther downstream
@@ -119,6 +119,8 @@ class BlockedRoad:
         name, row = int(rows["reporter"][i]), rows[i]
         station = self._stations.get(name)
         if station is None:
+            if len(self._stations) >= MOST:
+                return None
             where = float(row["lat"]), float(row["lon"]), float(row["heading"])
             usual = stats.EWMean(LEARN), stats.EWMean(LEARN)
             station = self._stations[name] = _Station(0, *where, float(row["interval"]), *usual)

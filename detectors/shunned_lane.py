@@ -14,7 +14,7 @@ from typing import ClassVar
 from detectors.geometry import angle_between, distance, metres
 from detectors.lane_shares import LaneShares
 from detectors.model import Finding, Frame, Rows
-from detectors.stations import FAST, FORGET, HOUR, NEXT, SAME_WAY, SWEEP, is_due, is_late
+from detectors.stations import FAST, FORGET, HOUR, MOST, NEXT, SAME_WAY, SWEEP, is_due, is_late
 
 CLAIMED = 9.0  # nats: by chance alone once in 67 hours of a station (docs/decisions.md)
 HELD = 4.5  # nats: less, and a claim is over
@@ -124,6 +124,8 @@ class ShunnedLane:
         places = tuple(place for place, volume in enumerate(volumes) if volume >= 0.0)
         station = self._stations.get(name)
         if station is not None and time <= station.time:
+            return False
+        if station is None and len(self._stations) >= MOST:
             return False
         if station is None or _moved(station, row):
             station = self._stations[name] = _Station.of(row, places)

@@ -10,6 +10,7 @@ LATE = 1.5  # intervals after which a station that has not spoken says nothing a
 FORGET = 3_600_000  # ms without a word
 SWEEP = 600_000  # ms between two looks for whom to forget
 HOUR = 3600.0  # s
+MOST = 20_000  # stations of a shard, whose 250 km2 have some hundred: further names are made up, and 2.3 kB each
 
 
 def is_late(time: int, interval: float, now: int) -> bool:

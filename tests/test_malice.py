@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import sys
 from functools import cache
 
 import numpy as np
@@ -22,7 +23,10 @@ import pytest
 from dataflows import grid
 from dataflows.formats.base import Pseudonym
 from dataflows.metrics import METRICS
-from detectors.model import Rows, Sign
+from detectors.blocked_road import BlockedRoad
+from detectors.model import READING, SENSOR, Frame, Rows, Sign
+from detectors.shunned_lane import ShunnedLane
+from detectors.stations import FORGET
 from tests import road
 from tests.sent import Sent, inputs, sent
 from tests.simulation import Alerts, Input, calm, calm_world
@@ -169,3 +173,21 @@ def test_what_is_remembered_of_names_and_cells_has_an_end(monkeypatch: pytest.Mo
     for intake in world.intakes.values():
         assert len(intake._context.pseudonym._known) <= 1000
     assert len(world.grid._known) <= 100
+
+
+@pytest.mark.parametrize("detector", [BlockedRoad, ShunnedLane])
+def test_there_is_an_end_of_stations(detector: type[BlockedRoad | ShunnedLane], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was there first stays, and names that were made up leave room when they are forgotten."""
+    monkeypatch.setattr(sys.modules[detector.__module__], "MOST", 20)
+    watches, seconds = detector(), 0.0
+    for first in (0, 10, 20, 10_000):
+        seconds += 30.0 if first < 10_000 else FORGET / 1000.0
+        rows = [
+            road.station(name, seconds, 30.0, 100.0 * (name % 50), heading=0.0, speed=25.0, volume=900.0)
+            for name in range(first, first + 15)
+        ]
+        for row in rows:
+            row["lane_volume"][0, :2], row["lane_speed"][0, :2] = 450.0, 25.0
+        end = road.T0 + int(seconds * 1000) + 1000
+        watches.update(Frame(end - 1000, end, road.together(), road.together(*rows, dtype=SENSOR), np.empty(0, READING)))
+        assert set(watches._stations) == (set(range(first, first + 15)) if first == 10_000 else set(range(min(first + 15, 20))))
