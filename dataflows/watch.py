@@ -166,7 +166,7 @@ def _table(rows: Sequence[Row], width: int) -> Table:
     old = sum(row.expired for row in rows)
     title = f"{len(rows) - old} open incident{'' if len(rows) - old == 1 else 's'} (times in UTC; Ctrl-C ends)"
     if old:
-        title += f"\n{old} not cleared, but expired: see whether the worker runs"
+        title += f"\n{old} not cleared, but expired: see whether the worker runs, and is fed"
     table = Table(title=title, title_justify="left")
     room = dict(zip(WIDTHS, accumulate(chars + FRAME for chars in WIDTHS.values()), strict=True))
     shown = [name for name in COLUMNS if room[name] < width]

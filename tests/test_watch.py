@@ -115,7 +115,7 @@ def test_what_has_expired_is_no_open_incident() -> None:
     console.print(_table(incidents.rows(NOW), console.width))
     text = console.export_text()
     assert "2 open incidents (" in text
-    assert "1 not cleared, but expired: see whether the worker runs" in text
+    assert "1 not cleared, but expired: see whether the worker runs, and is fed" in text
     assert [line for line in text.splitlines() if "expired" in line and ACCIDENT["incident_id"] in line]
     incidents.take([message(ACCIDENT, sequence=1)])
     assert not any(row.expired for row in incidents.rows(NOW))

@@ -26,10 +26,8 @@ LOOK = 0.5  # s between looks at the worker's page
 CATCHES_UP = 60.0  # s that the worker may take for what waits when the recording is over
 DRAINED = 1.0  # s of silence after which a topic has nothing more to say
 
-NEXT = (
-    "next: KEEP=1 make run stays up for a look at the page and at open incidents; make score and make bench measure; "
-    "README.md tells the way of a message"
-)
+NEXT = "make score and make bench measure; README.md tells the way of a message"
+STAYS = "KEEP=1 make run stays up for a look at the page and at open incidents; "
 
 
 def demo(speed: float, keep: bool) -> int:
@@ -78,7 +76,7 @@ def _with_broker(console: Console, broker: str, directory: Path, speed: float, k
         _say(console, "", *summary(Counts.of(page, player.seconds, seen.dead_letters), seen.alerts), "")
         if keep:
             _stay(console, built, broker)
-        _say(console, f"the metrics page was {built.url}/metrics; {NEXT}")
+        _say(console, f"the metrics page was {built.url}/metrics; next: {'' if keep else STAYS}{NEXT}")
 
 
 class Seen:
