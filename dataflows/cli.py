@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from dataflows import heap
 from dataflows.secret_files import exposed, refuse_on_the_command_line
 from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import close_the_engines_page, load, settings_file
@@ -67,6 +68,7 @@ def run(
         flags = ["--config", str(config)] if config else []
         supervise(processes, [*flags, *(part for each in set_ or [] for part in ("--set", each))])
         return
+    heap.build_up()
     from dataflows.worker import work
 
     work(settings, process_id, addresses.split(";") if addresses else None, exposed(settings, settings_file(config)))
@@ -86,6 +88,7 @@ def replay(
 
     A file may name its own format: sensors.jsonl=sensor.
     """
+    heap.build_up()
     from dataflows.replay_command import replay_files
 
     replay_files(_with_formats(files, form, again=True), out, cells, dead_letters, settings_of(config, set_))

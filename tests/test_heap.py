@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflows import replay_command, worker
+from dataflows import heap, replay_command, worker
 from dataflows.recorded import RecordingError
 from dataflows.replay_command import replay_files
 from dataflows.settings_reader import load
@@ -20,12 +20,16 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     counts: list[int] = []
 
     def asked(graph: object, **options: object) -> None:
+        assert gc.isenabled(), "what messages leave would be kept for ever"
         counts.append(gc.get_freeze_count())
 
     for module in (worker, replay_command):
         monkeypatch.setattr(module, "cli_main", asked)
     before = gc.get_freeze_count()
+    heap.build_up()
+    assert not gc.isenabled()
     yield counts
+    gc.enable()
     if not before:
         gc.unfreeze()
 
