@@ -38,6 +38,12 @@ def distance(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float) -> Floats
     return np.hypot(east, north)
 
 
+def apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
+    """`distance` between two points, in plain numbers: numpy takes twenty times as long for one."""
+    east = (lon - lon0) * (M_PER_DEGREE * math.cos(math.radians(lat0)))
+    return math.hypot(east, (lat - lat0) * M_PER_DEGREE)
+
+
 def ahead(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float, heading: float) -> Floats:
     """Metres by which each point lies ahead of (lat0, lon0) for who goes there in that direction; negative behind.
 

@@ -6,15 +6,16 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from detectors.geometry import angle_between, distance
-from detectors.judgement import FAMILIES, RANK, Family, certainty, severity, urgency
+from detectors.geometry import apart, turn_between
+from detectors.judgement import FAMILIES, RANK, Family, certainty, lasts, severity, urgency
 from detectors.model import CAUSES, Finding
+from detectors.squares import Squares
 
 Status = Literal["opened", "updated", "cleared"]
 
-SAME_WAY = 60.0  # degrees: a bend turns less than this over an incident's length; the other carriageway is 180 away
+SAME_WAY = 60.0  # degrees: a bend turns less than this from one spot to the next; the other carriageway is 180 away
 GREW = 1.5  # times its radius: grown enough that somebody should hear of it
 MOVED = 100.0  # m: the road cell is about twice as wide, so the place on a map is then another one
 SPOTS = 64  # places remembered per incident; thinned to APART, so a queue of some 5 km is followed
@@ -51,9 +52,23 @@ class Change:
         return CAUSES[self.kind]
 
 
+class Spot(NamedTuple):
+    """Where a finding of an incident lay, lately."""
+
+    time: int  # ms
+    lat: float
+    lon: float
+    radius: float  # m
+    heading: float
+
+    @classmethod
+    def of(cls, finding: Finding, heading: float) -> Spot:
+        return cls(finding.time, finding.lat, finding.lon, finding.radius, heading)
+
+
 @dataclass(slots=True)
 class Incident:
-    """One open incident. `spots` are where its findings lay lately: (time, lat, lon, radius)."""
+    """One open incident."""
 
     incident_id: str
     family: Family
@@ -61,7 +76,8 @@ class Incident:
     opened: int
     onset: int
     seen: int
-    spots: list[tuple[int, float, float, float]]
+    led: int  # ms: when a finding of the leading kind was heard last
+    spots: list[Spot]
     reporters: set[int]
     known: set[int]  # those of them who were no strangers
     cells: set[int]
@@ -70,33 +86,56 @@ class Incident:
     said: Change | None = None
     fresh: bool = field(default=False)  # findings since the last pane's changes
 
-    def touches(self, finding: Finding) -> bool:
+    def touched(self, finding: Finding) -> tuple[float, Spot] | None:
+        """The spot nearest to a finding of those that it touches, and how far off that is, m."""
         if finding.kind not in self.family.kinds:
-            return False
-        if self.family.personal:
-            return finding.reporters == self.leading.reporters
-        if angle_between(finding.heading, self.leading.heading) > SAME_WAY:  # a missing heading (NaN) fits any
-            return False
-        return any(
-            distance(finding.lat, finding.lon, lat, lon) <= finding.radius + radius + self.family.reach
-            for _, lat, lon, radius in self.spots
-        )
+            return None
+        best: tuple[float, Spot] | None = None
+        for spot in self.spots:
+            metres = apart(finding.lat, finding.lon, spot.lat, spot.lon)
+            if metres > finding.radius + spot.radius + self.family.reach or (best is not None and metres >= best[0]):
+                continue
+            if not turn_between(finding.heading, spot.heading) > SAME_WAY:  # a missing heading (NaN) fits any
+                best = metres, spot
+        return best
 
-    def absorb(self, finding: Finding) -> None:
-        grave, before = (RANK[finding.kind], finding.score), (RANK[self.leading.kind], self.leading.score)
-        if grave >= before or self.family.follows:
+    def absorb(self, finding: Finding, beside: Spot) -> None:
+        """Take in a finding that touches the spot: it goes the same way, if it does not say which."""
+        if self.released(finding.time):
+            self.evidence = {}
+        if self.led_by(finding):
             self.leading = finding
+        if finding.kind == self.leading.kind:
+            self.led = finding.time
         self.onset = min(self.onset, finding.onset)
         self.seen = finding.time
         self.reporters |= finding.reporters
         self.known |= finding.reporters - finding.strangers
-        self.cells |= finding.cells
+        self.cells = (set() if self.family.follows else self.cells) | finding.cells
         self.score = max(self.score, finding.score)
         self.evidence.update(finding.evidence)
         self.fresh = True
-        recent = [s for s in self.spots if s[0] > finding.time - self.family.lasts]
-        recent = [s for s in recent if not distance(finding.lat, finding.lon, s[1], s[2]) < APART]
-        self.spots = [*recent, (finding.time, finding.lat, finding.lon, finding.radius)][-SPOTS:]
+        recent = [s for s in self.spots if s.time > finding.time - self.lasts]
+        recent = [s for s in recent if not apart(finding.lat, finding.lon, s.lat, s.lon) < APART]
+        heading = beside.heading if math.isnan(finding.heading) else finding.heading
+        self.spots = [*recent, Spot.of(finding, heading)][-SPOTS:]
+
+    def led_by(self, finding: Finding) -> bool:
+        """Whether it says from now on what the incident is, and where. Of equals the first does, or two would take turns."""
+        lead = self.leading
+        if self.family.follows or self.released(finding.time):
+            return True
+        grave, before = (RANK[finding.kind], finding.score), (RANK[lead.kind], lead.score)
+        return grave > before or (grave == before and not apart(finding.lat, finding.lon, lead.lat, lead.lon) > APART)
+
+    def released(self, time: int) -> bool:
+        """Whether nothing of the leading kind has been heard for as long as that is valid: what is left is something else."""
+        return time - self.led > self.family.valid
+
+    @property
+    def lasts(self) -> int:
+        """ms without a finding after which it is over."""
+        return lasts(self.leading.kind)
 
     @property
     def sources(self) -> int:
@@ -105,9 +144,11 @@ class Incident:
 
     @property
     def radius(self) -> float:
-        """Metres from the place to the far edge of the farthest remembered spot."""
+        """Metres from the place to the far edge of the farthest remembered spot. What moves is where it is now."""
         lead = self.leading
-        reach = [float(distance(lat, lon, lead.lat, lead.lon)) + radius for _, lat, lon, radius in self.spots]
+        if self.family.follows:
+            return lead.radius
+        reach = [apart(spot.lat, spot.lon, lead.lat, lead.lon) + spot.radius for spot in self.spots]
         return max([lead.radius, *(r for r in reach if not math.isnan(r))])
 
 
@@ -116,8 +157,17 @@ class Incidents:
 
     def __init__(self, lateness: int) -> None:
         self.lateness = lateness  # ms, added to a pane's end to give the moment at which it could be known
-        self.open: list[Incident] = []  # in order of opening
         self.time = 0  # ms: end of the last pane
+        self._open: dict[int, Incident] = {}  # by number, in order of opening
+        self._number = 0  # of the next one
+        self._squares = Squares()  # of their spots
+        self._widest = 0.0  # m: largest radius of a spot
+        self._personal: dict[frozenset[int], int] = {}  # the number of each vehicle's
+
+    @property
+    def open(self) -> list[Incident]:
+        """In order of opening."""
+        return list(self._open.values())
 
     def advance(self, time: int, findings: Iterable[Finding]) -> Iterator[Change]:
         """Take the findings of all panes that ended since the last call and up to `time` (ms); yield what changed."""
@@ -137,32 +187,53 @@ class Incidents:
         self.time = max(self.time, time)
 
     def _take(self, finding: Finding) -> None:
-        for incident in self.open:  # the oldest that it touches
-            if incident.touches(finding):
-                incident.absorb(finding)
-                return
-        if not finding.opens:
+        """It goes to the incident whose spot is nearest, the oldest of several: two that grow together stay two."""
+        family = FAMILIES[finding.kind]
+        number, beside = self._nearest(finding, family)
+        if number is not None:
+            self._open[number].absorb(finding, beside)
+        elif finding.opens:
+            number = self._begin(finding, family)
+        else:
             return
-        self.open.append(
-            Incident(
-                incident_id=_identity(finding),
-                family=FAMILIES[finding.kind],
-                leading=finding,
-                opened=finding.time,
-                onset=finding.onset,
-                seen=finding.time,
-                spots=[(finding.time, finding.lat, finding.lon, finding.radius)],
-                reporters=set(finding.reporters),
-                known=set(finding.reporters - finding.strangers),
-                cells=set(finding.cells),
-                score=finding.score,
-                evidence=dict(finding.evidence),
-                fresh=True,
-            )
+        if family.personal:
+            self._personal[finding.reporters] = number
+        else:
+            self._squares.put(number, finding.lat, finding.lon)
+            self._widest = max(self._widest, finding.radius)
+
+    def _nearest(self, finding: Finding, family: Family) -> tuple[int | None, Spot]:
+        """The number of its incident, if there is one, and the spot there that it touches."""
+        nearest, number, beside = math.inf, None, Spot.of(finding, finding.heading)
+        if family.personal:
+            return self._personal.get(finding.reporters), beside
+        for candidate in self._squares.near(finding.lat, finding.lon, finding.radius + family.reach + self._widest):
+            if (touched := self._open[candidate].touched(finding)) is not None and touched[0] < nearest:
+                (nearest, beside), number = touched, candidate
+        return number, beside
+
+    def _begin(self, finding: Finding, family: Family) -> int:
+        number, self._number = self._number, self._number + 1
+        self._open[number] = Incident(
+            incident_id=_identity(finding),
+            family=family,
+            leading=finding,
+            opened=finding.time,
+            onset=finding.onset,
+            seen=finding.time,
+            led=finding.time,
+            spots=[Spot.of(finding, finding.heading)],
+            reporters=set(finding.reporters),
+            known=set(finding.reporters - finding.strangers),
+            cells=set(finding.cells),
+            score=finding.score,
+            evidence=dict(finding.evidence),
+            fresh=True,
         )
+        return number
 
     def _say(self, pane: int) -> Iterator[Change]:
-        for incident in self.open:
+        for incident in self._open.values():
             if not incident.fresh:
                 continue
             incident.fresh = False
@@ -173,12 +244,15 @@ class Incidents:
 
     def _clear(self, time: int) -> Iterator[Change]:
         """Clear what has been silent for long enough, each at its own moment, the earliest first."""
-        over = [i for i in self.open if i.seen + i.family.lasts <= time]
-        if not over:
-            return
-        self.open = [i for i in self.open if i.seen + i.family.lasts > time]
-        for incident in sorted(over, key=lambda i: (i.seen + i.family.lasts, i.incident_id)):
-            yield self._change(incident, incident.seen + incident.family.lasts, cleared=True)
+        over = [(i.seen + i.lasts, i.incident_id, number) for number, i in self._open.items() if i.seen + i.lasts <= time]
+        for moment, _, number in sorted(over):
+            incident = self._open.pop(number)
+            self._squares.drop(number)
+            if incident.family.personal:
+                del self._personal[incident.leading.reporters]
+            yield self._change(incident, moment, cleared=True)
+        if not self._open:
+            self._widest = 0.0
 
     def _change(self, incident: Incident, pane: int, cleared: bool = False) -> Change:
         said, lead = incident.said, incident.leading
@@ -219,7 +293,7 @@ def _worth_saying(said: Change, now: Change, family: Family) -> bool:
     return (
         now.radius >= GREW * said.radius
         or now.reporters >= 2 * said.reporters
-        or bool(distance(now.lat, now.lon, said.lat, said.lon) > MOVED)
+        or apart(now.lat, now.lon, said.lat, said.lon) > MOVED
         or now.updated - said.updated >= family.valid // 2
     )
 

@@ -14,7 +14,7 @@ class Family:
 
     kinds: frozenset[str]
     reach: float  # m between the edges of two findings that still touch
-    lasts: int  # ms without a finding after which the incident is over
+    lasts: int  # ms without a finding after which the incident is over; an accident's: see below
     valid: int  # ms that an alert may be acted upon without hearing more
     steady: int  # ms between updates that say only where and how large; what is worse is said at once
     follows: bool = False  # the place is that of the newest finding: the thing itself moves
@@ -40,7 +40,8 @@ _FAMILIES = (
     Family(frozenset(_ROAD), reach=300.0, lasts=120_000, valid=600_000, steady=30_000),
     Family(frozenset({"adhesion"}), reach=300.0, lasts=300_000, valid=1_800_000, steady=60_000),
     # 40 m/s towards each other: between two sightings some seconds apart a wrong-way vehicle makes 200 m and more.
-    Family(frozenset({"wrong_way"}), reach=400.0, lasts=60_000, valid=300_000, steady=5_000, follows=True),
+    # Of some senders only one row a minute is not too late, and WrongWay looks at rows every few seconds.
+    Family(frozenset({"wrong_way"}), reach=400.0, lasts=90_000, valid=300_000, steady=5_000, follows=True),
     Family(frozenset({"visibility"}), reach=1000.0, lasts=600_000, valid=1_800_000, steady=60_000),
     Family(frozenset({"extreme_weather"}), reach=2000.0, lasts=600_000, valid=1_800_000, steady=60_000),
     Family(
@@ -68,6 +69,15 @@ _SEVERITY = {
 }
 
 _NOT_AT_ONCE = frozenset({"traffic_condition", "slow_vehicle", "adhesion", "visibility", "extreme_weather"})
+
+
+def lasts(kind: str) -> int:
+    """ms without a finding after which an incident that this kind leads is over.
+
+    A unit that dies in the crash says no more, and that is no reason to call it over while it was said to be valid.
+    """
+    family = FAMILIES[kind]
+    return family.valid if kind == "accident" else family.lasts
 
 
 def severity(kind: str, evidence: Mapping[str, float]) -> str:

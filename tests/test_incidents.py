@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incidents import Change, Incidents
+from detectors.incidents import Change, Incident, Incidents
 from detectors.judgement import FAMILIES
 from detectors.model import CAUSES, Finding
 
@@ -133,6 +133,98 @@ def test_where_it_is_is_said_as_soon_as_that_is_known() -> None:
 def test_another_subcause_is_said_at_once() -> None:
     gale, hurricane = (finding("extreme_weather", n, subcause=n // 30 * 2 + 1) for n in (0, 30))
     assert [c.subcause for c in live(gale, hurricane, until=31)] == [1, 3]
+
+
+def ids(changes: list[Change]) -> set[str]:
+    return {change.incident_id for change in changes}
+
+
+def test_who_still_calls_is_not_told_as_over_because_a_queue_came_up_to_him() -> None:
+    """The queue of a crash one kilometre ahead reaches another crash, whose unit goes on saying so."""
+    ahead = [finding("accident", n, 2000.0, reporters=frozenset({1})) for n in range(300)]
+    here = [finding("accident", n, 1000.0, reporters=frozenset({2})) for n in range(60, 900)]
+    tail = [finding("dangerous_end_of_queue", n, 2000.0 - 4.0 * n, score=0.0, opens=False) for n in range(0, 400, 5)]
+    changes = live(*ahead, *here, *tail, until=899)
+    (second,) = ids([c for c in changes if round((c.lat - LAT) / METRE) == 1000])
+    assert "cleared" not in statuses([c for c in changes if c.incident_id == second])
+    assert len({(c.incident_id, round((c.lat - LAT) / METRE)) for c in changes}) == 2, "neither moves to the other's place"
+
+
+def test_a_queue_is_followed_round_a_bend() -> None:
+    """Through a right angle: from one spot to the next it turns little."""
+    tail = [finding("dangerous_end_of_queue", n, -4.0 * n, opens=False, heading=70.0 + n * 0.3) for n in range(0, 300, 5)]
+    changes = live(finding(), *tail, until=300)
+    assert statuses(changes)[0] == "opened"
+    assert "cleared" not in statuses(changes)
+    assert changes[-1].radius > 800
+
+
+def test_who_says_no_heading_goes_the_way_of_those_beside_him() -> None:
+    """So an airbag without one does not make both carriageways one incident."""
+    nan = float("nan")
+    crash = [finding("accident", n, 100.0, heading=nan, reporters=frozenset({1})) for n in range(20, 200)]
+    other = [finding("dangerous_end_of_queue", n, 50.0, heading=250.0) for n in range(40, 200, 5)]
+    changes = live(finding(), *crash, *other, until=200)
+    assert len(ids(changes)) == 2
+    assert {c.kind for c in changes if c.heading == 250.0} == {"dangerous_end_of_queue"}
+
+
+def test_an_accident_is_not_over_while_it_was_said_to_be_valid() -> None:
+    """A unit that dies in the crash says no more."""
+    opened, cleared = live(finding("accident"))
+    assert cleared.updated >= opened.expires
+    queue = [finding("dangerous_end_of_queue", n) for n in range(130, 500, 5)]
+    assert {c.kind for c in live(finding("accident"), *queue, until=500)} == {"accident"}
+
+
+def test_what_has_not_been_heard_of_for_as_long_as_it_is_valid_names_nothing_any_more() -> None:
+    """A jam stays where a wreck was; a wave of it runs upstream, and its circle does not grow for ever."""
+    crash = [finding("accident", n, reporters=frozenset({1}), evidence=(("airbag", 1.0),)) for n in range(120)]
+    wave = [finding("dangerous_end_of_queue", n, -4.0 * n, score=0.0, opens=False) for n in range(0, 7200, 5)]
+    changes = live(*crash, *wave, until=7200)
+    later = [c for c in changes if c.updated > T0 + 720_000 + 60_000]
+    assert len(ids(changes)) == 1
+    assert {c.kind for c in later} == {"dangerous_end_of_queue"}
+    assert all("airbag" not in dict(c.evidence) for c in later)
+    assert max(c.radius for c in changes) < 4.0 * 720 + 100
+    assert later[-1].lat < LAT - 20_000 * METRE
+
+
+@pytest.mark.parametrize("kind", ["battery_anomaly", "wrong_way"])
+def test_what_moves_is_where_it_is_now(kind: str) -> None:
+    moving = [finding(kind, n, 30.0 * n, reporters=frozenset({1}), cells=frozenset({n})) for n in range(0, 600, 10)]
+    last = live(*moving, until=600)[-1]
+    assert last.radius == 20.0
+    assert len(last.cells) == 1
+
+
+def test_equals_do_not_take_turns() -> None:
+    """Two stations that say the same, one of them ice and the other black ice."""
+    said = [finding("adhesion", n, 0.0, subcause=5, radius=500.0) for n in range(0, 600, 10)]
+    said += [finding("adhesion", n + 5, 900.0, subcause=6, radius=500.0) for n in range(0, 600, 10)]
+    changes = live(*said, until=600)
+    assert [(c.status, c.subcause) for c in changes] == [("opened", 5), ("updated", 5)]
+
+
+def test_nobody_is_asked_who_is_far_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With four hundred open incidents, each told of again in every pane, a second of traffic took a second and more."""
+    asked = 0
+    touched = Incident.touched
+
+    def noted(self: Incident, finding: Finding) -> object:
+        nonlocal asked
+        asked += 1
+        return touched(self, finding)
+
+    monkeypatch.setattr(Incident, "touched", noted)
+    panes = [
+        finding("accident", at, 3000.0 * (k // 20), lon=LON + 0.03 * (k % 20), reporters=frozenset({k}))
+        for at in (1, 2)
+        for k in range(400)
+    ]
+    book = Incidents(2000)
+    assert len(list(book.advance(T0 + 2000, panes))) == 400
+    assert asked <= 3 * len(panes)
 
 
 kinds = st.sampled_from(sorted(CAUSES))
