@@ -37,6 +37,7 @@ def instructions(work: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 counts none unless somebody wants them when tracing begins
     sys.settrace(trace)
     try:
         work()
