@@ -29,6 +29,7 @@ class IncidentMerge:
         self.shards = shards
         self.state: State = State(Incidents(lateness)) if snapshot is None else pickle.loads(snapshot)
         self.state.incidents.lateness = lateness  # a setting, not a memory: it may have been changed since the snapshot
+        self._show()
         self.arrival = -1  # ms: newest arrival behind the reports since the last advance
 
     def snapshot(self) -> bytes:
@@ -52,5 +53,10 @@ class IncidentMerge:
         changes = list(state.incidents.advance(complete, ready))
         METRICS.merged(complete)
         if changes:
-            METRICS.incidents("all", Counter((i.said.kind, i.said.severity) for i in state.incidents.open if i.said))
+            self._show()
+        self.arrival = -1
         return changes
+
+    def _show(self) -> None:
+        """What is open, on the metrics page."""
+        METRICS.incidents("all", Counter((i.said.kind, i.said.severity) for i in self.state.incidents.open if i.said))

@@ -13,7 +13,7 @@ from detectors.battery import OBSERVED
 from detectors.battery_vehicles import CHANNELS
 from detectors.census import CellMinute
 from detectors.incidents import Incidents
-from detectors.judgement import FAMILIES, RANK, severity
+from detectors.judgement import FAMILIES, RANK, lasts, severity
 from detectors.model import CAUSES
 from tests.test_incidents import T0, finding
 
@@ -36,7 +36,7 @@ def test_every_kind_has_its_code_its_severity_and_who_finds_it() -> None:
         assert int(code) == CAUSES[kind]
         assert grave.split(";")[0] == severity(kind, {})
         assert (family == "road") == ("accident" in FAMILIES[kind].kinds)
-        assert over == f"{FAMILIES[kind].lasts // 60_000} min"
+        assert over == f"{lasts(kind) / 60_000:g} min"
         assert set(by.split(", ")) == (finders[kind] or {"nobody yet"})
     road = [kind for kind, row in table.items() if row[2] == "road"]
     assert road == sorted(road, key=RANK.__getitem__)
