@@ -116,7 +116,7 @@ class Intake:
         accepted = sum(len(rows) for _, rows, _ in kept) + decoded.recognised.total()
         spent = time.perf_counter() - started
         self._count(messages, decoded, accepted, late, spent)
-        if len(messages) >= self.portion or spent > BREATH:  # of a few that came live the price of a poll is the most part
+        if 2 * len(messages) >= self.portion or spent > BREATH:  # of a few that came live the price of a poll is the most part
             self.portion = max(LEAST, int(len(messages) * BREATH / max(spent, 1e-6)))
         dead = self._dead_letters(decoded.refusals, messages, offsets)
         if not chunks:  # nothing but refusals is no sign that this partition will ever move time

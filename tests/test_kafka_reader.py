@@ -89,6 +89,8 @@ class Stopped:
     def monotonic() -> float:
         return 0.0
 
+    perf_counter = monotonic
+
 
 def rest_of(reader: KafkaPartition, monkeypatch: pytest.MonkeyPatch) -> float:
     """Seconds to the next poll."""
@@ -103,6 +105,18 @@ def test_a_poll_takes_what_is_read_in_a_breath(monkeypatch: pytest.MonkeyPatch) 
         way.portion = portion
         reader.next_batch()
     assert client.asked == [LEAST, 2000, MOST]
+
+
+def test_a_partition_that_came_in_drops_is_read_in_full_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client says after each fetch that this is the end, and such words take up room among the messages that a poll gets: a
+    worker that was held up for a while read on by twenty, for ever, however many waited."""
+    client, way = Client(3 * MOST), intake()
+    client.left = [each for sent in client.left for each in (sent, End(sent.offset() + 1))]  # type: ignore[misc]
+    reader = partition(client, way, monkeypatch)
+    monkeypatch.setattr("dataflows.intake.time", Stopped)  # no time passes: everybody may take in as much as he likes
+    for _ in range(4):
+        reader.next_batch()
+    assert client.asked[-1] == MOST
 
 
 def test_who_is_behind_is_polled_at_once_and_who_is_not_rests(monkeypatch: pytest.MonkeyPatch) -> None:
