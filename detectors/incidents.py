@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from detectors.geometry import apart, turn_between
+from detectors.geometry import apart
 from detectors.judgement import FAMILIES, RANK, Family, certainty, lasts, severity, urgency
 from detectors.model import CAUSES, Finding
 from detectors.squares import Squares
@@ -95,7 +95,8 @@ class Incident:
             metres = apart(finding.lat, finding.lon, spot.lat, spot.lon)
             if metres > finding.radius + spot.radius + self.family.reach or (best is not None and metres >= best[0]):
                 continue
-            if not turn_between(finding.heading, spot.heading) > SAME_WAY:  # a missing heading (NaN) fits any
+            turn = abs(finding.heading - spot.heading) % 360.0
+            if not min(turn, 360.0 - turn) > SAME_WAY:  # a missing heading (NaN) fits any
                 best = metres, spot
         return best
 

@@ -24,7 +24,7 @@ from tests.living import PATIENCE, LivingWorker, broker_or_skip, roadwatch, wait
 from tests.worker_settings import TOPICS
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 420  # of traffic: long enough for an accident to be cleared
+SECONDS = 420  # of traffic: long enough for ice to be cleared
 LATER = traffic.T0 + 3_600_000  # ms: arrival of what has none in the recording
 Sent = dict[tuple[str, int], list[bytes]]  # messages by topic and partition
 

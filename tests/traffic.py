@@ -61,7 +61,9 @@ def _messages(start: int, seconds: int, vehicles: int, dice: random.Random) -> I
         for at in range(30, seconds, 15):
             time = start + at * 1000
             fog = 80.0 if station == 1 and at >= 60 else 9000.0
-            message = encode.road_weather(time=time, id=f"weather-{station}", lat=LAT + 0.02 * station, lon=LON, visibility=fog)
+            ice = 0.1 if station == 2 and at < 60 else 0.8  # over, and cleared, before the fog
+            place = {"lat": LAT + 0.02 * station, "lon": LON}
+            message = encode.road_weather(time=time, id=f"weather-{station}", visibility=fog, friction=ice, **place)
             yield "s0", time + 400, message
     for at in range(35, seconds, 5):
         yield "s0", start + at * 1000 + 400, _count(start + at * 1000, at, left=at >= 345)
