@@ -121,6 +121,7 @@ class Intake:
         dead = self._dead_letters(decoded.refusals, messages, offsets)
         if not chunks:  # nothing but refusals is no sign that this partition will ever move time
             return Poll({}, None, dead)
+        METRICS.watermark(self.topic, self.partition, self.watermark)
         tick = self._tick(int(arrivals.max(initial=-1)))
         news = tick.watermark // self._pane != self._told
         self._told = tick.watermark // self._pane
@@ -255,5 +256,3 @@ class Intake:
             recognised=decoded.recognised.total(),
             speechless=int(np.isnan(decoded.observations["speed"]).sum()),
         )
-        if self.latest != NEVER:
-            METRICS.watermark(self.topic, self.partition, self.latest - self._lateness)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic_core import ErrorDetails
 
 from dataflows.settings import PREFIX, Settings, SettingsError
 
+OF_KUBERNETES = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_\d+_\w+)")  # what it adds for a Service of our name; and
+ADDRESS = ("tcp://", "udp://", "sctp://")  # as it writes them
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"  # path of the TOML file, where no --config flag names one
 
 
@@ -63,6 +66,8 @@ def _toml(path: Path) -> dict[str, Any]:
 def _misspelt(variable: str) -> str | None:
     """What is wrong with the section in an environment variable's name, if it is one of ours."""
     if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+        return None
+    if OF_KUBERNETES.fullmatch(variable.removeprefix(PREFIX)) or os.environ[variable].startswith(ADDRESS):
         return None
     section = variable.removeprefix(PREFIX).split("__")[0].lower()
     if section in Settings.model_fields:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import resource
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def work(
 
     Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError, PartitionsAddedError.
     """
+    _open_files()
     os.umask(0o077)  # what it writes, the recovery store, is for this user only, whoever made the directory
     logs.configure(settings.logs.level, settings.logs.format)
     for warning in warnings:
@@ -61,6 +63,13 @@ def work(
     log.info("stopped; the next start resumes from here")
     if STOP.why is not None:
         raise STOP.why
+
+
+def _open_files() -> None:
+    """As many as the system lets this user have: each partition takes some ten, and by default a process may have 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems say that there is no limit, and mean one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _work(

@@ -39,3 +39,13 @@ def test_who_needs_no_detector_waits_for_none() -> None:
     ended = subprocess.run([sys.executable, "-c", what, "--version"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("roadwatch ")
     assert not {"numba", "bytewax", "confluent_kafka", "detectors"} & set(ended.stdout.split())
+
+
+def test_a_worker_may_open_as_many_files_as_the_system_lets_it() -> None:
+    """By default a process may have 1024, and 84 partitions on three brokers took more."""
+    what = "import resource as r; from dataflows.worker import _open_files as o; o(); print(*r.getrlimit(r.RLIMIT_NOFILE))"
+    few = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, r.getrlimit(r.RLIMIT_NOFILE)[1])); " + what
+    soft, hard = subprocess.run(
+        [sys.executable, "-c", few], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert soft == hard

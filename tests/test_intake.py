@@ -165,6 +165,18 @@ def test_a_poll_is_as_large_as_what_is_read_in_a_breath(monkeypatch: pytest.Monk
     assert portions == [1000, 1000, 250, LEAST]
 
 
+def test_who_is_idle_stays_so_on_the_page_whatever_is_refused() -> None:
+    """Garbage or heartbeats in the night are no word of a time that nobody waits for."""
+    way = intake("idle")
+    take(way, [message(T0)])
+    assert METRICS.value("partition_idle", topic="idle", partition="0") == 0.0
+    way.rest()
+    take(way, [b"nonsense"])
+    assert METRICS.value("partition_idle", topic="idle", partition="0") == 1.0
+    take(way, [message(T0 + 1000)])
+    assert METRICS.value("partition_idle", topic="idle", partition="0") == 0.0
+
+
 def test_the_rows_of_one_message_do_not_make_one_another_late() -> None:
     """A feed tells of devices whose intervals end one after the other, in any order; of the message before it all are late."""
     ends = [T0 + 60_000 - 5000 * n for n in range(12)]

@@ -100,6 +100,21 @@ def test_all_wrong_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
+def test_what_kubernetes_adds_for_a_service_of_our_name_is_none_of_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("ROADWATCH_SERVICE_HOST", "10.0.0.1"),
+        ("ROADWATCH_SERVICE_PORT_METRICS", "9464"),
+        ("ROADWATCH_PORT", "tcp://10.0.0.1:9464"),
+        ("ROADWATCH_PORT_9464_TCP_ADDR", "10.0.0.1"),
+        ("ROADWATCH_METRICS_PORT", "tcp://10.0.0.2:9464"),
+    ):
+        monkeypatch.setenv(name, value)
+    load()
+    monkeypatch.setenv("ROADWATCH_METRICS_PORT", "9464")
+    with pytest.raises(SettingsError, match="write ROADWATCH_METRICS__PORT"):
+        load()
+
+
 @pytest.mark.parametrize("name", ["ROADWATCH_KAFK__GROUP", "ROADWATCH_KAFKA__GROP", "ROADWATCH_KAFKAS"])
 def test_a_wrong_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
