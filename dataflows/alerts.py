@@ -14,7 +14,7 @@ import orjson
 from dataflows.intake import DeadLetter
 from dataflows.settings import Alerts, Outputs
 from detectors.census import MINUTE, CellMinute
-from detectors.incidents import Change
+from detectors.incident import Change
 
 CUT_FROM = "bytes"  # header
 Headers = tuple[tuple[str, bytes], ...]

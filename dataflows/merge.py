@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from dataflows.intake import NEVER
 from dataflows.metrics import METRICS
 from dataflows.window import Report
-from detectors.incidents import Change, Incidents
+from detectors.incident import Change
+from detectors.incidents import Incidents
 from detectors.model import Finding
 
 

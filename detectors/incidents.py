@@ -5,152 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
 
 from detectors.geometry import apart
-from detectors.judgement import FAMILIES, RANK, Family, certainty, lasts, severity, urgency
-from detectors.model import CAUSES, Finding
+from detectors.incident import Change, Incident, Spot
+from detectors.judgement import FAMILIES, Family, certainty, severity, urgency
+from detectors.model import Finding
 from detectors.squares import Squares
 
-Status = Literal["opened", "updated", "cleared"]
-
-SAME_WAY = 60.0  # degrees: a bend turns less than this from one spot to the next; the other carriageway is 180 away
 GREW = 1.5  # times its radius: grown enough that somebody should hear of it
 MOVED = 100.0  # m: the road cell is about twice as wide, so the place on a map is then another one
-SPOTS = 64  # places remembered per incident; thinned to APART, so a queue of some 5 km is followed
-APART = 75.0  # m
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One step in an incident's life: all that an alert says, in the units of the core. Times in ms since the epoch."""
-
-    incident_id: str
-    sequence: int
-    status: Status
-    kind: str
-    subcause: int
-    opened: int
-    onset: int
-    updated: int
-    expires: int
-    lat: float
-    lon: float
-    radius: float
-    heading: float
-    cells: tuple[int, ...]
-    reporters: int
-    score: float
-    severity: str
-    certainty: str
-    urgency: str
-    evidence: tuple[tuple[str, float], ...]
-
-    @property
-    def cause(self) -> int:
-        return CAUSES[self.kind]
-
-
-class Spot(NamedTuple):
-    """Where a finding of an incident lay, lately."""
-
-    time: int  # ms
-    lat: float
-    lon: float
-    radius: float  # m
-    heading: float
-
-    @classmethod
-    def of(cls, finding: Finding, heading: float) -> Spot:
-        return cls(finding.time, finding.lat, finding.lon, finding.radius, heading)
-
-
-@dataclass(slots=True)
-class Incident:
-    """One open incident."""
-
-    incident_id: str
-    family: Family
-    leading: Finding  # the gravest so far: it gives the kind, the place and the heading
-    opened: int
-    onset: int
-    seen: int
-    led: int  # ms: when a finding of the leading kind was heard last
-    spots: list[Spot]
-    reporters: set[int]
-    known: set[int]  # those of them who were no strangers
-    cells: set[int]
-    score: float
-    evidence: dict[str, float]
-    said: Change | None = None
-    fresh: bool = field(default=False)  # findings since the last pane's changes
-
-    def touched(self, finding: Finding) -> tuple[float, Spot] | None:
-        """The spot nearest to a finding of those that it touches, and how far off that is, m."""
-        if finding.kind not in self.family.kinds:
-            return None
-        best: tuple[float, Spot] | None = None
-        for spot in self.spots:
-            metres = apart(finding.lat, finding.lon, spot.lat, spot.lon)
-            if metres > finding.radius + spot.radius + self.family.reach or (best is not None and metres >= best[0]):
-                continue
-            turn = abs(finding.heading - spot.heading) % 360.0
-            if not min(turn, 360.0 - turn) > SAME_WAY:  # a missing heading (NaN) fits any
-                best = metres, spot
-        return best
-
-    def absorb(self, finding: Finding, beside: Spot) -> None:
-        """Take in a finding that touches the spot: it goes the same way, if it does not say which."""
-        if self.released(finding.time):
-            self.evidence = {}
-        if self.led_by(finding):
-            self.leading = finding
-        if finding.kind == self.leading.kind:
-            self.led = finding.time
-        self.onset = min(self.onset, finding.onset)
-        self.seen = finding.time
-        self.reporters |= finding.reporters
-        self.known |= finding.reporters - finding.strangers
-        self.cells = (set() if self.family.follows else self.cells) | finding.cells
-        self.score = max(self.score, finding.score)
-        self.evidence.update(finding.evidence)
-        self.fresh = True
-        recent = [s for s in self.spots if s.time > finding.time - self.lasts]
-        recent = [s for s in recent if not apart(finding.lat, finding.lon, s.lat, s.lon) < APART]
-        heading = beside.heading if math.isnan(finding.heading) else finding.heading
-        self.spots = [*recent, Spot.of(finding, heading)][-SPOTS:]
-
-    def led_by(self, finding: Finding) -> bool:
-        """Whether it says from now on what the incident is, and where. Of equals the first does, or two would take turns."""
-        lead = self.leading
-        if self.family.follows or self.released(finding.time):
-            return True
-        grave, before = (RANK[finding.kind], finding.score), (RANK[lead.kind], lead.score)
-        return grave > before or (grave == before and not apart(finding.lat, finding.lon, lead.lat, lead.lon) > APART)
-
-    def released(self, time: int) -> bool:
-        """Whether nothing of the leading kind has been heard for as long as that is valid: what is left is something else."""
-        return time - self.led > self.family.valid
-
-    @property
-    def lasts(self) -> int:
-        """ms without a finding after which it is over."""
-        return lasts(self.leading.kind)
-
-    @property
-    def sources(self) -> int:
-        """Reporters that may be different senders: strangers count as one, for one sender may have many new names."""
-        return len(self.known) + bool(self.reporters - self.known)
-
-    @property
-    def radius(self) -> float:
-        """Metres from the place to the far edge of the farthest remembered spot. What moves is where it is now."""
-        lead = self.leading
-        if self.family.follows:
-            return lead.radius
-        reach = [apart(spot.lat, spot.lon, lead.lat, lead.lon) + spot.radius for spot in self.spots]
-        return max([lead.radius, *(r for r in reach if not math.isnan(r))])
 
 
 class Incidents:
@@ -219,6 +82,7 @@ class Incidents:
             incident_id=_identity(finding),
             family=family,
             leading=finding,
+            began=(finding.lat, finding.lon),
             opened=finding.time,
             onset=finding.onset,
             seen=finding.time,
@@ -228,7 +92,7 @@ class Incidents:
             known=set(finding.reporters - finding.strangers),
             cells=set(finding.cells),
             score=finding.score,
-            evidence=dict(finding.evidence),
+            heard={name: (finding.time, value) for name, value in finding.evidence},
             fresh=True,
         )
         return number
@@ -257,7 +121,7 @@ class Incidents:
 
     def _change(self, incident: Incident, pane: int, cleared: bool = False) -> Change:
         said, lead = incident.said, incident.leading
-        grave = severity(lead.kind, incident.evidence)
+        evidence = incident.evidence
         return Change(
             incident_id=incident.incident_id,
             sequence=0 if said is None else said.sequence + 1,
@@ -275,10 +139,10 @@ class Incidents:
             cells=tuple(sorted(incident.cells)),
             reporters=incident.sources,
             score=incident.score,
-            severity=grave,
+            severity=severity(lead.kind, evidence),
             certainty=certainty(incident.sources, incident.score),
             urgency="Past" if cleared else urgency(lead.kind),
-            evidence=tuple(sorted(incident.evidence.items())),
+            evidence=tuple(sorted(evidence.items())),
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 SURE = 4.0  # score: one chance in 10,000 that it is nothing
+WEATHER = 10_000.0  # m: a front with a station every kilometre would be one circle of a hundred, with everybody in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class Family:
     lasts: int  # ms without a finding after which the incident is over; an accident's: see below
     valid: int  # ms that an alert may be acted upon without hearing more
     steady: int  # ms between updates that say only where and how large; what is worse is said at once
+    widest: float = math.inf  # m from where it began: what touches farther off is another one
     follows: bool = False  # the place is that of the newest finding: the thing itself moves
     personal: bool = False  # one incident per vehicle, wherever it is
 
@@ -38,12 +41,12 @@ _FAMILIES = (
     # Two minutes are also what a hard-braking cluster needs to become a standing queue, at most lights one cycle.
     # With the radii of both, what lies 400 m apart is one, less than those 500 m; with 250 m twice as many were opened twice.
     Family(frozenset(_ROAD), reach=300.0, lasts=120_000, valid=600_000, steady=30_000),
-    Family(frozenset({"adhesion"}), reach=300.0, lasts=300_000, valid=1_800_000, steady=60_000),
+    Family(frozenset({"adhesion"}), reach=300.0, lasts=300_000, valid=1_800_000, steady=60_000, widest=WEATHER),
     # 40 m/s towards each other: between two sightings some seconds apart a wrong-way vehicle makes 200 m and more.
     # Of some senders only one row a minute is not too late, and WrongWay looks at rows every few seconds.
     Family(frozenset({"wrong_way"}), reach=400.0, lasts=90_000, valid=300_000, steady=5_000, follows=True),
-    Family(frozenset({"visibility"}), reach=1000.0, lasts=600_000, valid=1_800_000, steady=60_000),
-    Family(frozenset({"extreme_weather"}), reach=2000.0, lasts=600_000, valid=1_800_000, steady=60_000),
+    Family(frozenset({"visibility"}), reach=1000.0, lasts=600_000, valid=1_800_000, steady=60_000, widest=WEATHER),
+    Family(frozenset({"extreme_weather"}), reach=2000.0, lasts=600_000, valid=1_800_000, steady=60_000, widest=WEATHER),
     Family(
         frozenset({"battery_anomaly"}), reach=0.0, lasts=600_000, valid=1_800_000, steady=60_000, follows=True, personal=True
     ),

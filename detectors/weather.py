@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ DENSE_FOG = 50.0  # m: art. 81 again, 20 km/h and off the motorway
 GALE = 17.2  # m/s: Beaufort 8, where walking is an effort and high vehicles are pushed about
 GALE_OVER = 13.9  # m/s: Beaufort 7 ends
 HURRICANE = 32.7  # m/s: Beaufort 12
+HURRICANE_OVER = 28.5  # m/s: Beaufort 10 ends, so that gusts at the limit do not take turns
 DOWNPOUR = 50.0  # mm/h: a violent shower by the Met Office's scale
 DOWNPOUR_OVER = 10.0  # mm/h: its heavy shower begins
 SLIPPERY = 0.30  # friction: packed snow and ice are below, a wet clean road is above (Finnra's classes)
@@ -90,7 +91,8 @@ class Weather:
         interval = _known(1000.0 * row["interval"], interval)
         holds = time + int(min(MOST, max(LEAST, VALID * interval)))
         lat, lon, heading = float(row["lat"]), float(row["lon"]), float(row["heading"]) % 360.0
-        claims = {c.kind: c for c in read(row, {kind for d, kind in self._claims if d == device})}
+        held = {kind: self._claims[device, kind][-1].subcause for kind in self.kinds if (device, kind) in self._claims}
+        claims = {c.kind: c for c in read(row, held)}
         unsaid = _unsaid(row)
         for kind in self.kinds:
             if kind in unsaid:
@@ -132,14 +134,16 @@ class Weather:
                 yield _drivers(c, frame.end, "wipers", HEAVY_RAIN)
 
 
-def read(row: np.void, held: set[str]) -> Iterable[Claim]:
-    """What one reading of a device claims; `held` are the kinds it claimed before, which take more to let go."""
+def read(row: np.void, held: Mapping[str, int]) -> Iterable[Claim]:
+    """What one reading of a device claims; `held` are kinds and sub-causes of before, which take more to let go."""
     visibility, wind, rain = float(row["visibility"]), float(row["wind"]), float(row["precipitation"])
     if visibility < (FOG_OVER if "visibility" in held else FOG):  # NaN is not
         yield Claim("visibility", FOG_BANK, SURE * min(2.0, FOG / max(visibility, 1.0)), "visibility_m", visibility)
     extreme = "extreme_weather" in held
-    if wind >= (GALE_OVER if extreme else GALE):
-        yield Claim("extreme_weather", HURRICANE_WIND if wind >= HURRICANE else STRONG_WIND, SURE, "wind_mps", wind)
+    if wind >= (HURRICANE_OVER if held.get("extreme_weather") == HURRICANE_WIND else HURRICANE):
+        yield Claim("extreme_weather", HURRICANE_WIND, 2.0 * SURE, "wind_mps", wind)  # it leads, whoever spoke first
+    elif wind >= (GALE_OVER if extreme else GALE):
+        yield Claim("extreme_weather", STRONG_WIND, SURE, "wind_mps", wind)
     elif rain >= (DOWNPOUR_OVER if extreme else DOWNPOUR):
         yield Claim("extreme_weather", 0, SURE, "precipitation_mm_h", rain)
     yield from _adhesion(row, "adhesion" in held)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from detectors import CATALOGUE
-from detectors.incidents import Change, Incidents
+from detectors.incident import Change
+from detectors.incidents import Incidents
 from detectors.model import CAUSES, OBSERVATION, READING, SENSOR, Detector, Finding, Frame, Rows, Surface
 from tests import road
 

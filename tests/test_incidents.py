@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.incidents import Change, Incident, Incidents
+from detectors.incident import Change, Incident
+from detectors.incidents import Incidents
 from detectors.judgement import FAMILIES
 from detectors.model import CAUSES, Finding
 
@@ -200,10 +202,43 @@ def test_what_moves_is_where_it_is_now(kind: str) -> None:
 
 def test_equals_do_not_take_turns() -> None:
     """Two stations that say the same, one of them ice and the other black ice."""
-    said = [finding("adhesion", n, 0.0, subcause=5, radius=500.0) for n in range(0, 600, 10)]
-    said += [finding("adhesion", n + 5, 900.0, subcause=6, radius=500.0) for n in range(0, 600, 10)]
+    one, other = frozenset({1}), frozenset({2})
+    said = [finding("adhesion", n, 0.0, subcause=5, radius=500.0, reporters=one) for n in range(0, 600, 10)]
+    said += [finding("adhesion", n + 5, 900.0, subcause=6, radius=500.0, reporters=other) for n in range(0, 600, 10)]
     changes = live(*said, until=600)
     assert [(c.status, c.subcause) for c in changes] == [("opened", 5), ("updated", 5)]
+
+
+def test_a_front_is_no_circle_of_a_hundred_kilometres() -> None:
+    """A station every kilometre of 60: each incident keeps near where it began, and each station stays with its own."""
+    said = [
+        finding("extreme_weather", 10 * n, 1000.0 * k, subcause=1, radius=500.0, heading=math.nan, reporters=frozenset({k}))
+        for n in range(60)
+        for k in range(60)
+    ]
+    changes = live(*said, until=600)
+    assert 3 <= sum(c.status == "opened" for c in changes) <= 6
+    assert all(c.opened == T0 + 2000 for c in changes)
+    assert max(c.radius for c in changes) <= FAMILIES["extreme_weather"].widest + 500.0 + 1.0
+
+
+def test_a_hurricane_leads_and_who_told_of_it_takes_it_back() -> None:
+    def wind(at: int, subcause: int, station: int) -> Finding:
+        score = 12.0 if subcause == 3 else 6.0
+        more = {"subcause": subcause, "score": score, "radius": 500.0, "reporters": frozenset({station})}
+        return finding("extreme_weather", at, 1000.0 * station, **more)
+
+    assert [c.subcause for c in live(wind(0, 1, 1), wind(10, 3, 2), wind(20, 1, 1), wind(30, 1, 2), until=40)] == [1, 3, 1]
+
+
+def test_what_is_over_is_evidence_no_more() -> None:
+    """A battery that was hot an hour ago, and of which something lesser is still said."""
+    hot = finding("battery_anomaly", 0, reporters=frozenset({7}), evidence=(("thermal", 1.0),))
+    uneven = [finding("battery_anomaly", n, reporters=frozenset({7}), evidence=(("spread", 0.2),)) for n in range(10, 3600, 60)]
+    changes = live(hot, *uneven, until=3600)
+    assert (changes[0].severity, changes[-1].severity) == ("Extreme", "Moderate")
+    over = next(c for c in changes if "thermal" not in dict(c.evidence))
+    assert over.updated - T0 == pytest.approx(FAMILIES["battery_anomaly"].valid + 2000, abs=62_000)
 
 
 def test_nobody_is_asked_who_is_far_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import CATALOGUE
-from detectors.incidents import Change, Incidents
+from detectors.incident import Change
+from detectors.incidents import Incidents
 from detectors.model import Doubt, Frame, Rows, Sign
 from detectors.movement import MISTRUST, TRACK, UNSAID, VOWED
 from detectors.newcomers import AT_ONCE, MANY, TIMES, USUAL, WARM, Newcomers

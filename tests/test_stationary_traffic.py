@@ -14,7 +14,8 @@ import zstandard
 from detectors.crawlers import LATELY, Crawlers
 from detectors.driven import BATCH, Driven
 from detectors.geometry import distance
-from detectors.incidents import Change, Incidents
+from detectors.incident import Change
+from detectors.incidents import Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
 from detectors.occurrences import CLUMP, COMES_BACK, HALTED, KINDS, OCCURRENCE, Occurrences, counts_of
 from detectors.place_rates import PlaceRates

@@ -90,6 +90,12 @@ def test_it_takes_more_to_let_go_than_to_take_up() -> None:
     assert series(150.0, 350.0, 250.0) == [0]
 
 
+def test_gusts_at_the_limit_do_not_take_turns() -> None:
+    some = [road.station(7, 60.0 * k + 0.5, wind=wind) for k, wind in enumerate((30.0, 33.0, 32.0, 33.0, 31.0, 27.0, 32.0))]
+    said = [f.subcause for f in findings(some, seconds=60 * len(some) - 1)]
+    assert [a for a, b in zip(said, [0, *said], strict=False) if a != b] == [1, 3, 1]
+
+
 def test_what_is_not_measured_this_time_still_holds() -> None:
     some = [road.station(7, 0.5, visibility=90.0), road.station(7, 60.5, wind=3.0), road.station(7, 120.5, visibility=5000.0)]
     found = findings(some, seconds=200)
