@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -22,8 +21,7 @@ from dataflows.incidents import flow
 from dataflows.intake import Poll
 from dataflows.settings_reader import load
 from dataflows.store import open_store
-
-ROOT = Path(__file__).parents[1]
+from tests.forked import ROOT, Forked
 
 
 @dataclass(frozen=True)
@@ -99,15 +97,9 @@ def run(order: Order) -> None:
     )
 
 
-def child(order: Order, folder: Path = ROOT) -> subprocess.Popen[bytes]:
+def child(order: Order, folder: Path = ROOT) -> Forked:
     """`folder` is where it stands: relative paths of the order count from there."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.faulty", json.dumps(asdict(order))],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    return Forked("tests.faulty", json.dumps(asdict(order)), cwd=folder)
 
 
 def alerts(path: Path) -> list[bytes]:

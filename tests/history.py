@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -19,10 +18,10 @@ from dataflows.settings import Inputs
 from dataflows.settings_reader import load
 from dataflows.tap import Reader, Received
 from tests import traffic, worker_settings
-from tests.living import PATIENCE, LivingCluster, LivingWorker, roadwatch, wait_for
+from tests.forked import Forked
+from tests.living import PATIENCE, LivingCluster, LivingWorker, wait_for
 from tests.worker_settings import TOPICS
 
-ROOT = Path(__file__).parents[1]
 NEVER_IDLE = 1e6  # s: what the clock decides has no place in a comparison with a replay
 AT_ONCE = 0.3  # s: for the last worker, which starts when everything has been played
 CHAPTER = 120  # s of traffic, with ten crashes
@@ -156,14 +155,10 @@ class History:
         folder.mkdir(exist_ok=True)
         files = [f"{path}={form}" for path, form in traffic.write(folder, self.recorded)]
         out, dead = folder / "alerts.jsonl", folder / "dead"
-        ended = subprocess.run(
-            roadwatch("replay", *files, "--config", str(self.config()), "--out", str(out), "--dead-letters", str(dead)),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stderr
+        command = ("replay", *files, "--config", str(self.config()), "--out", str(out), "--dead-letters", str(dead))
+        ended = Forked("dataflows.cli", *command)
+        said = ended.communicate()[1]
+        assert ended.returncode == 0, said
         replayed = out.read_bytes().splitlines()
         assert replayed, f"the traffic of seed {self.seed} gives no alert"
         return replayed, dead.read_bytes().splitlines()

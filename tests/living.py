@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
-from typing import Self, TypeVar
+from typing import IO, Self, TypeVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -22,9 +22,11 @@ from dataflows.broker import available, embedded_broker, free_port
 from dataflows.children import end, with_its_parent
 from dataflows.demo.page import Page, get, scrape
 from tests import real_kafka
+from tests.forked import ROOT, Forked
 
 PATIENCE = 90.0  # s: for two busy cores; what works takes a few
 T = TypeVar("T")
+Process = subprocess.Popen[bytes] | Forked
 
 
 @contextmanager
@@ -66,13 +68,11 @@ class LivingWorker:
         self.url = self.urls[0]
         self.log = log
         with log.open("ab") as out:
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", module, "run", "--config", str(config), f"--set=metrics.port={port}", *more],
-                cwd=Path(__file__).parents[1],
-                stdout=out,
-                stderr=out,
-                preexec_fn=with_its_parent,
-            )
+            self.child = self.start(module, "run", "--config", str(config), f"--set=metrics.port={port}", *more, out=out)
+
+    @staticmethod
+    def start(*command: str, out: IO[bytes]) -> Process:
+        return Forked(*command, out=out)
 
     def __enter__(self) -> Self:
         self.wait_ready()
@@ -115,6 +115,14 @@ class LivingWorker:
     def stop(self, signal: int = SIGTERM) -> int:
         self.child.send_signal(signal)
         return self.child.wait(PATIENCE)
+
+
+class FreshWorker(LivingWorker):
+    """In an interpreter of its own, as it is deployed."""
+
+    @staticmethod
+    def start(*command: str, out: IO[bytes]) -> Process:
+        return subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=out, stderr=out, preexec_fn=with_its_parent)
 
 
 class LivingCluster(LivingWorker):

@@ -20,7 +20,7 @@ from dataflows.settings_reader import load
 from dataflows.tap import Reader, Received, Writer
 from tests import traffic, worker_settings
 from tests.faulty import Order, alerts, child
-from tests.living import PATIENCE, LivingWorker, broker_or_skip, roadwatch, wait_for
+from tests.living import PATIENCE, FreshWorker, broker_or_skip, roadwatch, wait_for
 from tests.worker_settings import TOPICS
 
 ROOT = Path(__file__).parents[1]
@@ -64,12 +64,12 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         log = folder / "log"
 
         count = send(settings, halves[0])
-        with LivingWorker(config, log) as worker:
+        with FreshWorker(config, log) as worker:
             first = worker.page(lambda page: page.total("received_messages_total") == count, "the first half is read")
             code = worker.stop(request.param)
 
         send(settings, halves[1])
-        with LivingWorker(config, log) as worker:
+        with FreshWorker(config, log) as worker:
             second = worker.page(lambda page: page.values("partition_idle") == [1.0] * len(sent), "everything is read")
             codes = code, worker.stop(signal.SIGTERM)
 

@@ -38,7 +38,7 @@ def incidents(folder: Path, north: float, east: float, recording: Path = RECORDI
             seen["lat"], seen["lon"] = seen["lat"] + up, seen["lon"] + right
             file.write(json.dumps(seen).encode() + b"\n")
     run = child(Order([(str(moved), "observation")], str(folder / "alerts.jsonl"), batch=5000))
-    assert run.wait() == 0, run.stdout and run.stdout.read()
+    assert run.wait() == 0, run.communicate()[0]
     found = [json.loads(alert) for alert in alerts(folder / "alerts.jsonl")]
     return [
         Opened(

@@ -16,6 +16,7 @@ from dataflows.replay_command import _apart
 from dataflows.settings_reader import load
 from dataflows.window import ShardWindow
 from tests import road
+from tests.forked import Forked
 from tests.living import PATIENCE, roadwatch
 
 OBSERVATION = {"id": "a", "ts": road.T0, "lat": road.LAT, "lon": road.LON, "v": 20.0, "hdg": 0.0}
@@ -30,15 +31,9 @@ def recording(tmp_path: Path) -> Path:
 
 def say(folder: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and what it said."""
-    ended = subprocess.run(
-        roadwatch("replay", *arguments, f"--set=privacy.key_file={folder}/key"),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    return ended.returncode, ended.stderr
+    ended = Forked("dataflows.cli", "replay", *arguments, f"--set=privacy.key_file={folder}/key", cwd=folder)
+    said = ended.communicate(PATIENCE)[1].decode()
+    return ended.wait(), said
 
 
 def test_a_new_key_is_mentioned_once(recording: Path) -> None:
