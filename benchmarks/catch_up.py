@@ -45,7 +45,7 @@ from dataflows.secret_files import pseudonym_key
 from dataflows.settings import Settings
 from dataflows.settings_reader import load
 from dataflows.tap import Reader
-from tests.living import LivingWorker, wait_for
+from tests.living import FreshWorker, wait_for
 
 RESULTS = Path(__file__).parent / "results" / "catch_up.md"
 SHARES = (0.30, 0.20, 0.16, 0.12, 0.09, 0.07, 0.04, 0.02)  # of the vehicles, by partition
@@ -132,7 +132,7 @@ def unhurried(dealt: list[list[bytes]], settings: Settings) -> list[bytes]:
 
 
 def drained(config: Path, log: Path, settings: Settings, count: int) -> Drained:
-    with LivingWorker(config, log) as worker:
+    with FreshWorker(config, log) as worker:
         began = ended = ahead = 0.0
 
         def idle() -> bool:

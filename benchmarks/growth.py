@@ -1,6 +1,6 @@
 """What an observation costs, and what memory is needed, as road cells, vehicles and electric cars become more and more.
 
-    python -m benchmarks.growth [--seconds 100] [--rate 10000] [--only cells vehicles cars whole]
+    python -m benchmarks.growth [--seconds 500] [--rate 10000] [--only cells vehicles cars whole]
 
 From memory, each run in a process of its own (benchmarks/load.py). The number of messages and of rows a pane is the same in all
 runs of a table (`rate` a second of event time), and all 64 shards are in use in all of them; only over how many cells, vehicles
@@ -158,7 +158,7 @@ def compare(title: str, runs: dict[str, Run]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=100)
+    parser.add_argument("--seconds", type=int, default=500)
     parser.add_argument("--rate", type=int, default=10_000)
     parser.add_argument("--only", nargs="+", default=["cells", "vehicles", "cars", "whole"])
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -171,8 +171,8 @@ def main() -> None:
             f"{cells:,}": Run(seconds, {"observation": Vehicles(rate, cells)}) for cells in (1_000, 10_000, 100_000)
         }),
         "vehicles": ("Vehicles, in 10,000 road cells", {
-            f"{rate * seconds // stay:,}": Run(seconds, {"observation": Vehicles(rate, 10_000, stay, round=True)})
-            for stay in (seconds, 10, 1)
+            f"{size:,}": Run(seconds, {"observation": Vehicles(rate, 10_000, rate * seconds // size, round=True)})
+            for size in sizes
         }),
         "cars": ("Electric cars", {
             f"{cars:,}": Run(2 * seconds, {"gbt32960": Cars(rate, cars)}) for cars in sizes

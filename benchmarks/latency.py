@@ -34,7 +34,7 @@ from benchmarks.live import Stage, cpu, everybody, name_of_broker, stage
 from benchmarks.live_traffic import TOPICS
 from benchmarks.machine import commit, versions
 from benchmarks.table import Table
-from tests.living import LivingWorker
+from tests.living import FreshWorker
 
 RESULTS = Path(__file__).parent / "results" / "latency.md"
 PARTITIONS = 2  # of each input topic
@@ -98,7 +98,7 @@ def measure(scene: Stage, load: float, asked: argparse.Namespace) -> tuple[list[
         target=player.run, args=(scene.broker, PARTITIONS, traffic, begin, end, tell), daemon=True
     )
     listening = multiprocessing.Process(target=listen, args=(scene.broker, settings.outputs.alerts, answer), daemon=True)
-    with LivingWorker(config, scene.folder / "worker.log") as worker:
+    with FreshWorker(config, scene.folder / "worker.log") as worker:
         listening.start()
         playing.start()
         poured = hear.recv()

@@ -24,11 +24,15 @@ class Stage:
     broker: str  # host:port
     broker_pid: int
 
-    def settings(self, name: str, topics: Mapping[str, str], partitions: int, outputs: str = "") -> tuple[Path, Settings]:
+    def settings(
+        self, name: str, topics: Mapping[str, str], partitions: int, outputs: str = "", reads: Sequence[int] = ()
+    ) -> tuple[Path, Settings]:
         """A settings file called `name` with a store of its own, and its topics (topic -> format) made.
 
-        `outputs` goes in front of the names of the output topics, so that runs do not mix.
+        `outputs` goes in front of the names of the output topics, so that runs do not mix; `reads` are the partitions that are
+        read, if not all.
         """
+        some = f"partitions = {list(reads)}\n" if reads else ""
         config = self.folder / f"{name}.toml"
         names = ("alerts", "incidents", "cells", "dead_letters")
         lines = [
@@ -37,7 +41,10 @@ class Stage:
             f'recovery = {{directory = "{self.folder / name}"}}',
             'logs = {format = "json"}',
             *(["[outputs]", *(f'{each} = "{outputs}{each}"' for each in names)] if outputs else []),
-            *(f'[[inputs.topics]]\ntopic = "{topic}"\nformat = "{form}"\n{_idle(form)}' for topic, form in topics.items()),
+            *(
+                f'[[inputs.topics]]\ntopic = "{topic}"\nformat = "{form}"\n{_idle(form)}{some}'
+                for topic, form in topics.items()
+            ),
         ]
         config.write_text("\n".join(lines))
         settings = load(config)

@@ -1,13 +1,15 @@
-"""What a second process is worth: `roadwatch run` with one and with two over a topic of 8 partitions, and from 8 files.
+"""What a second process is worth: `roadwatch run` with one, with a cluster of two, and as two workers that share nothing.
 
     python -m benchmarks.processes [--minutes 18] [--copies 10] [--rounds 3]
 
-Twice: a city of parallel motorways 1.2 km apart, which lies in a few shards, and the same motorways 28 km apart, which do not.
+Over a topic of 8 partitions and from 8 files, twice: a city of parallel motorways 1.2 km apart, which lies in a few shards, and
+the same motorways 28 km apart, which do not. Of those each half has four partitions, as a producer that deals by province would
+do it, so that two workers may share nothing as well; a city is dealt by vehicle.
 Through the broker the clock runs from the first reading of the metrics pages that shows messages to the one that shows all of
 them, over the messages in between; broker and workers share the machine's cores, and how much of them each took is in the
 table. From files, as a replay reads them, nobody takes any: the clock runs from the first poll until both processes have ended.
 Where strangers take cores, the CPU of the busiest process says what two could do. Rounds pair one run of each; alerts are
-compared byte for byte. Results go to benchmarks/results/processes.md.
+compared byte for byte, those of two workers taken together. Results go to benchmarks/results/processes.md.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,19 +41,35 @@ from dataflows.demo.page import scrape
 from dataflows.grid import Grid
 from dataflows.incidents import flow
 from dataflows.rehearsal import rehearse
-from dataflows.settings import Settings
 from dataflows.settings_reader import load
 from dataflows.tap import Reader
-from tests.living import LivingCluster, LivingWorker, wait_for
+from tests.living import FreshWorker, LivingCluster, LivingWorker, wait_for
 
 RESULTS = Path(__file__).parent / "results" / "processes.md"
 PARTITIONS = 8
-PROCESSES = (1, 2)
 WANTED = 1.8
-PLACES = {"A city": APART, "A country": 0.25}  # degrees of latitude between two motorways
+CITY, COUNTRY = "A city", "A country"
+PLACES = {CITY: APART, COUNTRY: 0.25}  # degrees of latitude between two motorways
 LOOK = 0.05  # s between two looks at the metrics pages
 
 console = Console()
+
+
+class Shape(NamedTuple):
+    """Workers that share nothing, each of so many processes."""
+
+    name: str
+    workers: int
+    processes: int
+
+    def halves(self) -> list[range]:
+        """The partitions that each worker reads."""
+        each = PARTITIONS // self.workers
+        return [range(first, first + each) for first in range(0, PARTITIONS, each)]
+
+
+ONE, CLUSTER, APART_FROM_IT = Shape("one process", 1, 1), Shape("a cluster of two", 1, 2), Shape("two that share nothing", 2, 1)
+SHAPES = {CITY: (ONE, CLUSTER), COUNTRY: (ONE, CLUSTER, APART_FROM_IT)}
 
 
 class Run(NamedTuple):
@@ -62,10 +81,16 @@ class Run(NamedTuple):
     alerts: list[bytes]
 
 
-def partition(message: bytes) -> int:
-    """By vehicle, as a producer with the id for a key deals messages out."""
-    name: str = json.loads(message)["id"]
-    return sum(name.encode()) % PARTITIONS
+def deal(name: str, messages: Sequence[bytes]) -> list[list[bytes]]:
+    """The messages of each partition: by vehicle, as a producer with the id for a key does it, or by half and vehicle."""
+    seen = [json.loads(message) for message in messages]
+    middle = statistics.median(each["lat"] for each in seen)
+    dealt: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+    for message, each in zip(messages, seen, strict=True):
+        vehicle = sum(each["id"].encode())
+        half = each["lat"] > middle
+        dealt[vehicle % PARTITIONS if name == CITY else vehicle % (PARTITIONS // 2) + PARTITIONS // 2 * half].append(message)
+    return dealt
 
 
 def fill(broker: str, dealt: Sequence[Sequence[bytes]]) -> None:
@@ -83,46 +108,61 @@ def fill(broker: str, dealt: Sequence[Sequence[bytes]]) -> None:
     producer.flush()
 
 
-def through_the_broker(scene: Stage, config: Path, settings: Settings, count: int, processes: int) -> Run:
-    log = scene.folder / "worker.log"
-    one = LivingWorker(config, log) if processes == 1 else LivingCluster(config, log, processes)
-    with one as worker:
-        pids = [worker.child.pid] if processes == 1 else children(worker.child.pid)
+def through_the_broker(scene: Stage, name: str, count: int, shape: Shape) -> Run:
+    log, topics = scene.folder / "worker.log", {VEHICLES: "observation"}
+    with ExitStack() as ends:
+        workers: list[LivingWorker] = []
+        for number, reads in enumerate(shape.halves()):
+            config, settings = scene.settings(f"{name}-{number}", topics, PARTITIONS, f"{name}-", reads)
+            one = FreshWorker(config, log) if shape.processes == 1 else LivingCluster(config, log, shape.processes)
+            workers.append(ends.enter_context(one))
+        parents = [worker.child.pid for worker in workers]
+        pids = parents if shape.processes == 1 else children(*parents)
 
         def read() -> tuple[float, ...]:
-            pages = [scrape(url) for url in worker.urls]
+            pages = [scrape(url) for worker in workers for url in worker.urls]
             messages = sum(page.total("received_messages_total") for page in pages if page)
             return messages, time.perf_counter(), cpu([scene.broker_pid]), everybody(), *(cpu([pid]) for pid in pids)
 
         seen = [read()]
         while seen[-1][0] < count:
-            worker.check()
+            for worker in workers:
+                worker.check()
             time.sleep(LOOK)
             seen.append(read())
         begun = next(each for each in seen if each[0])
-        messages, seconds, broker, busy, *workers = (after - before for before, after in zip(begun, seen[-1], strict=True))
-        wait_for(lambda: _all_idle(worker), "the worker has noticed that no more comes")
-        worker.stop()
+        messages, seconds, broker, busy, *spent = (after - before for before, after in zip(begun, seen[-1], strict=True))
+        wait_for(lambda: _all_idle(workers), "the workers have noticed that no more comes")
+        for worker in workers:
+            worker.stop()
     with Reader(settings, settings.outputs.alerts) as reader:
         alerts: list[bytes] = []
         while got := reader.read(1.0):
             alerts += [message.value or b"" for message in got]
-    strangers = (busy - sum(workers) - broker) / seconds
-    return Run(messages / seconds, max(workers), sum(workers) / seconds, broker / seconds, strangers, sorted(alerts))
+    strangers = (busy - sum(spent) - broker) / seconds
+    return Run(messages / seconds, max(spent), sum(spent) / seconds, broker / seconds, strangers, sorted(alerts))
 
 
-def _all_idle(worker: LivingWorker) -> bool:
-    idle = [value for url in worker.urls if (page := scrape(url)) for value in page.values("partition_idle")]
+def _all_idle(workers: Sequence[LivingWorker]) -> bool:
+    pages = [scrape(url) for worker in workers for url in worker.urls]
+    idle = [value for page in pages if page for value in page.values("partition_idle")]
     return len(idle) == PARTITIONS and all(idle)
 
 
-def from_files(files: Sequence[Path], count: int, processes: int, out: Path) -> Run:
-    addresses = _free_addresses(processes) if processes > 1 else None
+def from_files(files: Sequence[Path], count: int, shape: Shape, out: Path) -> Run:
+    addresses = _free_addresses(shape.processes) if shape.processes > 1 else None
     orders = [
-        {"files": [*map(str, files)], "out": str(out), "process_id": number if addresses else None, "addresses": addresses}
-        for number in range(processes)
+        {
+            "files": [str(files[number]) for number in half],
+            "out": str(out.with_name(f"{worker}-{out.name}")),
+            "process_id": process if addresses else None,
+            "addresses": addresses,
+        }
+        for worker, half in enumerate(shape.halves())
+        for process in range(shape.processes)
     ]
-    out.unlink(missing_ok=True)
+    for order in orders:
+        Path(str(order["out"])).unlink(missing_ok=True)
     began, busy = time.time(), everybody()
     members = [
         subprocess.Popen(
@@ -134,11 +174,9 @@ def from_files(files: Sequence[Path], count: int, processes: int, out: Path) -> 
     seconds = max(each["ended"] for each in said) - min(each["began"] for each in said)
     workers = [each["cpu"] for each in said]
     strangers = max(0.0, (everybody() - busy - sum(each["all"] for each in said)) / (time.time() - began))
-    return Run(count / seconds, max(workers), sum(workers) / seconds, 0.0, strangers, _alerts(out))
-
-
-def _alerts(out: Path) -> list[bytes]:
-    return sorted(out.read_bytes().splitlines()) if out.exists() else []  # the sink makes it with the first alert
+    said_by = {Path(str(order["out"])) for order in orders}  # the sink makes it with the first alert
+    alerts = sorted(alert for path in said_by if path.exists() for alert in path.read_bytes().splitlines())
+    return Run(count / seconds, max(workers), sum(workers) / seconds, 0.0, strangers, alerts)
 
 
 def member(order: dict[str, Any]) -> None:
@@ -158,39 +196,28 @@ def member(order: dict[str, Any]) -> None:
     print(json.dumps({"began": first, "ended": ended, "cpu": time.process_time() - spent, "all": time.process_time()}))
 
 
-def table(title: str, rounds: Sequence[Sequence[Run]]) -> Table:
-    """Each round has a run of one and of two processes."""
-    made = Table(
-        title,
-        (
-            "processes",
-            "k messages/s",
-            "CPU s of the busiest",
-            "cores of the workers",
-            "of the broker",
-            "of strangers",
-            "alerts",
-        ),
-    )
-    for number, runs in zip(PROCESSES, zip(*rounds, strict=True), strict=True):
+def table(title: str, shapes: Sequence[Shape], rounds: Sequence[Sequence[Run]]) -> Table:
+    """Each round has a run of each shape."""
+    columns = ("", "k messages/s", "CPU s of the busiest", "cores of the workers", "of the broker", "of strangers", "alerts")
+    made, notes = Table(title, columns), []
+    for shape, runs in zip(shapes, zip(*rounds, strict=True), strict=True):
         rate, *cores = (statistics.median(getattr(run, name) for run in runs) for name in Run._fields[:-1])
-        made.rows.append((str(number), f"{rate / 1000:.1f}", *(f"{each:.2f}" for each in cores), str(len(runs[0].alerts))))
-    ratios = [two.rate / one.rate for one, two in rounds]
-    possible = statistics.median(one.busiest / two.busiest for one, two in rounds)
+        made.rows.append((shape.name, f"{rate / 1000:.1f}", *(f"{each:.2f}" for each in cores), str(len(runs[0].alerts))))
+        if shape != ONE:
+            ratios = [two.rate / one[0].rate for one, two in zip(rounds, runs, strict=True)]
+            possible = statistics.median(one[0].busiest / two.busiest for one, two in zip(rounds, runs, strict=True))
+            seen = f"{statistics.median(ratios):.2f} x one (median of {', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+            notes.append(f"{shape.name}: {seen}; with cores of their own, by the CPU of the busiest, {possible:.2f} x")
     same = all(run.alerts == rounds[0][0].alerts for runs in rounds for run in runs)
     made.note = (
-        f"Two are {statistics.median(ratios):.2f} x one (median of {', '.join(f'{ratio:.2f}' for ratio in ratios)}); "
-        f"{WANTED} x is wanted. With cores of their own, by the CPU of the busiest, they could be {possible:.2f} x. "
-        f"The alerts of all runs are {'the same' if same else 'NOT the same'}."
+        f"{'. '.join(notes)}. {WANTED} x is wanted. The alerts of all runs are {'the same' if same else 'NOT the same'}."
     )
     return made
 
 
 def both(name: str, messages: list[bytes], turns: int) -> list[Table]:
     """From files and through the broker."""
-    dealt: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
-    for message in messages:
-        dealt[partition(message)].append(message)
+    dealt, shapes = deal(name, messages), SHAPES[name]
     count = len(messages)
     size = f"{count:,} messages in {shards(messages)} shards, {PARTITIONS} partitions, {turns} rounds"
     with tempfile.TemporaryDirectory() as folder:
@@ -198,17 +225,15 @@ def both(name: str, messages: list[bytes], turns: int) -> list[Table]:
         for path, part in zip(files, dealt, strict=True):
             path.write_bytes(b"\n".join(part))
         out = Path(folder) / "alerts.jsonl"
-        rounds = [[from_files(files, count, number, out) for number in PROCESSES] for _ in range(turns)]
-    tables = [table(f"{name}, from files: {size}", rounds)]
+        rounds = [[from_files(files, count, shape, out) for shape in shapes] for _ in range(turns)]
+    tables = [table(f"{name}, from files: {size}", shapes, rounds)]
     console.print(tables[0].rich())
     with stage() as scene:
-        topics, rounds = {VEHICLES: "observation"}, []
-        scene.settings("filling", topics, PARTITIONS)
+        scene.settings("filling", {VEHICLES: "observation"}, PARTITIONS)
         fill(scene.broker, dealt)
-        for turn in range(turns):
-            made = [(n, *scene.settings(f"{turn}-{n}", topics, PARTITIONS, f"{turn}-{n}-")) for n in PROCESSES]
-            rounds.append([through_the_broker(scene, config, settings, count, n) for n, config, settings in made])
-    tables.append(table(f"{name}, through the broker: {size}", rounds))
+        named = [[(f"{turn}-{number}", shape) for number, shape in enumerate(shapes)] for turn in range(turns)]
+        rounds = [[through_the_broker(scene, called, count, shape) for called, shape in turn] for turn in named]
+    tables.append(table(f"{name}, through the broker: {size}", shapes, rounds))
     console.print(tables[1].rich())
     return tables
 
