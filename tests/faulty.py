@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -100,6 +101,12 @@ def run(order: Order) -> None:
 def child(order: Order, folder: Path = ROOT) -> Forked:
     """`folder` is where it stands: relative paths of the order count from there."""
     return Forked("tests.faulty", json.dumps(asdict(order)), cwd=folder)
+
+
+def stranger(order: Order) -> subprocess.Popen[bytes]:
+    """An interpreter of its own, with another seed of hashes than `child` has."""
+    command = [sys.executable, "-m", "tests.faulty", json.dumps(asdict(order))]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def alerts(path: Path) -> list[bytes]:
