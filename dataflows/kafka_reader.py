@@ -15,6 +15,7 @@ from dataflows.complaint import Complaint
 from dataflows.health import HEALTH
 from dataflows.intake import Intake, Poll, Progress
 from dataflows.kafka_admin import SILENT, client
+from dataflows.kafka_closing import CLOSING
 from dataflows.kafka_partitions import Starts
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace, nap
@@ -129,8 +130,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 
     def close(self) -> None:
         METRICS.left(self._topic, self._number)
-        if HEALTH.reachable:  # else it would wait 45 s for the group's offsets, and every partition does so in turn
-            self._consumer.close()
+        CLOSING.close(self._consumer)
 
     def _silence(self) -> list[Poll]:
         """After `idle_after` at the partition's end nobody waits for it: the one path on which the clock decides what is said.
