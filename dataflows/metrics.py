@@ -164,6 +164,10 @@ class Metrics:
         """Whether the partition is not read for now, being too far ahead of the slowest."""
         self._set("partition_ahead", ahead, topic, str(partition))
 
+    def unreadable(self, topic: str, partition: int, is_so: bool) -> None:
+        """Whether the broker refuses to let the partition be read, or does not answer for it."""
+        self._set("partition_unreadable", is_so, topic, str(partition))
+
     def lag(self, topic: str, partition: int, messages: int) -> None:
         """Messages between the position and the end of the partition; not for a broker that does not know the end."""
         self._set("consumer_lag_messages", messages, topic, str(partition))

@@ -319,4 +319,5 @@ def test_every_question_of_the_dashboard_gets_an_answer(tmp_path: Path) -> None:
     rules = {a.question.where: a.outcome for a in answers if a.question.where.startswith("rule")}
     assert len(rules) == len(alert_rules())
     holding = {where.removeprefix("rule ") for where, outcome in rules.items() if outcome != "quiet"}
-    assert holding == {"RoadwatchDetectorErrors", "RoadwatchDeliveryFailures", "RoadwatchMessagesLost"}
+    trouble = {"RoadwatchDetectorErrors", "RoadwatchDeliveryFailures", "RoadwatchMessagesLost", "RoadwatchPartitionUnreadable"}
+    assert holding == trouble

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from dataflows import kafka_reader
+from dataflows import kafka_away, kafka_reader
 from dataflows.health import Health
 from dataflows.intake import LEAST, Intake
 from dataflows.kafka_closing import Closing
@@ -69,6 +69,8 @@ class Client:
         return got
 
     def assign(self, partitions: object) -> None: ...
+
+    def close(self) -> None: ...
 
     def get_watermark_offsets(self, *_: Any, **__: Any) -> tuple[int, int]:
         return 0, len(self.left)
@@ -151,10 +153,13 @@ def test_messages_that_were_fetched_before_do_not_bring_a_broker_back(monkeypatc
 
     reader = partition(client, intake(), monkeypatch)
     monkeypatch.setattr(client, "get_watermark_offsets", ends)
-    monkeypatch.setattr(kafka_reader, "HEALTH", health := Health())
+    health = Health()
+    for module in (kafka_reader, kafka_away):
+        monkeypatch.setattr(module, "HEALTH", health)
+    monkeypatch.setattr(kafka_away, "LOOK", 0.0)  # s
     health.broker(False)
     for way_off in (True, False):
-        away, reader._looked = way_off, -10.0  # s: it looks once a second
+        away = way_off
         assert reader.next_batch()
         assert health.reachable is not way_off
 
