@@ -22,6 +22,7 @@ from dataflows.kafka_readable import Readable
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace, nap
 from dataflows.seal import Seal
+from dataflows.seldom import Seldom
 from dataflows.settings import Input, Kafka
 from dataflows.stop import STOP
 
@@ -60,7 +61,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._behind = False
         self._closes = NOT_YET  # when live messages will be so far that a pane may close by them
         self._looked = 0.0
-        self._complaint = Complaint(each.topic, number)
+        self._complaint, self._seldom = Complaint(each.topic, number), Seldom()
         self._readable = Readable(each.topic, number, time.monotonic())
         self._consumer = Consumer(
             client(self._kafka)
@@ -232,7 +233,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 
     def _say_again(self, why: str) -> None:
         """Ask once more for the same offset."""
-        log.warning("the broker had no such offset, asking again", topic=self._topic, partition=self._number, why=why)
+        if self._seldom.due(time.monotonic()):
+            log.warning("the broker had no such offset, asking again", topic=self._topic, partition=self._number, why=why)
         self._read_on()
 
     def _show_lag(self) -> None:

@@ -15,6 +15,7 @@ from dataflows.health import HEALTH
 from dataflows.kafka_admin import SILENT, client
 from dataflows.metrics import METRICS
 from dataflows.panics import LastWords
+from dataflows.seldom import Seldom
 from dataflows.settings import Kafka
 from dataflows.told import ToldError
 
@@ -104,6 +105,7 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
 
     def _flush(self) -> None:
         """Until the broker has everything, or has refused something; or for a while only, once the worker is asked to end."""
+        seldom = Seldom()
         while FAILURE.error is None and self._refused is None:
             waiting = self._producer.flush(1.0)
             if self._shorter:
@@ -112,7 +114,8 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 break
             else:
                 HEALTH.undelivered(waiting)
-                log.warning("waiting for the broker to take records", waiting=waiting)
+                if seldom.due(time.monotonic()):
+                    log.warning("waiting for the broker to take records", waiting=waiting)
                 self._lose_patience(1.0)
         HEALTH.undelivered(0)
 
