@@ -101,7 +101,8 @@ def test_a_panel_asks_for_what_there_is_and_says_what_to_do(panel: dict[str, Any
     for target in panel["targets"]:
         assert asked(target["expr"])
         assert asked(target["expr"]) <= series_names()
-        assert 'instance=~"$instance"' in target["expr"], "the choice of workers at the top counts everywhere"
+        chosen = 'cluster=~"$cluster",instance=~"$instance"'
+        assert target["expr"].count("{") == target["expr"].count(chosen), "the choice at the top counts everywhere"
 
 
 def test_panels_do_not_overlap_and_have_ids_of_their_own() -> None:
@@ -205,7 +206,7 @@ def test_compose_is_whole() -> None:
     for needing in ("kafka", "prometheus", "grafana"):
         assert services[needing]["healthcheck"]["test"]
     (scrape,) = [job for job in parsed("prometheus/prometheus.yml")["scrape_configs"] if job["job_name"] == "roadwatch"]
-    assert scrape["static_configs"] == [{"targets": ["worker:9464"]}]
+    assert scrape["static_configs"] == [{"targets": ["worker:9464"], "labels": {"cluster": "main"}}]
 
 
 def environments() -> list[dict[str, str]]:
