@@ -57,6 +57,7 @@ class Metrics:
                 )
         prometheus_client.ProcessCollector(registry=self.registry)
         self._gauges["oldest_watermark_age_seconds"].set_function(self._oldest_age)
+        self._gauges["pane_end_timestamp_seconds"].set(float("nan"))  # from 0 the first would be a leap of half a century
         self._set("build_info", 1, this_version())
 
     # -- start and page ------------------------------------------------------------------------------------------------

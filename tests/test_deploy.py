@@ -105,6 +105,19 @@ def test_a_panel_asks_for_what_there_is_and_says_what_to_do(panel: dict[str, Any
         assert target["expr"].count("{") == target["expr"].count(chosen), "the choice at the top counts everywhere"
 
 
+def expressions(title: str) -> list[str]:
+    (panel,) = [panel for panel in check_dashboard.panels(DASHBOARD) if panel["title"] == title]
+    return [target["expr"] for target in panel["targets"]]
+
+
+def test_a_glance_leaves_out_no_worker_that_is_down_and_nothing_that_was_lost_before_the_first_scrape() -> None:
+    (ready,) = expressions("Workers ready")
+    assert "/ count(up{" in ready
+    increase, total = expressions("Messages lost to retention")
+    assert increase.startswith("sum(increase(roadwatch_lost_messages_total{")
+    assert total.startswith("sum(roadwatch_lost_messages_total{")
+
+
 def test_panels_do_not_overlap_and_have_ids_of_their_own() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:

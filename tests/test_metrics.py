@@ -6,6 +6,7 @@ import importlib.util
 import re
 import threading
 from collections import Counter
+from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,6 +122,15 @@ def test_only_metrics_opens_the_door_to_the_client_library() -> None:
 
 
 # -- what is reported ------------------------------------------------------------------------------------------------------
+
+
+def test_no_pane_ends_in_1970() -> None:
+    """From a sample of 0 the first pane would be a leap of half a century: the dashboard's scale would fit nothing else."""
+    metrics = Metrics()
+    assert isnan(metrics.value("pane_end_timestamp_seconds"))
+    metrics.merged(1_700_000_000_000)
+    assert metrics.value("pane_end_timestamp_seconds") == 1_700_000_000
+
 
 polls = st.lists(
     st.tuples(
