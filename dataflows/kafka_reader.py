@@ -34,7 +34,18 @@ OF_A_TOPIC = {  # what the client tells its error callback, and nobody else, of 
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
+ROOM = 262_144  # kB that the clients of all partitions together hold ahead of their being read: 16 of them have what each may
+LEAST_ROOM, MOST_ROOM = 1024, 16_384  # kB for each: what one fetch brings; more made nobody quicker
 NOT_YET = float("-inf")  # s, on the clock that does not jump
+
+
+def room(partitions: int) -> int:
+    """How much a partition's client may hold ahead, in kB; its own default of 64 MB would be 6 GB with a hundred of them.
+
+    >>> [room(count) for count in (1, 16, 32, 100, 1000)]
+    [16384, 16384, 8192, 2621, 1024]
+    """
+    return min(MOST_ROOM, max(LEAST_ROOM, ROOM // partitions))
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class Shared:
     pace: Pace
     seal: Seal
     starts: Starts
+    partitions: int  # how many there are in all
 
 
 class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
@@ -71,7 +83,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",  # the default would jump to the end in silence
-                "queued.max.messages.kbytes": 16_384,  # per partition; the default of 64 MB times 32 partitions is 2 GB
+                "queued.max.messages.kbytes": room(shared.partitions),
                 "fetch.wait.max.ms": 20,
                 "fetch.queue.backoff.ms": 5,  # with a full queue the client would pause for a second, its default
                 "socket.timeout.ms": SILENT,

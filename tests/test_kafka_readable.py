@@ -15,7 +15,7 @@ from dataflows import kafka_away, kafka_readable, kafka_reader
 from dataflows.health import Health, serve
 from dataflows.kafka_partitions import Starts
 from dataflows.kafka_readable import AGAIN, ANSWER, ASK, SILENT, Readable
-from dataflows.kafka_reader import KafkaPartition, Shared
+from dataflows.kafka_reader import NOT_YET, KafkaPartition, Shared
 from dataflows.metrics import METRICS, Metrics
 from dataflows.pace import Pace
 from dataflows.seal import Seal
@@ -133,7 +133,7 @@ def test_the_client_tells_what_a_broker_refuses(health: Health, monkeypatch: pyt
         producer.produce("t", b"{}")
         producer.flush()
         kafka = Kafka(bootstrap_servers=cluster.bootstrap, start="latest")
-        shared = Shared(kafka, Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None))
+        shared = Shared(kafka, Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), 1)
         reader = KafkaPartition(Input(topic="t", format="observation"), 0, intake(), shared, None)
 
         def problems() -> str:
@@ -144,6 +144,11 @@ def test_the_client_tells_what_a_broker_refuses(health: Health, monkeypatch: pyt
             except HTTPError as error:
                 return " ".join(json.loads(error.read())["problems"])
 
+        def read_to_its_end() -> bool:
+            reader.next_batch()
+            return reader._end_seen != NOT_YET
+
+        wait_for(read_to_its_end, "the partition is read")  # before that the client may keep a refusal to itself
         cluster.fail(1, FETCH, KafkaError.TOPIC_AUTHORIZATION_FAILED)
         assert "Topic authorization failed" in wait_for(problems, "it says that it may not read")
         monkeypatch.setattr(kafka_readable, "AGAIN", 0.1)

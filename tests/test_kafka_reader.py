@@ -78,8 +78,24 @@ class Client:
 
 def partition(client: Client, way: Intake, monkeypatch: pytest.MonkeyPatch) -> KafkaPartition:
     monkeypatch.setattr(kafka_reader, "Consumer", lambda _: client)
-    shared = Shared(Kafka(poll_messages=MOST), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None))
+    shared = Shared(Kafka(poll_messages=MOST), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), 1)
     return KafkaPartition(Input(topic="t", format="observation"), 0, way, shared, None)
+
+
+def test_a_hundred_partitions_hold_no_more_than_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the clients hold of a backlog, all together."""
+    given: list[dict[str, Any]] = []
+
+    def consumer(config: dict[str, Any]) -> Client:
+        given.append(config)
+        return Client(0)
+
+    monkeypatch.setattr(kafka_reader, "Consumer", consumer)
+    for count in (16, 100):
+        shared = Shared(Kafka(), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), count)
+        KafkaPartition(Input(topic="t", format="observation"), 0, intake(), shared, None)
+    few, many = (config["queued.max.messages.kbytes"] for config in given)
+    assert 100 * many <= 16 * few
 
 
 class Stopped:
