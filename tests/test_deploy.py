@@ -209,6 +209,7 @@ def test_compose_is_whole() -> None:
     assert set(services) == {"kafka", "topics", "worker", "prometheus", "grafana"}
     assert services["topics"]["command"] == ["topics"]
     assert services["worker"]["command"] == ["run"]
+    assert services["worker"]["stop_grace_period"] == "120s", "what docs/operations.md asks for before SIGKILL"
     for name, service in services.items():
         assert set(service.get("depends_on", ())) <= set(services)
         assert set(service["networks"]) <= set(compose["networks"])
