@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from dataflows import heap
+from dataflows import first_process, heap
 from dataflows.secret_files import exposed, refuse_on_the_command_line
 from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import close_the_engines_page, load, settings_file
@@ -56,9 +56,30 @@ def run(
     set_: Set = None,
 ) -> None:
     """Run the worker: messages in from Kafka, incidents out, until a signal comes."""
+    first_process.listen()
     if (process_id is None) != (addresses is None):
         raise UsageError("--process-id and --addresses belong together: give both, or --processes alone")
     settings = _load(config, set_)
+    try:
+        _run(settings, processes, process_id, addresses, config, set_)
+    except ToldError as error:
+        if settings.logs.format != "json":
+            raise
+        from dataflows import logs
+
+        logs.configure(settings.logs.level, "json")
+        logs.logger(__name__).critical(str(error))
+        raise typer.Exit(error.exit_code) from None
+
+
+def _run(
+    settings: Settings,
+    processes: int,
+    process_id: int | None,
+    addresses: str | None,
+    config: Path | None,
+    set_: list[str] | None,
+) -> None:
     if processes > 1:
         from dataflows.cluster import supervise
         from dataflows.store import open_store

@@ -52,6 +52,7 @@ class Health:
         self._helps = False
         self._broker: str | None = NOT_ASKED
         self._undelivered = 0
+        self._unreadable: dict[tuple[str, int], str] = {}  # why, by topic and partition
         self._stopping: str | None = None
 
     def beat(self) -> None:
@@ -83,6 +84,13 @@ class Health:
         self._undelivered = records
         if records:
             self._beat = self._clock()
+
+    def unreadable(self, topic: str, partition: int, why: str | None) -> None:
+        """Why the broker does not let this partition be read; None: it does."""
+        if why is not None:
+            self._unreadable[topic, partition] = why
+        else:
+            self._unreadable.pop((topic, partition), None)
 
     @property
     def reachable(self) -> bool:
@@ -122,9 +130,21 @@ class Health:
                 f"The flow stands still until the Kafka broker takes {self._undelivered} records: "
                 "check the broker and the output topics; it goes on by itself."
             )
+        found += self._refusals()
         if not self._partitions and not self._helps:
             found.append("No input partition is assigned: check that the input topics exist (roadwatch topics creates them).")
         return tuple(found)
+
+    def _refusals(self) -> list[str]:
+        """A sentence for each topic and reason: a topic may have hundreds of partitions, all of which say the same."""
+        partitions: dict[tuple[str, str], list[int]] = {}
+        for (topic, number), why in sorted(self._unreadable.copy().items()):
+            partitions.setdefault((topic, why.replace(f"{topic} [{number}]", topic)), []).append(number)
+        return [
+            f"{topic} cannot be read, partition {', '.join(map(str, numbers))} ({why}): "
+            "check our rights and whether the topic is there; it goes on by itself."
+            for (topic, why), numbers in partitions.items()
+        ]
 
     def ready(self) -> bool:
         return not self.unready()

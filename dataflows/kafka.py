@@ -55,7 +55,7 @@ class KafkaSource(PollSource):
                 log.warning("a partition that was read before is not read any more", partition=name)
         whole = {each.topic: partitions[each.topic] for each in settings.inputs.topics if not each.partitions}
         self._lookout = Lookout(whole, counter(settings), settings.kafka.partitions_interval, _restart)
-        self._shared = Shared(settings.kafka, self.pace, Seal(key), starts)
+        self._shared = Shared(settings.kafka, self.pace, Seal(key), starts, len(self._inputs))
 
     def list_parts(self) -> list[str]:
         """The engine ends where its store holds a partition that is not in the list."""

@@ -22,6 +22,7 @@ _QUIET = logging.getLogger("librdkafka")  # it repeats each failed attempt; what
 _QUIET.setLevel(logging.CRITICAL)
 
 SILENT = 10_000  # ms: a request unanswered for so long means a dead connection; the client's own 60 s make alerts a minute late
+RECONNECT = 5000  # ms at most between attempts, up to half more by chance: who is back is seen within 10 s
 KEPT = 7 * 24 * 3600 * 1000  # ms: alerts, cells and dead letters stay a week
 
 
@@ -55,6 +56,7 @@ def client(kafka: Kafka) -> dict[str, Any]:
         "sasl.mechanism": kafka.sasl_mechanism,
         "sasl.username": kafka.sasl_username,
         "sasl.password": secret(kafka.sasl_password, kafka.sasl_password_file, "kafka.sasl_password_file"),
+        "reconnect.backoff.max.ms": RECONNECT,
         "logger": _QUIET,
     }
     return {name: value for name, value in given.items() if value is not None}

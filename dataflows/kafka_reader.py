@@ -15,16 +15,37 @@ from dataflows.complaint import Complaint
 from dataflows.health import HEALTH
 from dataflows.intake import Intake, Poll, Progress
 from dataflows.kafka_admin import SILENT, client
+from dataflows.kafka_away import AWAY
+from dataflows.kafka_closing import CLOSING
 from dataflows.kafka_partitions import Starts
+from dataflows.kafka_readable import Readable
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace, nap
 from dataflows.seal import Seal
+from dataflows.seldom import Seldom
 from dataflows.settings import Input, Kafka
 from dataflows.stop import STOP
 
 log = structlog.get_logger(__name__)
 
+OF_A_TOPIC = {  # what the client tells its error callback, and nobody else, of the one partition that it reads
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+ROOM = 262_144  # kB that the clients of all partitions together hold ahead of their being read: 16 of them have what each may
+LEAST_ROOM, MOST_ROOM = 1024, 16_384  # kB for each: what one fetch brings; more made nobody quicker
 NOT_YET = float("-inf")  # s, on the clock that does not jump
+
+
+def room(partitions: int) -> int:
+    """How much a partition's client may hold ahead, in kB; its own default of 64 MB would be 6 GB with a hundred of them.
+
+    >>> [room(count) for count in (1, 16, 32, 100, 1000)]
+    [16384, 16384, 8192, 2621, 1024]
+    """
+    return min(MOST_ROOM, max(LEAST_ROOM, ROOM // partitions))
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,7 @@ class Shared:
     pace: Pace
     seal: Seal
     starts: Starts
+    partitions: int  # how many there are in all
 
 
 class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
@@ -51,16 +73,17 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._behind = False
         self._closes = NOT_YET  # when live messages will be so far that a pane may close by them
         self._looked = 0.0
-        self._complaint = Complaint(each.topic, number)
+        self._complaint, self._seldom = Complaint(each.topic, number), Seldom()
+        self._readable = Readable(each.topic, number, time.monotonic())
         self._consumer = Consumer(
             client(self._kafka)
             | {
-                "error_cb": _unreachable,
+                "error_cb": self._error,
                 "group.id": self._kafka.group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",  # the default would jump to the end in silence
-                "queued.max.messages.kbytes": 16_384,  # per partition; the default of 64 MB times 32 partitions is 2 GB
+                "queued.max.messages.kbytes": room(shared.partitions),
                 "fetch.wait.max.ms": 20,
                 "fetch.queue.backoff.ms": 5,  # with a full queue the client would pause for a second, its default
                 "socket.timeout.ms": SILENT,
@@ -90,6 +113,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         METRICS.waits(self._topic, self._number, ahead)
         if ahead:  # which is no silence
             self._heard, self._behind, self._closes = time.monotonic(), False, NOT_YET
+            self._readable.pauses(self._heard)
             return []
         most = min(self._kafka.poll_messages, self._intake.portion)
         got = self._consumer.consume(most, timeout=0)
@@ -98,6 +122,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         offsets = [message.offset() or 0 for message in good]
         if good:
             self._offset, self._end_seen = offsets[-1] + 1, NOT_YET
+            self._readable.said(time.monotonic())
         for message in wrong:
             self._trouble(message)
         self._behind = len(good) >= most // 2
@@ -129,8 +154,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 
     def close(self) -> None:
         METRICS.left(self._topic, self._number)
-        if HEALTH.reachable:  # else it would wait 45 s for the group's offsets, and every partition does so in turn
-            self._consumer.close()
+        HEALTH.unreadable(self._topic, self._number, None)
+        CLOSING.close(self._consumer)
 
     def _silence(self) -> list[Poll]:
         """After `idle_after` at the partition's end nobody waits for it: the one path on which the clock decides what is said.
@@ -141,10 +166,13 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         """
         now, due = time.monotonic(), self._heard + self._idle_after
         if not HEALTH.reachable:
+            self._readable.pauses(now)
             if not self._idle:
                 return []
             self._heard, self._idle = now, False
             return [self._intake.wait()]
+        if self._readable.asks(now):
+            self._read_on()
         if self._idle or now < due:
             return []
         if self._end_seen < due:
@@ -156,21 +184,22 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         return [self._intake.rest()]
 
     def _read_on(self) -> None:
+        self._readable.asked(time.monotonic())
         self._consumer.assign([TopicPartition(self._topic, self._number, self._offset)])
 
     def _look_around(self) -> None:
         """Once a second, of silence or without a broker: how far the partition's end is, and whether the broker is back."""
-        if time.monotonic() - self._looked < 1.0:
-            return
-        self._looked = time.monotonic()
-        self._show_lag()
-        if HEALTH.reachable:
+        now = time.monotonic()
+        if now - self._looked >= 1.0:
+            self._looked = now
+            self._show_lag()
+        if not AWAY.asks(now):
             return
         try:
             self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=0.2)
         except KafkaException:
             return
-        HEALTH.broker(True)
+        AWAY.back()
 
     def _ends(self) -> tuple[int, int]:
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=10.0)
@@ -179,14 +208,16 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     def _trouble(self, message: Message) -> None:
         error = message.error()
         assert error is not None
+        now = time.monotonic()
         if error.code() == KafkaError._PARTITION_EOF:
             end = message.offset() or 0  # behind the last message, and behind the markers of transactions that follow it
             if end >= self._offset:  # an older one was overtaken by messages
-                self._offset, self._end_seen = end, time.monotonic()
+                self._offset, self._end_seen = end, now
+            self._readable.said(now)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._lose()
         else:
-            log.warning("poll failed, trying again", topic=self._topic, partition=self._number, error=error.str())
+            self._readable.refused(error.str(), now)
 
     def _lose(self) -> None:
         """The wanted offset is not there: say which messages are gone, count them, go on where the partition begins."""
@@ -214,7 +245,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 
     def _say_again(self, why: str) -> None:
         """Ask once more for the same offset."""
-        log.warning("the broker had no such offset, asking again", topic=self._topic, partition=self._number, why=why)
+        if self._seldom.due(time.monotonic()):
+            log.warning("the broker had no such offset, asking again", topic=self._topic, partition=self._number, why=why)
         self._read_on()
 
     def _show_lag(self) -> None:
@@ -222,8 +254,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         if high >= self._offset:
             METRICS.lag(self._topic, self._number, high - self._offset)
 
-
-def _unreachable(error: KafkaError) -> None:
-    if error.code() == KafkaError._ALL_BROKERS_DOWN:
-        HEALTH.broker(False, error.str())
-        log.warning("the Kafka broker is away; trying again until it is back", error=error.str())
+    def _error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            AWAY.tell(error.str(), time.monotonic())
+        elif error.code() in OF_A_TOPIC:
+            self._readable.refused(error.str(), time.monotonic())

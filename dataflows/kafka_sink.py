@@ -15,6 +15,7 @@ from dataflows.health import HEALTH
 from dataflows.kafka_admin import SILENT, client
 from dataflows.metrics import METRICS
 from dataflows.panics import LastWords
+from dataflows.seldom import Seldom
 from dataflows.settings import Kafka
 from dataflows.told import ToldError
 
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 LINGER = 5  # ms: cells come by the thousand once a minute; alerts wait for no company
 SHORT = 1000  # bytes: a topic that does not take so much takes no alerts either
-LAST_WAIT = 5.0  # s that a worker which is asked to end waits for the broker: half of what the end may take
+LAST_WAIT = 4.0  # s that a worker which is asked to end waits for the broker: with all else the end takes 5 then
 
 
 class KafkaSink(FixedPartitionedSink[Record, None]):
@@ -104,6 +105,7 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
 
     def _flush(self) -> None:
         """Until the broker has everything, or has refused something; or for a while only, once the worker is asked to end."""
+        seldom = Seldom()
         while FAILURE.error is None and self._refused is None:
             waiting = self._producer.flush(1.0)
             if self._shorter:
@@ -112,7 +114,8 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 break
             else:
                 HEALTH.undelivered(waiting)
-                log.warning("waiting for the broker to take records", waiting=waiting)
+                if seldom.due(time.monotonic()):
+                    log.warning("waiting for the broker to take records", waiting=waiting)
                 self._lose_patience(1.0)
         HEALTH.undelivered(0)
 

@@ -57,6 +57,7 @@ class Metrics:
                 )
         prometheus_client.ProcessCollector(registry=self.registry)
         self._gauges["oldest_watermark_age_seconds"].set_function(self._oldest_age)
+        self._gauges["pane_end_timestamp_seconds"].set(float("nan"))  # from 0 the first would be a leap of half a century
         self._set("build_info", 1, this_version())
 
     # -- start and page ------------------------------------------------------------------------------------------------
@@ -163,6 +164,10 @@ class Metrics:
     def waits(self, topic: str, partition: int, ahead: bool) -> None:
         """Whether the partition is not read for now, being too far ahead of the slowest."""
         self._set("partition_ahead", ahead, topic, str(partition))
+
+    def unreadable(self, topic: str, partition: int, is_so: bool) -> None:
+        """Whether the broker refuses to let the partition be read, or does not answer for it."""
+        self._set("partition_unreadable", is_so, topic, str(partition))
 
     def lag(self, topic: str, partition: int, messages: int) -> None:
         """Messages between the position and the end of the partition; not for a broker that does not know the end."""

@@ -70,8 +70,8 @@ def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def questions(dashboard: dict[str, Any], interval: str = "5m") -> list[Question]:
-    """The dashboard's queries with its variables filled in: every worker, and `interval` for the window of rates."""
-    filled = {"$instance": ".*", "$__rate_interval": interval, "$__range": "1h"}
+    """The dashboard's queries with its variables filled in: every cluster and worker, `interval` for the window of rates."""
+    filled = {"$cluster": ".*", "$instance": ".*", "$__rate_interval": interval, "$__range": "1h"}
     found = []
     for panel in panels(dashboard):
         for target in panel["targets"]:

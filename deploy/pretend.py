@@ -80,4 +80,5 @@ class PretendWorker:
         idle = form == "sensor" and partition == 1
         say.watermark(topic, partition, int(now * 1000) - 2000 - draw.randrange(500), idle=idle)
         say.waits(topic, partition, form == "observation" and partition == 1)
+        say.unreadable(topic, partition, form == "gbt32960" and partition == 1)
         say.lag(topic, partition, draw.randrange(50))

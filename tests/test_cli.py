@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
+from dataflows import cli
+from dataflows.told import ToldError
 from tests.living import PATIENCE, roadwatch
 
 ROOT = Path(__file__).parents[1]
@@ -49,3 +54,27 @@ def test_a_worker_may_open_as_many_files_as_the_system_lets_it() -> None:
         [sys.executable, "-c", few], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert soft == hard
+
+
+def test_the_last_sentence_is_json_where_all_others_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever reads the log by machine would not find why the worker ended."""
+
+    class EndError(ToldError):
+        exit_code = 75
+
+    def end(*_: object) -> None:
+        raise EndError("what happened, and what to do")
+
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setattr(cli, "_run", end)
+    with pytest.raises(typer.Exit) as ended:
+        cli.run(set_=["logs.format=json"])
+    assert ended.value.exit_code == 75
+    said = json.loads(capsys.readouterr().err)
+    assert (said["level"], said["message"]) == ("critical", "what happened, and what to do")
+    with pytest.raises(EndError):
+        cli.run(set_=["logs.format=console"])

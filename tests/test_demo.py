@@ -26,6 +26,7 @@ from dataflows.demo.verdict import Label, judge, labels
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.interrupt import noted
+from dataflows.metrics import Metrics
 from tests.living import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -135,6 +136,14 @@ def test_a_false_alarm_is_charged_to_what_lies_there() -> None:
 
 
 # -- what is shown -----------------------------------------------------------------------------------------------------
+
+
+def test_the_screen_has_no_watermark_before_the_first_pane() -> None:
+    """The metric says then that it is no number."""
+    screen = Screen(Console(file=(out := io.StringIO()), width=200))
+    screen._told = float("-inf")  # s: off a terminal it speaks now and then
+    screen.status(Page.parse(Metrics().page().decode()), sent=3)
+    assert "watermark --:--:--" in out.getvalue()
 
 
 def test_the_screen_leaves_out_updates_that_mean_nothing_new() -> None:

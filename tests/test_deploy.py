@@ -101,7 +101,21 @@ def test_a_panel_asks_for_what_there_is_and_says_what_to_do(panel: dict[str, Any
     for target in panel["targets"]:
         assert asked(target["expr"])
         assert asked(target["expr"]) <= series_names()
-        assert 'instance=~"$instance"' in target["expr"], "the choice of workers at the top counts everywhere"
+        chosen = 'cluster=~"$cluster",instance=~"$instance"'
+        assert target["expr"].count("{") == target["expr"].count(chosen), "the choice at the top counts everywhere"
+
+
+def expressions(title: str) -> list[str]:
+    (panel,) = [panel for panel in check_dashboard.panels(DASHBOARD) if panel["title"] == title]
+    return [target["expr"] for target in panel["targets"]]
+
+
+def test_a_glance_leaves_out_no_worker_that_is_down_and_nothing_that_was_lost_before_the_first_scrape() -> None:
+    (ready,) = expressions("Workers ready")
+    assert "/ count(up{" in ready
+    increase, total = expressions("Messages lost to retention")
+    assert increase.startswith("sum(increase(roadwatch_lost_messages_total{")
+    assert total.startswith("sum(roadwatch_lost_messages_total{")
 
 
 def test_panels_do_not_overlap_and_have_ids_of_their_own() -> None:
@@ -195,6 +209,7 @@ def test_compose_is_whole() -> None:
     assert set(services) == {"kafka", "topics", "worker", "prometheus", "grafana"}
     assert services["topics"]["command"] == ["topics"]
     assert services["worker"]["command"] == ["run"]
+    assert services["worker"]["stop_grace_period"] == "120s", "what docs/operations.md asks for before SIGKILL"
     for name, service in services.items():
         assert set(service.get("depends_on", ())) <= set(services)
         assert set(service["networks"]) <= set(compose["networks"])
@@ -205,7 +220,7 @@ def test_compose_is_whole() -> None:
     for needing in ("kafka", "prometheus", "grafana"):
         assert services[needing]["healthcheck"]["test"]
     (scrape,) = [job for job in parsed("prometheus/prometheus.yml")["scrape_configs"] if job["job_name"] == "roadwatch"]
-    assert scrape["static_configs"] == [{"targets": ["worker:9464"]}]
+    assert scrape["static_configs"] == [{"targets": ["worker:9464"], "labels": {"cluster": "main"}}]
 
 
 def environments() -> list[dict[str, str]]:
@@ -319,4 +334,5 @@ def test_every_question_of_the_dashboard_gets_an_answer(tmp_path: Path) -> None:
     rules = {a.question.where: a.outcome for a in answers if a.question.where.startswith("rule")}
     assert len(rules) == len(alert_rules())
     holding = {where.removeprefix("rule ") for where, outcome in rules.items() if outcome != "quiet"}
-    assert holding == {"RoadwatchDetectorErrors", "RoadwatchDeliveryFailures", "RoadwatchMessagesLost"}
+    trouble = {"RoadwatchDetectorErrors", "RoadwatchDeliveryFailures", "RoadwatchMessagesLost", "RoadwatchPartitionUnreadable"}
+    assert holding == trouble

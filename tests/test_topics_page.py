@@ -6,6 +6,9 @@ import json
 import re
 from pathlib import Path
 
+import confluent_kafka
+import pytest
+
 from dataflows.alerts import alert_records, cell_records
 from dataflows.settings import Alerts, Outputs
 from detectors import CATALOGUE
@@ -69,3 +72,43 @@ def test_every_number_of_the_evidence_is_explained() -> None:
     assert len(said) > 30
     assert said - named == set()
     assert named - said <= {"accident", "breakdown"}  # which SelfReports calls by the kind
+
+
+def test_the_consumer_of_the_page_knows_what_is_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One incident whose word ran out, one that is valid and one that was cleared."""
+
+    class Sent:
+        def __init__(self, incident: str, status: str, until: str) -> None:
+            said = {"kind": "accident", "severity": "Severe", "certainty": "Likely", "location": {}, "cap_status": "Actual"}
+            self._alert = said | {"incident_id": incident, "status": status, "sequence": 0, "expires_at": until}
+
+        def error(self) -> None:
+            return None
+
+        def value(self) -> bytes:
+            return json.dumps(self._alert).encode()
+
+    class Consumer:
+        def __init__(self, _: object) -> None:
+            self._left = [
+                Sent("forgotten", "opened", "2025-03-04T07:47:07.000Z"),
+                Sent("lasting", "opened", "2999-03-04T07:47:07.000Z"),
+                Sent("cleared", "cleared", "2025-03-04T07:47:07.000Z"),
+                None,
+            ]
+
+        def subscribe(self, topics: list[str]) -> None: ...
+
+        def poll(self, _: float) -> Sent | None:
+            if not self._left:
+                raise EOFError
+            return self._left.pop(0)
+
+    monkeypatch.setattr(confluent_kafka, "Consumer", Consumer)
+    (code,) = re.findall(r"(?s)```python\n(.*?)```", PAGE)
+    with pytest.raises(EOFError):
+        exec(code, {})
+    over = [line for line in capsys.readouterr().out.splitlines() if line.startswith("over")]
+    assert over == ["over, though no word came: forgotten"]

@@ -42,7 +42,7 @@ class Screen:
             self._rate += 0.3 * ((received - self._received) / (now - self._at) - self._rate)  # smoothed, or nobody can read it
         self._at, self._received = now, received
         complete = page.total("pane_end_timestamp_seconds")
-        clock = datetime.fromtimestamp(complete, UTC).strftime("%H:%M:%S") if complete else "--:--:--"
+        clock = datetime.fromtimestamp(complete, UTC).strftime("%H:%M:%S") if complete > 0 else "--:--:--"
         waiting, still_open = max(0, sent - received), page.total("incidents_open")
         text = f"watermark {clock} · {self._rate:,.0f} messages/s · {received:,.0f} read, {waiting:,.0f} waiting"
         text += f" · {still_open:.0f} open"
