@@ -12,7 +12,7 @@ import numpy as np
 
 from dataflows.formats import Format, moment
 from dataflows.formats.base import Context, Decoded, Reason
-from dataflows.recorded import RecordingError, messages, numbered_messages
+from dataflows.recorded import RecordingError, arrived, messages, numbered_messages
 from detectors.model import Rows, Sign, Surface
 
 __all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "Unknown", "Unsaid", "decode_file", "messages"]
@@ -64,7 +64,7 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[Found]:
     recognised, unknown, unsaid, sensors = Counter[str](), Counter[str](), Counter[str](), 0
     numbered = numbered_messages(path, form)
     while batch := list(islice(numbered, BATCH)):
-        arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
+        arrival = arrived(path, form)
         decoded = form.decode([message for _, message in batch], np.full(len(batch), arrival, np.int64), context)
         recognised += decoded.recognised
         if form.unknown is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from dataflows.store import RecoveryError
+from dataflows.whole_file import write_whole
 
 NOTE = "kafka.cluster"  # in the recovery directory: the id of the cluster that was read
 
@@ -19,9 +19,7 @@ def keep_to(cluster: str, servers: str, directory: Path) -> None:
     try:
         known = note.read_text("utf-8") if note.exists() else ""
         if cluster and not known:
-            draft = note.with_name(f"{NOTE}.{os.getpid()}.new")  # the processes of a cluster may write the same
-            draft.write_text(cluster, "utf-8")
-            draft.rename(note)
+            write_whole(note, cluster)
     except (OSError, ValueError) as error:
         raise RecoveryError(f"cannot use the recovery store in {directory}: {NOTE}: {error}; check the disk") from None
     if cluster and known and cluster != known:

@@ -5,7 +5,6 @@ The graph knows its partitions when it starts: a pane closes when all of them ha
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import structlog
 from dataflows.cluster import START_AGAIN
 from dataflows.kafka_admin import BrokerError
 from dataflows.told import ToldError
+from dataflows.whole_file import write_whole
 
 log = structlog.get_logger(__name__)
 
@@ -122,10 +122,6 @@ class Starts:
             self._write(f"{topic}.{partition}", str(offset))
 
     def _write(self, name: str, text: str) -> None:
-        """All of it or nothing."""
-        if self._folder is None:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self._folder / f"{name}.{os.getpid()}.new"  # the processes of a cluster may write the same
-        draft.write_text(text, "utf-8")
-        draft.rename(self._folder / name)
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(self._folder / name, text)

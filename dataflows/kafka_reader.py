@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import structlog
 from bytewax.inputs import StatefulSourcePartition
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from dataflows.complaint import Complaint
 from dataflows.health import HEALTH
 from dataflows.intake import Intake, Poll, Progress
-from dataflows.kafka_admin import SILENT, client
 from dataflows.kafka_away import AWAY
 from dataflows.kafka_closing import CLOSING
+from dataflows.kafka_consumer import consumer
 from dataflows.kafka_partitions import Starts
 from dataflows.kafka_readable import Readable
 from dataflows.metrics import METRICS
@@ -34,18 +34,7 @@ OF_A_TOPIC = {  # what the client tells its error callback, and nobody else, of 
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
-ROOM = 262_144  # kB that the clients of all partitions together hold ahead of their being read: 16 of them have what each may
-LEAST_ROOM, MOST_ROOM = 1024, 16_384  # kB for each: what one fetch brings; more made nobody quicker
 NOT_YET = float("-inf")  # s, on the clock that does not jump
-
-
-def room(partitions: int) -> int:
-    """How much a partition's client may hold ahead, in kB; its own default of 64 MB would be 6 GB with a hundred of them.
-
-    >>> [room(count) for count in (1, 16, 32, 100, 1000)]
-    [16384, 16384, 8192, 2621, 1024]
-    """
-    return min(MOST_ROOM, max(LEAST_ROOM, ROOM // partitions))
 
 
 @dataclass(frozen=True)
@@ -75,20 +64,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._looked = 0.0
         self._complaint, self._seldom = Complaint(each.topic, number), Seldom()
         self._readable = Readable(each.topic, number, time.monotonic())
-        self._consumer = Consumer(
-            client(self._kafka)
-            | {
-                "error_cb": self._error,
-                "group.id": self._kafka.group,
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "error",  # the default would jump to the end in silence
-                "queued.max.messages.kbytes": room(shared.partitions),
-                "fetch.wait.max.ms": 20,
-                "fetch.queue.backoff.ms": 5,  # with a full queue the client would pause for a second, its default
-                "socket.timeout.ms": SILENT,
-            }
-        )
+        self._consumer = consumer(self._kafka, shared.partitions, self._error)
         self._end_seen = NOT_YET  # when the broker last said that this is the end, since the last message
         self._end_asked = NOT_YET
         if resume is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context
 from dataflows.formats.guard import decode_safely
-from dataflows.recorded import messages
+from dataflows.recorded import arrived, messages
 
 LOOKED_AT = 20  # messages: damaged ones are a few in a hundred
 
@@ -21,7 +21,7 @@ def likely_format(path: Path, named: str, context: Context) -> str | None:
         return None
     for form in (form for form in FORMATS.values() if form.name != named):
         few = list(islice(messages(path, form), LOOKED_AT))
-        arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1  # a BSM says no more than the second
+        arrival = arrived(path, form)
         decoded = decode_safely(form.decode, few, np.full(len(few), arrival, np.int64), context)
         if decoded.records > 2 * len(decoded.refusals):
             return form.name

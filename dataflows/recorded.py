@@ -35,6 +35,12 @@ class RecordingError(ToldError):
     """A recorded file that cannot be read: what, where, what to do."""
 
 
+def arrived(path: Path, form: Format) -> int:
+    """When its messages arrived, ms since the epoch; -1 where they say when they were sent. A bare BSM says no more than the
+    second of its minute, so of a recording of them only the file's own time is known."""
+    return int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
+
+
 def messages(path: Path, form: Format) -> Iterator[bytes]:
     """The messages of a recorded file, one after the other, as they would come from Kafka."""
     return (message for _, message in numbered_messages(path, form))

@@ -18,7 +18,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import Intake, Poll, Progress
 from dataflows.pace import Pace
-from dataflows.recorded import messages
+from dataflows.recorded import arrived, messages
 from dataflows.seal import Seal
 from dataflows.secret_files import pseudonym_key
 from dataflows.settings import Settings
@@ -46,8 +46,7 @@ class FileSource(PollSource):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> FilePartition:
         path, form = self._files[for_part]
         intake = Intake(str(path), 0, form, self._context, self._grid, self._settings.window)
-        # Bare BSMs have no date: of a recording of them only the file's own time is known.
-        arrival = int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
+        arrival = arrived(path, form)
         batch = self._settings.kafka.poll_messages
         return FilePartition(
             messages(path, form), intake, self.pace, self._seal, batch, arrival, resume_state, self._progressed

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from dataflows import kafka_away, kafka_reader
+from dataflows import kafka_away, kafka_consumer, kafka_reader
 from dataflows.health import Health
 from dataflows.intake import LEAST, Intake
 from dataflows.kafka_closing import Closing
@@ -77,7 +77,7 @@ class Client:
 
 
 def partition(client: Client, way: Intake, monkeypatch: pytest.MonkeyPatch) -> KafkaPartition:
-    monkeypatch.setattr(kafka_reader, "Consumer", lambda _: client)
+    monkeypatch.setattr(kafka_consumer, "Consumer", lambda _: client)
     shared = Shared(Kafka(poll_messages=MOST), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), 1)
     return KafkaPartition(Input(topic="t", format="observation"), 0, way, shared, None)
 
@@ -90,7 +90,7 @@ def test_a_hundred_partitions_hold_no_more_than_sixteen(monkeypatch: pytest.Monk
         given.append(config)
         return Client(0)
 
-    monkeypatch.setattr(kafka_reader, "Consumer", consumer)
+    monkeypatch.setattr(kafka_consumer, "Consumer", consumer)
     for count in (16, 100):
         shared = Shared(Kafka(), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), count)
         KafkaPartition(Input(topic="t", format="observation"), 0, intake(), shared, None)
