@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 LINGER = 5  # ms: cells come by the thousand once a minute; alerts wait for no company
 SHORT = 1000  # bytes: a topic that does not take so much takes no alerts either
+SHORTLY = 3  # s that a busy broker may take without a line in the log
 LAST_WAIT = 4.0  # s that a worker which is asked to end waits for the broker: with all else the end takes 5 then
 
 
@@ -105,7 +106,7 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
 
     def _flush(self) -> None:
         """Until the broker has everything, or has refused something; or for a while only, once the worker is asked to end."""
-        seldom = Seldom()
+        seldom, waited = Seldom(), 0
         while FAILURE.error is None and self._refused is None:
             waiting = self._producer.flush(1.0)
             if self._shorter:
@@ -114,7 +115,8 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 break
             else:
                 HEALTH.undelivered(waiting)
-                if seldom.due(time.monotonic()):
+                waited += 1
+                if waited >= SHORTLY and seldom.due(time.monotonic()):
                     log.warning("waiting for the broker to take records", waiting=waiting)
                 self._lose_patience(1.0)
         HEALTH.undelivered(0)
