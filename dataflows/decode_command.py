@@ -12,7 +12,7 @@ from pathlib import Path
 from dataflows.decode import Recognised, RefusedRecord, Unknown, Unsaid, decode_file
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
-from dataflows.likely_format import likely_format
+from dataflows.likely import advice
 from dataflows.secret_files import key_to_be_made, pseudonym_key
 from dataflows.settings import Settings
 
@@ -65,8 +65,8 @@ def _print(files: Sequence[tuple[Path, str]], context: Context, every: bool) -> 
         if more := {} if every else {reason: count - MOST for reason, count in refused.items() if count > MOST}:
             counts = ", ".join(f"{count} {reason}" for reason, count in sorted(more.items()))
             print(f"{path}: not shown: {counts}, as above; --every shows all", file=sys.stderr)
-        if refused and not rows and (likely := likely_format(path, name, context)):
-            print(f"{path}: it looks like {likely}: write {path}={likely}", file=sys.stderr)
+        if refused and not rows and (said := advice(path, name, context)):
+            print(f"{path}: {said}", file=sys.stderr)
         print(f"{path}: rows {rows}, refused {refused.total()}", file=sys.stderr)
         anything += refused.total()
     return 1 if anything else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 from collections import deque
@@ -21,6 +22,7 @@ from dataflows.told import ToldError
 _QUIET = logging.getLogger("librdkafka")  # it repeats each failed attempt; what matters of it comes through error_cb
 _QUIET.setLevel(logging.CRITICAL)
 
+MISSPELT = 0.8  # of the letters that two names share: so near, and one is probably the other
 SILENT = 10_000  # ms: a request unanswered for so long means a dead connection; the client's own 60 s make alerts a minute late
 RECONNECT = 5000  # ms at most between attempts, up to half more by chance: who is back is seen within 10 s
 KEPT = 7 * 24 * 3600 * 1000  # ms: alerts, cells and dead letters stay a week
@@ -69,9 +71,10 @@ def connect(settings: Settings) -> Cluster:
     wanted = [each.topic for each in settings.inputs.topics] + output_names(settings)
     missing = [name for name in wanted if name not in there]
     if missing:
-        raise BrokerError(
-            f"the broker at {settings.kafka.bootstrap_servers} has no topic {', '.join(missing)}; make it: roadwatch topics"
-        )
+        others = [name for name in there if name not in wanted]
+        near = [found for name in missing for found in difflib.get_close_matches(name, others, n=1, cutoff=MISSPELT)]
+        meant, where = f"did you mean {', '.join(near)}? If not, " if near else "", settings.kafka.bootstrap_servers
+        raise BrokerError(f"the broker at {where} has no topic {', '.join(missing)}; {meant}make it: roadwatch topics")
     for number, each in enumerate(settings.inputs.topics):
         absent = [partition for partition in each.partitions if partition >= there[each.topic]]
         if absent:

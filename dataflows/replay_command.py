@@ -16,7 +16,7 @@ from dataflows import heap, logs, replay
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.incidents import flow
-from dataflows.likely_format import likely_format
+from dataflows.likely import advice
 from dataflows.metrics import METRICS
 from dataflows.recorded import RecordingError, messages
 from dataflows.secret_files import key_to_be_made, pseudonym_key
@@ -50,7 +50,10 @@ def replay_files(
     for path in written:  # an empty file says that there was nothing; an old one would say what is not true
         if path.exists() and path.stat().st_size:
             say.print(f"{path} was there and is written anew", highlight=False, soft_wrap=True)
-        path.write_bytes(b"")
+        try:
+            path.write_bytes(b"")
+        except OSError as error:
+            raise RecordingError(f"cannot write {path}: {error.strerror}; name another place to write to") from None
     if making := key_to_be_made(settings):
         say.print(making, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -97,15 +100,9 @@ def replay_files(
             what = f"{silent:,.0f} observations of {path} say no speed"
             say.print(f"{what}, without which hardly anything is found; see roadwatch decode", highlight=False, soft_wrap=True)
         if totals[path] and not any(METRICS.value(f"{part}_records_total", topic=str(path)) for part in ("accepted", "late")):
-            likely = likely_format(path, name, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead))
-            raise RecordingError(
-                f"nothing in {path} could be read as {name}; "
-                + (
-                    f"it looks like {likely}: write {path}={likely}"
-                    if likely
-                    else "roadwatch decode says what is wrong with it"
-                )
-            )
+            said = advice(path, name, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead))
+            said = said or "roadwatch decode says what is wrong with it"
+            raise RecordingError(f"nothing in {path} could be read as {name}; {said}")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dataflows.told import ToldError
@@ -215,6 +215,19 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"topic {twice[0]} is listed twice; give each topic one format")
         return inputs
+
+    @field_validator("outputs")
+    @classmethod
+    def _no_circle(cls, outputs: Outputs, info: ValidationInfo) -> Outputs:
+        written = dict(outputs)
+        names = list(written.values())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"topic {twice[0]} is given twice; give each output a topic of its own")
+        inputs = info.data.get("inputs")  # not there if it was refused itself
+        for each in inputs.topics if inputs else ():
+            if each.topic in names:
+                raise ValueError(f"topic {each.topic} is an input as well, and would feed itself; take it out of inputs.topics")
+        return outputs
 
     @classmethod
     def settings_customise_sources(

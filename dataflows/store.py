@@ -21,7 +21,7 @@ from dataflows.panics import Panics
 from dataflows.seal import Seal
 from dataflows.secret_files import pseudonym_key
 from dataflows.settings import Settings
-from dataflows.store_check import StoreError, check, parts
+from dataflows.store_check import StoreError, check, connections, parts
 from dataflows.told import ToldError
 from dataflows.unfinished import forget_unfinished
 
@@ -58,6 +58,12 @@ def is_there(settings: Settings) -> bool:
         return (settings.recovery.directory / NOTE).exists()
     except OSError:
         return False
+
+
+def has_snapshot(directory: Path) -> bool:
+    """Whether there is something to go on from: a start that came to nothing leaves a store without."""
+    with connections(directory) as files:
+        return any(part.execute("SELECT 1 FROM snaps LIMIT 1").fetchone() for part in files)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from dataflows.seal import SealError
 from dataflows.settings import Settings
 from dataflows.shelf import ShelfError
 from dataflows.stop import STOP
-from dataflows.store import is_there, of_sqlite, open_store, sole_use, trouble, unusable
+from dataflows.store import has_snapshot, of_sqlite, open_store, sole_use, trouble, unusable
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
@@ -56,9 +56,9 @@ def work(
         detectors=[*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY],
         steps=["windows", "incidents"],
     )
-    known = is_there(settings)
     recovery = open_store(settings, process_id or 0) if settings.recovery.enabled else None
     with sole_use(settings, process_id or 0) if recovery else nullcontext():
+        known = recovery is not None and has_snapshot(settings.recovery.directory)
         _work(settings, recovery, "resumed" if known else "none was there: from nothing", process_id, addresses)
     log.info("stopped; the next start resumes from here")
     if STOP.why is not None:

@@ -12,7 +12,7 @@ from bytewax.testing import run_main
 from dataflows import replay
 from dataflows.incidents import flow
 from dataflows.recorded import RecordingError
-from dataflows.replay_command import _apart
+from dataflows.replay_command import _apart, replay_files
 from dataflows.settings_reader import load
 from dataflows.window import ShardWindow
 from tests import road
@@ -169,6 +169,14 @@ def test_one_file_is_not_written_for_two_purposes(tmp_path: Path) -> None:
 def test_a_directory_is_no_recording(recording: Path) -> None:
     code, text = say(recording.parent, str(recording.parent))
     assert (code, text) == (1, f"roadwatch: {recording.parent} is a directory; name the recordings in it\n")
+
+
+def test_a_place_that_cannot_be_written_to_is_one_sentence(recording: Path) -> None:
+    """By nobody: a link to where nothing is."""
+    out = recording.with_name("out")
+    out.symlink_to(recording.with_name("nowhere") / "out")
+    with pytest.raises(RecordingError, match=r"^cannot write .*/out: .*; name another place to write to$"):
+        replay_files([(recording, "observation")], out, None, None, load())
 
 
 @pytest.mark.parametrize("kept", [True, False])

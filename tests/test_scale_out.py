@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflows.kafka_admin import BrokerError, connect, create_missing, output_names
+from dataflows.settings import Inputs
 from dataflows.settings_reader import load
 from dataflows.tap import Reader, Writer
 from tests import traffic, worker_settings
@@ -80,6 +81,16 @@ def test_a_partition_that_is_not_there_is_named(tmp_path: Path) -> None:
         create_missing(settings, 2, 1)
         with pytest.raises(BrokerError, match=r"v2x has 2 partitions, counted from 0, so no 2: correct inputs.topics\[0\]"):
             connect(settings)
+
+
+def test_a_misspelt_topic_is_told_the_right_one(tmp_path: Path) -> None:
+    """Or the advice to make it would keep the mistake for good."""
+    with broker_or_skip() as broker:
+        settings = load(_config(tmp_path / "worker", broker, 0))
+        create_missing(settings, 1, 1)
+        wrong = settings.inputs.topics[0].model_copy(update={"topic": "v2"})
+        with pytest.raises(BrokerError, match=r"no topic v2; did you mean v2x\? If not, make it: roadwatch topics$"):
+            connect(settings.model_copy(update={"inputs": Inputs(topics=(wrong,))}))
 
 
 def _config(folder: Path, broker: str, partition: int) -> Path:

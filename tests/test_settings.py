@@ -45,6 +45,12 @@ def test_flags_before_environment_before_file(toml: Path, monkeypatch: pytest.Mo
         ('[[inputs.topics]]\ntopic = "a"\nformt = "b"', "inputs.topics.0.format: Field required"),
         ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\nidle=1', "inputs.topics.0.idle: .*did you mean 'idle_after'"),
         ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\n' * 2, "topic a is listed twice"),
+        (
+            '[[inputs.topics]]\ntopic="road.dead-letters"\nformat="sensor"',
+            "topic road.dead-letters is an input as well",
+        ),
+        ('[[inputs.topics]]\ntopic="a"\nformat="sensor"\n[outputs]\ncells = "a"', "outputs.*: topic a is an input as well"),
+        ('[outputs]\ncells = "road.alerts"', "outputs.*: topic road.alerts is given twice"),
         ("[kafka", "settings file .* is not TOML: .*; texts are in quotes"),
     ],
 )

@@ -19,7 +19,7 @@ from dataflows.merge import IncidentMerge
 from dataflows.seal import Seal
 from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import load
-from dataflows.store import LOCK, NOTE, VERSION, RecoveryError, open_store, sole_use
+from dataflows.store import LOCK, NOTE, VERSION, RecoveryError, has_snapshot, open_store, sole_use
 from dataflows.store_check import parts
 from tests import golden
 
@@ -421,3 +421,10 @@ def test_an_empty_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").touch()
     with pytest.raises(SettingsError, match=r"key_file .* is empty"):
         open_store(load(None, {"recovery": {"directory": str(tmp_path / "r")}, "privacy": {"key_file": str(tmp_path / "key")}}))
+
+
+def test_a_start_that_came_to_nothing_leaves_nothing_to_go_on_from(filled: Path, tmp_path: Path) -> None:
+    """As one without a broker; the log must not say that state was resumed, for a volume that is not mounted shows by that."""
+    open_store(new := settings(tmp_path / "new"))
+    assert not has_snapshot(new.recovery.directory)
+    assert has_snapshot(filled / "recovery")

@@ -9,7 +9,7 @@ import pytest
 
 from dataflows.decode_command import decode_files
 from dataflows.formats import FORMATS
-from dataflows.likely_format import likely_format
+from dataflows.likely import advice
 from dataflows.settings_reader import load
 from tests.wire import CONTEXT, VALID
 
@@ -26,20 +26,36 @@ def recording(path: Path, form: str) -> Path:
 
 @pytest.mark.parametrize(("form", "named"), list(permutations(FORMATS, 2)))
 def test_every_format_is_recognised_under_every_other_name(form: str, named: str, tmp_path: Path) -> None:
-    assert likely_format(recording(tmp_path / "file", form), named, CONTEXT) == form
+    path = recording(tmp_path / "file", form)
+    assert advice(path, named, CONTEXT) == f"it looks like {form}: write {path}={form}"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n" * 30, b"nonsense", b"\x00\xff" * 40])
 def test_what_is_none_of_them_is_not_guessed(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
-    assert likely_format(tmp_path / "file", "observation", CONTEXT) is None
+    assert advice(tmp_path / "file", "observation", CONTEXT) is None
+
+
+@pytest.mark.parametrize("named", FORMATS)
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"id,ts,lat,lon,v\n" + b"a,1741073400000,22.5,114.0,20\n" * 9, "CSV"),
+        (b"[" + b'{"id": "a", "v": 20},\n' * 999, "a JSON array"),
+    ],
+)
+def test_what_is_no_lines_of_json_is_told_so(content: bytes, what: str, named: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    said = advice(tmp_path / "file", named, CONTEXT)
+    assert said is not None
+    assert said.startswith(f"it looks like {what}: write one ")
 
 
 def test_decode_says_it_before_it_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = recording(tmp_path / "file", "sensor")
     settings = load(None, {"privacy": {"key": "a key"}})
     assert decode_files([(path, "ode-json")], settings) == 1
-    *_, advice, count = capsys.readouterr().err.splitlines()
-    assert (advice, count) == (f"{path}: it looks like sensor: write {path}=sensor", f"{path}: rows 0, refused 3")
+    *_, said, count = capsys.readouterr().err.splitlines()
+    assert (said, count) == (f"{path}: it looks like sensor: write {path}=sensor", f"{path}: rows 0, refused 3")
     decode_files([(path, "sensor")], settings)
     assert "looks like" not in capsys.readouterr().err

@@ -1,0 +1,34 @@
+"""What a recorded file may be, where nothing in it could be read as the format that was named."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from dataflows.formats import FORMATS
+from dataflows.formats.base import Context
+from dataflows.formats.guard import decode_safely
+from dataflows.recorded import arrived, messages
+
+JSON_LINES = "observation"
+COLUMNS = 3  # commas in a first line that is no JSON: even the least of an observation has four columns
+LOOKED_AT = 20  # messages: damaged ones are a few in a hundred
+
+
+def advice(path: Path, named: str, context: Context) -> str | None:
+    """What it looks like, and what to do; None if nobody knows, or it comes through a pipe."""
+    if not path.is_file():
+        return None
+    for form in (form for form in FORMATS.values() if form.name != named):
+        few = list(islice(messages(path, form), LOOKED_AT))
+        decoded = decode_safely(form.decode, few, np.full(len(few), arrived(path, form), np.int64), context)
+        if decoded.records > 2 * len(decoded.refusals):
+            return f"it looks like {form.name}: write {path}={form.name}"
+    first = next(messages(path, FORMATS[JSON_LINES]), b"")
+    if first.startswith(b"["):
+        return "it looks like a JSON array: write one object a line, as jq -c '.[]' does"
+    if first.count(b",") >= COLUMNS and not first.startswith(b"{"):
+        return "it looks like CSV: write one JSON object a line"
+    return None
