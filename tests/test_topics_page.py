@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as datetime_module
 import json
 import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
 
 import confluent_kafka
 import pytest
+from confluent_kafka import TopicPartition
 
 from dataflows.alerts import alert_records, cell_records
 from dataflows.settings import Alerts, Outputs
@@ -74,41 +80,170 @@ def test_every_number_of_the_evidence_is_explained() -> None:
     assert named - said <= {"accident", "breakdown"}  # which SelfReports calls by the kind
 
 
-def test_the_consumer_of_the_page_knows_what_is_over(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One incident whose word ran out, one that is valid and one that was cleared."""
+(CONSUMER,) = re.findall(r"(?s)```python\n(.*?)```", PAGE)
+NOW = datetime(2026, 3, 4, 7, 47, tzinfo=UTC)
 
-    class Sent:
-        def __init__(self, incident: str, status: str, until: str) -> None:
-            said = {"kind": "accident", "severity": "Severe", "certainty": "Likely", "location": {}, "cap_status": "Actual"}
-            self._alert = said | {"incident_id": incident, "status": status, "sequence": 0, "expires_at": until}
 
-        def error(self) -> None:
-            return None
+def alert(incident: str, sequence: int = 0, status: str = "opened", lasts: float = 600.0, cap: str = "Actual") -> bytes:
+    """What an incident's alert says to the consumer; `lasts`: seconds from NOW until it expires."""
+    said: dict[str, Any] = {"kind": "accident", "severity": "Severe", "certainty": "Likely", "cap_status": cap}
+    said |= {"incident_id": incident, "sequence": sequence, "status": status, "location": incident}
+    return json.dumps(said | {"expires_at": (NOW + timedelta(seconds=lasts)).isoformat()}).encode()
 
-        def value(self) -> bytes:
-            return json.dumps(self._alert).encode()
 
-    class Consumer:
-        def __init__(self, _: object) -> None:
-            self._left = [
-                Sent("forgotten", "opened", "2025-03-04T07:47:07.000Z"),
-                Sent("lasting", "opened", "2999-03-04T07:47:07.000Z"),
-                Sent("cleared", "cleared", "2025-03-04T07:47:07.000Z"),
-                None,
-            ]
+class Clock(datetime):
+    """Time stands still at NOW but for what polls wait."""
 
-        def subscribe(self, topics: list[str]) -> None: ...
+    waited = 0.0
 
-        def poll(self, _: float) -> Sent | None:
-            if not self._left:
-                raise EOFError
-            return self._left.pop(0)
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.fromtimestamp(NOW.timestamp() + cls.waited, tz)
 
-    monkeypatch.setattr(confluent_kafka, "Consumer", Consumer)
-    (code,) = re.findall(r"(?s)```python\n(.*?)```", PAGE)
-    with pytest.raises(EOFError):
-        exec(code, {})
-    over = [line for line in capsys.readouterr().out.splitlines() if line.startswith("over")]
-    assert over == ["over, though no word came: forgotten"]
+
+class Sent:
+    def __init__(self, value: bytes | None, error: str | None = None) -> None:
+        self._value, self._error = value, error
+
+    def error(self) -> str | None:
+        return self._error
+
+    def value(self) -> bytes | None:
+        return self._value
+
+
+class Topic:
+    """The client as the page's consumer uses it: who subscribes or commits fails here. A number is a wait in seconds."""
+
+    def __init__(self, sent: Iterable[Sent | float], partitions: int = 2) -> None:
+        self._sent = iter(sent)
+        self._partitions = partitions
+        self.assigned: list[TopicPartition] = []
+        self.settings: dict[str, object] = {}
+        self.closed = False
+
+    def __call__(self, settings: dict[str, object]) -> Topic:
+        self.settings = settings
+        return self
+
+    def list_topics(self, topic: str, timeout: float) -> SimpleNamespace:
+        assert timeout > 0
+        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=dict.fromkeys(range(self._partitions)))})
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self.assigned = partitions
+
+    def poll(self, _: float) -> Sent | None:
+        one = next(self._sent, None)
+        if one is None:
+            raise KeyboardInterrupt
+        if isinstance(one, Sent):
+            return one
+        Clock.waited += one
+        return None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+Told = Callable[..., list[str]]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
+    """Runs the page's consumer on a topic until it is interrupted; the lines that it printed."""
+
+    def run(topic: Topic) -> list[str]:
+        monkeypatch.setattr(confluent_kafka, "Consumer", topic)
+        monkeypatch.setattr(datetime_module, "datetime", Clock)
+        monkeypatch.setattr(Clock, "waited", 0.0)
+        exec(CONSUMER, {})
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_the_consumer_reads_all_partitions_from_their_beginning_commits_nothing_and_closes(told: Told) -> None:
+    topic = Topic([])
+    assert told(topic) == ["skipped: {}"]
+    assert [(each.topic, each.partition, each.offset) for each in topic.assigned] == [
+        (Outputs().incidents, 0, confluent_kafka.OFFSET_BEGINNING),
+        (Outputs().incidents, 1, confluent_kafka.OFFSET_BEGINNING),
+    ]
+    assert topic.settings["enable.auto.commit"] is False
+    assert topic.closed
+
+
+def test_the_consumer_closes_when_it_fails(told: Told) -> None:
+    topic = Topic([Sent(b"no alert")])
+    with pytest.raises(json.JSONDecodeError):
+        told(topic)
+    assert topic.closed
+
+
+def test_the_consumer_does_not_wait_for_a_topic_that_is_not_there(told: Told) -> None:
+    with pytest.raises(SystemExit, match="roadwatch topics"):
+        told(Topic([], partitions=0))
+
+
+def test_the_consumer_knows_what_is_over(told: Told) -> None:
+    """One incident whose word runs out, one that is repeated in time, one that is cleared, and two of before the start."""
+    topic = Topic(
+        [
+            Sent(alert("long past", lasts=-9000)),
+            Sent(alert("cleared before", 3, "cleared", lasts=-9000)),
+            Sent(None),
+            Sent(alert("forgotten", lasts=60)),
+            Sent(alert("lasting", lasts=60)),
+            Sent(alert("ended")),
+            Sent(alert("ended", 1, "cleared", lasts=0)),
+            Sent(None),
+            Sent(alert("lasting", 1, "updated")),
+            Sent(alert("lasting", 1, "updated")),
+            120.0,
+        ]
+    )
+    assert told(topic) == [
+        "skipped, and so is every other one, for expires_at has passed",
+        "opened accident Severe Likely forgotten",
+        "opened accident Severe Likely lasting",
+        "opened accident Severe Likely ended",
+        "cleared accident Severe Likely ended",
+        "updated accident Severe Likely lasting",
+        "over, though no word came: forgotten",
+        "skipped: {'expires_at has passed': 1}",
+    ]
+
+
+def test_the_consumer_says_once_that_it_skips_trials_and_counts_them(told: Told) -> None:
+    assert told(Topic([Sent(alert("a", cap="Test")), Sent(alert("b", cap="Test")), Sent(alert("c"))])) == [
+        "skipped, and so is every other one, for cap_status is Test",
+        "opened accident Severe Likely c",
+        "skipped: {'cap_status is Test': 2}",
+    ]
+
+
+def test_the_consumer_says_what_kafka_says_and_goes_on(told: Told) -> None:
+    lines = told(Topic([Sent(None, "Topic authorization failed"), Sent(alert("c"))]))
+    assert lines[:2] == ["Kafka says: Topic authorization failed", "opened accident Severe Likely c"]
+
+
+def test_the_consumer_finds_at_a_broker_what_is_open_at_each_start(broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    producer = confluent_kafka.Producer({"bootstrap.servers": broker})
+    for value in (alert("trial", cap="Test"), None, alert("open")):
+        producer.produce(Outputs().incidents, value, b"key")
+    assert producer.flush(30) == 0
+    monkeypatch.setattr(datetime_module, "datetime", Clock)
+
+    def until_told(lines: list[str]) -> Callable[..., None]:
+        def say(*words: object) -> None:
+            lines.append(" ".join(map(str, words)))
+            if lines[-1].startswith("opened"):
+                raise KeyboardInterrupt
+
+        return say
+
+    for _ in range(2):
+        lines: list[str] = []
+        exec(CONSUMER.replace("127.0.0.1:9092", broker), {"print": until_told(lines)})
+        assert lines[1:] == ["opened accident Severe Likely open", "skipped: {'cap_status is Test': 1}"]
