@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as datetime_module
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,17 +17,19 @@ from confluent_kafka import TopicPartition
 
 from dataflows.alerts import alert_records, cell_records
 from dataflows.settings import Alerts, Outputs
-from detectors import CATALOGUE
+from detectors import CATALOGUE, weather
 from detectors.battery import OBSERVED
 from detectors.battery_vehicles import CHANNELS
 from detectors.census import CellMinute
 from detectors.incidents import Incidents
-from detectors.judgement import FAMILIES, RANK, lasts, severity
+from detectors.judgement import FAMILIES, RANK, lasts, severity, urgency
 from detectors.model import CAUSES
 from tests.test_incidents import T0, finding
 
 PAGE = (Path(__file__).parents[1] / "docs" / "topics.md").read_text("utf-8")
 DETECTORS = Path(__file__).parents[1] / "detectors"
+SCHEMA = json.loads((Path(__file__).parents[1] / "dataflows" / "schema" / "alert.schema.json").read_text("utf-8"))
+SUBCODES = re.compile(r"`(\w+)` \(([^)]*)\)")
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -41,14 +43,42 @@ def test_every_kind_has_its_code_its_severity_and_who_finds_it() -> None:
     table = {row[0].strip("`"): row[1:] for row in rows("Kinds")}
     assert table.keys() == CAUSES.keys()
     finders = {kind: {each.__name__ for each in CATALOGUE if kind in each.kinds} for kind in CAUSES}
-    for kind, (code, grave, family, over, by) in table.items():
+    for kind, (code, grave, family, over, valid, by) in table.items():
         assert int(code) == CAUSES[kind]
         assert grave.split(";")[0] == severity(kind, {})
         assert (family == "road") == ("accident" in FAMILIES[kind].kinds)
         assert over == f"{lasts(kind) / 60_000:g} min"
+        assert valid == f"{FAMILIES[kind].valid / 60_000:g} min"
         assert set(by.split(", ")) == (finders[kind] or {"nobody yet"})
     road = [kind for kind, row in table.items() if row[2] == "road"]
     assert road == sorted(road, key=RANK.__getitem__)
+
+
+def fields(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each field of a schema by its name, those of objects with a dot."""
+    for name, field in schema["properties"].items():
+        yield prefix + name, field
+        if "properties" in field:
+            yield from fields(field, f"{prefix}{name}.")
+
+
+def test_every_field_of_an_alert_is_explained_on_the_page_and_in_the_schema() -> None:
+    named = {name for row in rows("An alert's fields") for name in re.findall(r"`([a-z_.]+)`", row[0])}
+    assert named == {name for name, field in fields(SCHEMA) if "properties" not in field}
+    assert [name for name, field in fields(SCHEMA) if not field.get("description")] == []
+
+
+def test_the_page_says_which_kinds_are_not_urgent_and_which_have_a_subcode() -> None:
+    says = {row[0]: row[1] for row in rows("An alert's fields")}
+    expected = {kind for kind in CAUSES if urgency(kind) == "Expected"}
+    assert set(re.findall(r"`(\w+)`", says["`urgency`"])) - {"Immediate", "Expected", "Past", "cleared"} == expected
+    codes = SUBCODES.findall(says["`cause.code`, `cause.subcode`"])
+    finer = {kind: {int(code) for code in re.findall(r"(\d) ", each)} for kind, each in codes}
+    assert finer == {
+        "adhesion": {*weather.ICY.values(), weather.BLACK_ICE},
+        "visibility": {weather.FOG_BANK, weather.HEAVY_RAIN},
+        "extreme_weather": {weather.STRONG_WIND, weather.HURRICANE_WIND},
+    }
 
 
 def test_the_headers_of_an_alert_are_all_there() -> None:
