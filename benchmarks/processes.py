@@ -70,8 +70,10 @@ class Shape(NamedTuple):
         return [range(first, first + each) for first in range(0, PARTITIONS, each)]
 
 
-ONE, CLUSTER, APART_FROM_IT = Shape("one process", 1, 1), Shape("a cluster of two", 1, 2), Shape("two that share nothing", 2, 1)
-SHAPES = {CITY: (ONE, CLUSTER), COUNTRY: (ONE, CLUSTER, APART_FROM_IT)}
+ONE = Shape("one process", 1, 1)
+CLUSTER = Shape("a cluster of two", 1, 2)
+NOTHING_SHARED = Shape("two that share nothing", 2, 1)
+SHAPES = {CITY: (ONE, CLUSTER), COUNTRY: (ONE, CLUSTER, NOTHING_SHARED)}
 
 
 class Run(NamedTuple):
