@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,8 +62,27 @@ def run(
     if (process_id is None) != (addresses is None):
         raise UsageError("--process-id and --addresses belong together: give both, or --processes alone")
     settings = _load(config, set_)
+    with _ending(settings):
+        if processes > 1:
+            from dataflows.cluster import supervise
+            from dataflows.store import open_store
+
+            if settings.recovery.enabled:
+                open_store(settings)  # what is refused now would be refused at every restart
+            flags = ["--config", str(config)] if config else []
+            supervise(processes, [*flags, *(part for each in set_ or [] for part in ("--set", each))])
+            return
+        heap.build_up()
+        from dataflows.worker import work
+
+        work(settings, process_id, addresses.split(";") if addresses else None, exposed(settings, settings_file(config)))
+
+
+@contextmanager
+def _ending(settings: Settings) -> Iterator[None]:
+    """Where the log is JSON, so is the sentence with which a worker ends."""
     try:
-        _run(settings, processes, process_id, addresses, config, set_)
+        yield
     except ToldError as error:
         if settings.logs.format != "json":
             raise
@@ -70,29 +91,6 @@ def run(
         logs.configure(settings.logs.level, "json")
         logs.logger(__name__).critical(str(error))
         raise typer.Exit(error.exit_code) from None
-
-
-def _run(
-    settings: Settings,
-    processes: int,
-    process_id: int | None,
-    addresses: str | None,
-    config: Path | None,
-    set_: list[str] | None,
-) -> None:
-    if processes > 1:
-        from dataflows.cluster import supervise
-        from dataflows.store import open_store
-
-        if settings.recovery.enabled:
-            open_store(settings)  # what is refused now would be refused at every restart
-        flags = ["--config", str(config)] if config else []
-        supervise(processes, [*flags, *(part for each in set_ or [] for part in ("--set", each))])
-        return
-    heap.build_up()
-    from dataflows.worker import work
-
-    work(settings, process_id, addresses.split(";") if addresses else None, exposed(settings, settings_file(config)))
 
 
 @app.command()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import structlog
 
+from dataflows.seldom import Seldom
+
 log = structlog.get_logger(__name__)
 
 LOOK = 10.0  # s between two looks
@@ -22,7 +24,7 @@ class Complaint:
         self._where = {"topic": topic, "partition": partition}
         self._looked: float | None = None
         self._before = (0, 0, 0)
-        self._said: dict[str, float] = {}
+        self._seldom = {why: Seldom(AGAIN) for why in WHY}
 
     def look(self, now: float, received: int, late: int, refused: int) -> None:
         """`now` in s, of a clock that does not jump; the others are records since the worker began."""
@@ -32,6 +34,5 @@ class Complaint:
         came, *useless = (total - before for total, before in zip(totals, self._before, strict=True))
         first, self._looked, self._before = self._looked is None, now, totals
         for why, count in zip(WHY, useless, strict=True):
-            if not first and count > MOST * came and now - self._said.get(why, -AGAIN) >= AGAIN:
-                self._said[why] = now
+            if not first and count > MOST * came and self._seldom[why].due(now):
                 log.warning(WHY[why], **self._where, **{why: count}, received=came)

@@ -62,9 +62,8 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[Found]:
     Of a binary recording nothing is known but the file: its modification time stands for the arrival.
     """
     recognised, unknown, unsaid, sensors = Counter[str](), Counter[str](), Counter[str](), 0
-    numbered = numbered_messages(path, form)
+    numbered, arrival = numbered_messages(path, form), arrived(path, form)
     while batch := list(islice(numbered, BATCH)):
-        arrival = arrived(path, form)
         decoded = form.decode([message for _, message in batch], np.full(len(batch), arrival, np.int64), context)
         recognised += decoded.recognised
         if form.unknown is not None:

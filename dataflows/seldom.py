@@ -1,8 +1,8 @@
-"""What is to be said once when it begins, and once a minute while it lasts: a log in which all else is buried tells nothing."""
+"""What is to be said when it begins, and now and then while it lasts: a log in which all else is buried tells nothing."""
 
 from __future__ import annotations
 
-EVERY = 60.0  # s
+EVERY = 60.0  # s, where nothing else is said
 
 
 class Seldom:
@@ -13,11 +13,12 @@ class Seldom:
     [True, False, True, False]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every: float = EVERY) -> None:
+        self._every = every
         self._next = float("-inf")  # s, on the caller's clock
 
     def due(self, now: float) -> bool:
         if now < self._next:
             return False
-        self._next = now + EVERY
+        self._next = now + self._every
         return True

@@ -219,8 +219,7 @@ class Settings(BaseSettings):
     @field_validator("outputs")
     @classmethod
     def _no_circle(cls, outputs: Outputs, info: ValidationInfo) -> Outputs:
-        written = dict(outputs)
-        names = list(written.values())
+        names = list(dict(outputs).values())
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"topic {twice[0]} is given twice; give each output a topic of its own")
         inputs = info.data.get("inputs")  # not there if it was refused itself

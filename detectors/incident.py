@@ -98,8 +98,6 @@ class Incident:
 
     def absorb(self, finding: Finding, beside: Spot) -> None:
         """Take in a finding that touches the spot: it goes the same way, if it does not say which."""
-        if self.released(finding.time):
-            self.heard = {}
         if self.led_by(finding):
             self.leading = finding
         if finding.kind == self.leading.kind:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from dataflows import cli
+from dataflows import cli, worker
 from dataflows.told import ToldError
 from tests.living import PATIENCE, roadwatch
 
@@ -70,7 +70,7 @@ def test_the_last_sentence_is_json_where_all_others_are(
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)
-    monkeypatch.setattr(cli, "_run", end)
+    monkeypatch.setattr(worker, "work", end)
     with pytest.raises(typer.Exit) as ended:
         cli.run(set_=["logs.format=json"])
     assert ended.value.exit_code == 75

@@ -40,17 +40,20 @@ def test_one_of_all_partitions_asks_whether_it_is_back(health: Health) -> None:
     assert [away.asks(now) for now in (0.1, 0.2, 1.0, 1.2, 2.0)] == [True, False, False, True, False]
 
 
-def test_a_snapshot_that_waits_for_the_broker_says_so_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seconds", "lines"), [(2.0, 0), (30.0, 1), (600.0, 10)])
+def test_a_snapshot_that_waits_for_the_broker_says_so_once_a_minute_unless_it_is_only_busy(
+    seconds: float, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
 
     class Waiting:
-        """Takes what it has after ten minutes."""
+        """Takes what it has after so many seconds."""
 
         def __init__(self, _: object) -> None: ...
 
-        def flush(self, seconds: float) -> int:
-            clock.now += seconds
-            return int(clock.now < 600.0)
+        def flush(self, wait: float) -> int:
+            clock.now += wait
+            return int(clock.now < seconds)
 
         def __len__(self) -> int:
             return 1
@@ -58,6 +61,6 @@ def test_a_snapshot_that_waits_for_the_broker_says_so_once_a_minute(monkeypatch:
     monkeypatch.setattr(kafka_sink, "Producer", Waiting)
     monkeypatch.setattr(kafka_sink, "time", clock)
     monkeypatch.setattr(kafka_sink.FAILURE, "error", None)
-    with capture_logs() as lines:
+    with capture_logs() as said:
         KafkaSinkPartition(Kafka()).snapshot()
-    assert len(lines) == 10
+    assert len(said) == lines

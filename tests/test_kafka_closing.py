@@ -9,6 +9,7 @@ import pytest
 
 from dataflows import kafka_closing
 from dataflows.kafka_closing import PATIENCE, Closing
+from tests.test_kafka_reader import Clock
 
 
 class Client:
@@ -16,13 +17,6 @@ class Client:
 
     def close(self) -> None:
         self.closed = True
-
-
-class Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 def test_who_answers_is_closed() -> None:
