@@ -8,7 +8,8 @@ or cars they are spread differs. CPU is that of the second half of the messages,
 making the messages is in it (synthetic.py). Memory is the process's highest. A snapshot is that of all shards, by the wall; a
 pause is the time from one poll to the next, in the second half too: a pane of 10,000 rows or more is closed in one go. A run
 without snapshots has a single one, at its end. The last table has 100,000 cells and a million cars at once, without and with
-snapshots every 10 s. In 100 s a vehicle of a million would speak once, and most places would still be new. Results go to benchmarks/results/growth.md.
+snapshots every 10 s. In 100 s a vehicle of a million would speak once, and most places would still be new. Results go to
+benchmarks/results/growth.md.
 """
 
 from __future__ import annotations
