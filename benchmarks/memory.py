@@ -61,7 +61,7 @@ class Floor:
         for start in range(0, len(messages), settings.kafka.poll_messages):
             batch = messages[start : start + settings.kafka.poll_messages]
             decoded = decode(batch, self.form.arrived(start, len(batch)), context)
-            for rows in (decoded.observations, decoded.sensors, decoded.readings):
+            for rows in (decoded.observations, decoded.sensors, decoded.readings, decoded.notices):
                 grid.cells(rows["lat"], rows["lon"])
         return {}
 

@@ -90,6 +90,7 @@ def _rows(decoded: Decoded) -> Iterator[tuple[int, dict[str, object]]]:
         ("observation", decoded.observations, decoded.observation_of),
         ("sensor", decoded.sensors, decoded.sensor_of),
         ("reading", decoded.readings, decoded.reading_of),
+        ("notice", decoded.notices, decoded.notice_of),
     ):
         for row, message in zip(rows, of.tolist(), strict=True):
             yield message, {"kind": kind} | _known(row)
@@ -114,8 +115,10 @@ def _known(row: Rows) -> dict[str, object]:
         elif name == "surface":
             if value != Surface.UNKNOWN:
                 known[name] = Surface(int(value)).name.lower()
-        elif name == "reissued":
+        elif name in ("reissued", "ended"):
             known[name] = bool(value)
+        elif name in ("onset", "until"):
+            known[name] = moment.write(int(value))
         elif name == "alarms":
             if value or row["alarm_level"] != NOT_GIVEN:
                 known[name] = int(value)

@@ -41,6 +41,7 @@ class Chunk(NamedTuple):
     observations: Rows | None = None
     sensors: Rows | None = None
     readings: Rows | None = None
+    notices: Rows | None = None
 
     def carrying(self, *tables: Rows | None) -> Chunk:
         """The same with these rows, or with none."""
@@ -180,6 +181,7 @@ class Intake:
             ("observations", decoded.observations, decoded.observation_of),
             ("sensors", decoded.sensors, decoded.sensor_of),
             ("readings", decoded.readings, decoded.reading_of),
+            ("notices", decoded.notices, decoded.notice_of),
         ]
         tables = [t for t in tables if len(t[1])]
         if not tables:

@@ -93,7 +93,7 @@ def _frames(whole: bytes | bytearray) -> Iterator[Any]:
 
 def _flat(chunk: Chunk) -> tuple[object, ...]:
     """Rows as bytes: an array would bring a kilobyte of names of fields along."""
-    tables = chunk.observations, chunk.sensors, chunk.readings
+    tables = chunk.observations, chunk.sensors, chunk.readings, chunk.notices
     return (*chunk[: -len(tables)], *(None if rows is None else rows.tobytes() for rows in tables))
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.model import OBSERVATION, READING, SENSOR, Frame, Rows, plain
+from detectors.model import NOTICE, OBSERVATION, READING, SENSOR, Frame, Rows, plain
 
-TABLES = {"observations": OBSERVATION, "sensors": SENSOR, "readings": READING}
+TABLES = {"observations": OBSERVATION, "sensors": SENSOR, "readings": READING, "notices": NOTICE}
 EMPTY: dict[str, Rows] = {name: np.empty(0, dtype) for name, dtype in TABLES.items()}
 QUIET = 600_000  # ms without a row after which a shard sleeps: its detectors' windows are shorter, or survive a gap
 TURN = 3_600_000  # ms: whole hours at which a sleeping shard has one pane, for what it forgets on time

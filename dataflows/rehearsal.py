@@ -38,7 +38,7 @@ def rehearse(window: Window, vehicles: tuple[int, int] = VEHICLES, cars: int = C
     tables = {"observations": in_order(observed.observations), "readings": in_order(read.readings)}
     for rows in tables.values():
         rows["cell"] = grid.cells(rows["lat"], rows["lon"])
-    tables["sensors"] = np.empty(0, TABLES["sensors"])
+    tables |= {name: np.empty(0, TABLES[name]) for name in ("sensors", "notices")}
     first = min(int(rows["time"][0]) for rows in tables.values() if len(rows)) // window.pane * window.pane
     last = max(int(rows["time"][-1]) for rows in tables.values() if len(rows)) + 1
     plausibility, detectors = Plausibility(), [kind() for kind in CATALOGUE]

@@ -1,4 +1,4 @@
-"""The words that everybody shares: observations, readings, frames, findings, and what a detector is."""
+"""The words that everybody shares: observations, readings, notices, frames, findings, and what a detector is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.void]  # a structured array of one of the three dtypes below
+Rows = NDArray[np.void]  # a structured array of one of the four dtypes below
 
 
 class Sign(IntFlag):
@@ -137,6 +137,26 @@ READING = np.dtype(
 )
 """One EV's battery telemetry once."""
 
+NOTICE = np.dtype(
+    [
+        ("time", "i8"),  # when it was said
+        ("reporter", "u8"),  # the station that says so
+        ("cell", "u8"),
+        ("lat", "f8"),  # of what it warns of, as is
+        ("lon", "f8"),
+        ("heading", "f4"),  # of the traffic that meets it
+        ("onset", "i8"),  # when it was detected
+        ("until", "i8"),  # up to when it is valid
+        ("number", "u4"),  # which of the station's warnings this is
+        ("cause", "u1"),  # ETSI EN 302 637-3 cause code
+        ("subcause", "u1"),
+        ("ended", "u1"),  # 1: it says that this is over
+    ]
+)
+"""One hazard notification (DENM) heard once."""
+
+NO_NOTICES: Rows = np.empty(0, NOTICE)
+
 
 def plain(rows: Rows) -> Rows:
     """The same memory without its fields: numpy assigns and inserts such rows in a tenth of the time that fields take."""
@@ -161,10 +181,11 @@ class Frame:
     observations: Rows
     sensors: Rows
     readings: Rows
+    notices: Rows = field(default_factory=lambda: NO_NOTICES)  # most feeds have none
 
     @property
     def empty(self) -> bool:
-        return not (len(self.observations) or len(self.sensors) or len(self.readings))
+        return not (len(self.observations) or len(self.sensors) or len(self.readings) or len(self.notices))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Plausibility:
             rows = rows.compress(doubts == Doubt.NONE)
         if rows is frame.observations:
             return frame, doubts
-        return Frame(frame.start, frame.end, rows, frame.sensors, frame.readings), doubts
+        return Frame(frame.start, frame.end, rows, frame.sensors, frame.readings, frame.notices), doubts
 
     def _judge(self, rows: Rows, at: Places, now: int) -> Codes:
         """A Doubt for each of the rows; `at` is filled with where their tracks lie."""

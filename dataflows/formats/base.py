@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats.identities import Identities
-from detectors.model import OBSERVATION, READING, SENSOR, Rows
+from detectors.model import NOTICE, OBSERVATION, READING, SENSOR, Rows
 
 
 class Reason(StrEnum):
@@ -94,6 +94,8 @@ class Decoded:
     sensor_of: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     readings: Rows = field(default_factory=lambda: np.empty(0, READING))
     reading_of: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    notices: Rows = field(default_factory=lambda: np.empty(0, NOTICE))
+    notice_of: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     arrivals: NDArray[np.int64] | None = None  # ms by message, where the format knows better than its caller
     refusals: list[Refusal] = field(default_factory=list)
     recognised: Counter[str] = field(default_factory=Counter)  # messages that are fine and carry no row: login, heartbeat
@@ -101,7 +103,7 @@ class Decoded:
     @property
     def records(self) -> int:
         """Rows, refusals and recognised messages: what `received` counts. One unreadable message is one record."""
-        rows = len(self.observations) + len(self.sensors) + len(self.readings)
+        rows = len(self.observations) + len(self.sensors) + len(self.readings) + len(self.notices)
         return rows + len(self.refusals) + self.recognised.total()
 
 

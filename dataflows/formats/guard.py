@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 
 from dataflows.formats.base import Context, Decode, Decoded, Reason, Refusal
 
+ROWS = (
+    ("observations", "observation_of"),
+    ("sensors", "sensor_of"),
+    ("readings", "reading_of"),
+    ("notices", "notice_of"),
+)
+
 
 def decode_safely(decode: Decode, messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Context) -> Decoded:
     """As `decode` does; where it raises, message by message, and those that make it raise are refused."""
@@ -39,7 +46,7 @@ def _one_by_one(decode: Decode, messages: Sequence[bytes], arrivals: NDArray[np.
         whole.refusals += (refusal._replace(message=number) for refusal in part.refusals)
         whole.recognised += part.recognised
         parts.append((np.int32(number), part))
-    for rows, of in (("observations", "observation_of"), ("sensors", "sensor_of"), ("readings", "reading_of")):
+    for rows, of in ROWS:
         if parts:
             setattr(whole, rows, np.concatenate([getattr(part, rows) for _, part in parts]))
             setattr(whole, of, np.concatenate([getattr(part, of) + number for number, part in parts]))

@@ -39,6 +39,7 @@ MOTION = (
     # Tyres and brakes stay under 2 g, where SAE J2735 ends its scale; a crash pulse can read some g more.
     Limit("accel", -50.0, 50.0, Reason.IMPOSSIBLE_ACCELERATION, "m/s2"),
 )
+WARNED = (HEADING,)  # of a notice
 ROADSIDE = (
     SPEED,
     HEADING,
@@ -85,6 +86,9 @@ def admit(decoded: Decoded, arrivals: NDArray[np.int64], context: Context) -> De
     decoded.sensors, decoded.sensor_of = _split(decoded.sensors, decoded.sensor_of, ROADSIDE, True, arrivals, context, refusals)
     decoded.readings, decoded.reading_of = _split(
         decoded.readings, decoded.reading_of, TELEMETRY, False, arrivals, context, refusals
+    )
+    decoded.notices, decoded.notice_of = _split(
+        decoded.notices, decoded.notice_of, WARNED, True, arrivals, context, refusals
     )
     refusals.sort(key=lambda refusal: refusal.message)
     return decoded
