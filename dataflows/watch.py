@@ -149,7 +149,7 @@ def watch(settings: Settings) -> None:
         while True:
             interrupt.check()
             for alert in incidents.take(reader.read(0.25)):
-                print(line(alert), flush=True)
+                print(alert["updated_at"][:10], line(alert), flush=True)  # it may be read days later
 
 
 def _show_table(console: Console, reader: Reader, incidents: OpenIncidents, interrupt: Interrupt) -> None:

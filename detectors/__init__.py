@@ -7,6 +7,7 @@ from detectors.blocked_road import BlockedRoad
 from detectors.hard_braking import HardBraking
 from detectors.long_stand import LongStand
 from detectors.model import Detector
+from detectors.notices import Notices
 from detectors.self_reports import SelfReports
 from detectors.shunned_lane import ShunnedLane
 from detectors.slippery_road import SlipperyRoad
@@ -21,6 +22,7 @@ CATALOGUE: tuple[type[Detector], ...] = (
     BlockedRoad,
     ShunnedLane,
     SelfReports,
+    Notices,
     SlipperyRoad,
     WrongWay,
     Weather,

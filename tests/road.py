@@ -8,7 +8,7 @@ from typing import Any
 import h3.api.basic_int as h3
 import numpy as np
 
-from detectors.model import OBSERVATION, READING, SENSOR, Frame, Rows, Sign
+from detectors.model import NOTICE, OBSERVATION, READING, SENSOR, Frame, Rows, Sign
 from detectors.plausibility import Plausibility
 from detectors.tracks import SEEN
 
@@ -62,6 +62,17 @@ def station(reporter: int, seconds: float, interval: float = 60.0, north: float 
     return out
 
 
+def notice(reporter: int, seconds: float, cause: int, north: float = 0.0, **columns: float) -> Rows:
+    """One warning, valid for ten minutes, of what is `north` m from the origin and was detected a second before."""
+    out = np.zeros(1, NOTICE)
+    out["time"], out["reporter"], out["cause"], out["heading"] = T0 + int(seconds * 1000), reporter, cause, np.nan
+    out["onset"], out["until"] = out["time"] - 1000, out["time"] + 599_000
+    out["lat"], out["lon"] = LAT + north * METRE, LON
+    for name, value in columns.items():
+        out[name] = value
+    return out
+
+
 def together(*some: Rows, dtype: np.dtype[Any] = OBSERVATION) -> Rows:
     """In the one order of frames: by time, then reporter; with their H3 cells."""
     out: Rows = np.concatenate([np.empty(0, dtype), *some])
@@ -85,6 +96,7 @@ def frames(
     observations: Rows,
     sensors: Rows | None = None,
     readings: Rows | None = None,
+    notices: Rows | None = None,
     seconds: int | None = None,
     pane: int = 1000,
     start: int = 0,
@@ -94,6 +106,7 @@ def frames(
         observations,
         np.empty(0, SENSOR) if sensors is None else sensors,
         np.empty(0, READING) if readings is None else readings,
+        np.empty(0, NOTICE) if notices is None else notices,
     ]
     last = max((int(table["time"][-1]) for table in tables if len(table)), default=T0)
     stop = last + 1 if seconds is None else T0 + seconds * 1000

@@ -16,7 +16,7 @@ import pytest
 from detectors import CATALOGUE
 from detectors.incident import Change
 from detectors.incidents import Incidents
-from detectors.model import CAUSES, OBSERVATION, READING, SENSOR, Detector, Finding, Frame, Rows, Surface
+from detectors.model import CAUSES, NOTICE, OBSERVATION, READING, SENSOR, Detector, Finding, Frame, Rows, Surface
 from tests import road
 
 HOUR = 3_600
@@ -85,9 +85,16 @@ def batteries(vehicles: int = 6, seconds: int = 600) -> Rows:
     return out[np.lexsort((out["reporter"], out["time"]))]
 
 
+def notices() -> Rows:
+    """Two stations that warn of people on the road; one of them takes it back."""
+    said = [road.notice(5000, 200.0 + k, 12, 700.0, heading=0.0) for k in range(0, 60, 5)]
+    also = [road.notice(5001, 210.0 + k, 12, 720.0, heading=0.0) for k in range(3)]
+    return road.together(*said, *also, road.notice(5000, 280.0, 0, 700.0, ended=1), dtype=NOTICE)
+
+
 @lru_cache(maxsize=1)
 def stream() -> tuple[Frame, ...]:
-    return tuple(road.frames(road.motorway(), stations(), batteries()))
+    return tuple(road.frames(road.motorway(), stations(), batteries(), notices()))
 
 
 def feed(detector: Detector, some: Iterable[Frame]) -> list[Finding]:
@@ -153,7 +160,7 @@ def test_the_same_rows_give_the_same_findings(make: type[Detector]) -> None:
     again = []
     for frame in stream():
         tables = []
-        for table in (frame.observations, frame.sensors, frame.readings):
+        for table in (frame.observations, frame.sensors, frame.readings, frame.notices):
             mixed = table[dice.permutation(len(table))]
             tables.append(mixed[np.lexsort((mixed["reporter"], mixed["time"]))])
         again.append(Frame(frame.start, frame.end, *tables))
@@ -199,8 +206,8 @@ def test_missing_values_are_tolerated(make: type[Detector]) -> None:
     detector = make()
     for frame in stream():
         tables = []
-        for table, must in ((frame.observations, ("lat", "lon")), (frame.sensors, ("lat", "lon")), (frame.readings, ())):
-            holes = table.copy()
+        for table in (frame.observations, frame.sensors, frame.readings, frame.notices):
+            holes, must = table.copy(), () if table.dtype is READING else ("lat", "lon")
             for name in holes.dtype.names or ():
                 if holes.dtype[name].kind == "f" and name not in must:
                     holes[name][dice.random(len(holes)) < 0.5] = np.nan
@@ -213,7 +220,7 @@ def test_missing_values_are_tolerated(make: type[Detector]) -> None:
 @every
 def test_nothing_but_missing_values_is_tolerated(make: type[Detector]) -> None:
     blank = []
-    for dtype in (OBSERVATION, SENSOR, READING):
+    for dtype in (OBSERVATION, SENSOR, READING, NOTICE):
         table = np.zeros(50, dtype)
         for name in dtype.names or ():
             if dtype[name].kind == "f":
@@ -232,12 +239,12 @@ def test_a_long_gap_is_no_news(make: type[Detector], hours: int) -> None:
     detector = make()
     ordinary = [frame for frame in stream() if frame.end <= road.T0 + 180_000]
     assert feed(detector, ordinary) == []
-    nothing = np.empty(0, OBSERVATION), np.empty(0, SENSOR), np.empty(0, READING)
+    nothing = [np.empty(0, dtype) for dtype in (OBSERVATION, SENSOR, READING, NOTICE)]
     hourly = [road.T0 + hour * HOUR * 1000 for hour in range(1, hours + 1)]
     assert feed(detector, [Frame(start, start + 1000, *nothing) for start in hourly]) == []
     later = 30 * 24 * HOUR * 1000
     for frame in ordinary:
-        tables = [table.copy() for table in (frame.observations, frame.sensors, frame.readings)]
+        tables = [table.copy() for table in (frame.observations, frame.sensors, frame.readings, frame.notices)]
         for table in tables:
             table["time"] += later
         assert detector.update(Frame(frame.start + later, frame.end + later, *tables)) == []
@@ -249,9 +256,7 @@ def test_the_world_may_lie_anywhere(make: type[Detector], east: float, north: fl
     """The same incidents, moved: no detection depends on where the grid lies."""
     end = stream()[-1].end
     here = opened(feed(make(), stream()), end)
-    far = road.frames(
-        road.moved(road.motorway(), east, north), road.moved(stations(), east, north), road.moved(batteries(), east, north)
-    )
+    far = road.frames(*(road.moved(some, east, north) for some in (road.motorway(), stations(), batteries(), notices())))
     there = opened(feed(make(), far), end)
     assert [c.kind for c in here] == [c.kind for c in there]
     for a, b in zip(here, there, strict=True):

@@ -157,10 +157,11 @@ def test_without_a_terminal_it_writes_lines_until_it_is_stopped(broker: str) -> 
     lines = [watching.stdout.readline() for _ in range(3)]
     watching.send_signal(signal.SIGINT)
     rest = watching.communicate(timeout=PATIENCE)[0]
-    assert [text.split()[1:3] for text in lines] == [
-        ["OPENED", "accident"],
-        ["CLEARED", "accident"],
-        ["OPENED", "battery_anomaly"],
+    day = (parse(message(ACCIDENT).value) or {})["updated_at"][:10]
+    assert [text.split()[:1] + text.split()[2:4] for text in lines] == [
+        [day, "OPENED", "accident"],
+        [day, "CLEARED", "accident"],
+        [day, "OPENED", "battery_anomaly"],
     ]
     assert rest == ""
     assert watching.returncode == 0

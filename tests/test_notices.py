@@ -1,0 +1,123 @@
+"""What stations warn of is told for as long as they say so; what is everyday, when two say so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detectors.incident import Change
+from detectors.incidents import Incidents
+from detectors.judgement import FAMILIES
+from detectors.model import NOTICE, Finding, Rows
+from detectors.notices import ALL, ALONE, HELD, MOST, TOGETHER, Notices
+from tests import road
+
+
+def findings(*some: Rows, seconds: int | None = None) -> list[Finding]:
+    detector = Notices()
+    rows = road.together(*some, dtype=NOTICE)
+    return [f for frame in road.frames(road.together(), notices=rows, seconds=seconds) for f in detector.update(frame)]
+
+
+def changes(found: list[Finding], until: int = 3600) -> list[Change]:
+    return list(Incidents(0).advance(road.T0 + until * 1000, found))
+
+
+@pytest.mark.parametrize(("cause", "kind"), ALONE.items())
+def test_what_speaks_for_itself_opens_alone_and_stays_possible(cause: int, kind: str) -> None:
+    first, *_ = changes(findings(road.notice(7, 10.0, cause, heading=90.0)))
+    assert (first.status, first.kind, first.certainty, first.reporters) == ("opened", kind, "Possible", 1)
+    assert dict(first.evidence)["warned_cause"] == cause
+    assert first.onset == road.T0 + 9_000
+
+
+@pytest.mark.parametrize(("cause", "kind"), TOGETHER.items())
+def test_what_is_everyday_opens_when_two_stations_say_so(cause: int, kind: str) -> None:
+    alone = [road.notice(7, 10.0 + k, cause, number=k) for k in range(3)]
+    assert changes(findings(*alone)) == []
+    first, *_ = changes(findings(*alone, road.notice(8, 14.0, cause, 100.0)))
+    assert (first.status, first.kind, first.reporters, first.opened) == ("opened", kind, 2, road.T0 + 15_000)
+    assert changes(findings(*alone, road.notice(8, 14.0, cause, 400.0))) == []
+    assert changes(findings(alone[0], road.notice(8, 14.0, cause, heading=0.0), road.notice(9, 15.0, cause, heading=180.0)))
+
+
+def test_two_causes_of_one_kind_are_company() -> None:
+    *_, last = changes(findings(road.notice(7, 10.0, 2), road.notice(8, 20.0, 92)), 60)
+    assert (last.kind, last.reporters, dict(last.evidence)["warning_stations"]) == ("accident", 2, 2.0)
+
+
+def test_the_other_carriageway_is_no_company() -> None:
+    one, other = (road.notice(name, 10.0, 94, heading=heading) for name, heading in ((7, 10.0), (8, 190.0)))
+    assert changes(findings(one, other)) == []
+
+
+def test_one_that_joins_an_open_incident_makes_it_more() -> None:
+    crash, jam = road.notice(7, 10.0, 2), road.notice(8, 20.0, 27, 50.0)
+    assert [c.reporters for c in changes(findings(crash, jam), 60)] == [1, 2]
+
+
+def test_what_nobody_here_acts_upon_is_no_finding() -> None:
+    rest = [cause for cause in range(256) if cause not in ALONE | TOGETHER]
+    assert findings(*(road.notice(100 + cause, 10.0, cause) for cause in rest), seconds=60) == []
+
+
+def test_the_subcause_is_that_of_the_cause_it_belongs_to() -> None:
+    (wild, *_), (fire, *_) = (findings(road.notice(7, 10.0, cause, subcause=3)) for cause in (11, 91))
+    assert (wild.kind, wild.subcause) == ("obstacle", 0)
+    assert (fire.kind, fire.subcause) == ("breakdown", 3)
+
+
+def test_it_is_told_for_as_long_as_it_is_valid() -> None:
+    """One that is heard once: the incident ends when its silence is over, counted from the last moment of validity."""
+    found = findings(road.notice(7, 10.0, 91, until=road.T0 + 200_000), seconds=900)
+    assert max(f.time for f in found) == road.T0 + 190_000
+    *_, last = changes(found)
+    assert (last.status, last.updated) == ("cleared", road.T0 + 190_000 + FAMILIES["breakdown"].lasts)
+    assert max(f.time for f in findings(road.notice(7, 10.0, 91, until=road.T0 + 86_400_000), seconds=900)) == road.T0 + HELD
+
+
+def test_it_is_over_when_its_station_says_so_and_does_not_come_back() -> None:
+    said = [road.notice(7, 10.0 + k, 91) for k in range(5)]
+    end, echo = road.notice(7, 15.0, 0, ended=1), road.notice(7, 16.0, 91)
+    assert max(f.time for f in findings(*said, end, echo, seconds=120)) == road.T0 + 15_000
+    assert max(f.time for f in findings(*said, echo, seconds=120)) == road.T0 + 120_000
+    others = findings(*said, road.notice(8, 15.0, 0, ended=1), road.notice(7, 15.0, 0, ended=1, number=1), seconds=120)
+    assert max(f.time for f in others) == road.T0 + 120_000
+
+
+def test_what_is_heard_late_and_is_over_is_not_told() -> None:
+    assert findings(road.notice(7, 10.0, 2, until=road.T0 + 5_000), seconds=60) == []
+
+
+def test_a_place_that_moves_is_followed() -> None:
+    """Who drives the wrong way says where he is now."""
+    *_, newest = findings(*(road.notice(7, 10.0 + k, 14, 40.0 * k, heading=180.0) for k in range(5)))
+    assert newest.lat == pytest.approx(road.LAT + 160.0 * road.METRE)
+
+
+def test_one_station_warns_of_a_few_things_and_a_shard_remembers_some() -> None:
+    flood = [road.notice(7, 10.0, 10, 1000.0 * k, number=k) for k in range(3 * MOST)]
+    places = {f.lat for f in findings(*flood, road.notice(8, 10.0, 2, -500.0))}
+    assert len(places) == MOST + 1
+    detector = Notices()
+    crowd = road.together(*(road.notice(k, 10.0, 10, 1000.0 * k) for k in range(1, ALL + 50)), dtype=NOTICE)
+    for frame in road.frames(road.together(), notices=crowd):
+        detector.update(frame)
+    assert len(detector.held) == ALL
+
+
+def test_who_never_drove_counts_as_one_with_the_others_of_that_kind() -> None:
+    """Names are easily made up: the window step says who was seen to drive."""
+    found = findings(*(road.notice(name, 10.0, 2) for name in (7, 8, 9)))
+    strangers = [Finding(**{n: getattr(f, n) for n in Finding.__slots__} | {"strangers": f.reporters}) for f in found]
+    assert {c.certainty for c in changes(strangers)} == {"Possible"}
+    assert {c.certainty for c in changes(found)} == {"Likely"}
+
+
+def test_order_does_not_matter_within_a_pane() -> None:
+    rows = road.together(*(road.notice(k % 5, 10.0, 91, 60.0 * k, number=k) for k in range(12)), dtype=NOTICE)
+    said = []
+    for order in (np.arange(12), np.arange(12)[::-1]):
+        found = findings(*(rows[i : i + 1] for i in order))
+        said.append(sorted(repr(f.order) for f in found))
+    assert said[0] == said[1]
