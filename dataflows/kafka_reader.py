@@ -34,6 +34,7 @@ OF_A_TOPIC = {  # what the client tells its error callback, and nobody else, of 
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
+FIRST_ASKED, ASKED = 10.0, 2.0  # s that the broker has to say where a partition begins and ends: at a start, and while all wait
 NOT_YET = float("-inf")  # s, on the clock that does not jump
 
 
@@ -75,7 +76,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             self._offset = first
             log.info("a partition without a snapshot is read from here", topic=each.topic, partition=number, first=first)
         else:
-            low, high = self._ends()
+            low, high = self._ends(FIRST_ASKED)
             self._offset = low if self._kafka.start == "earliest" else high
         shared.starts.note(each.topic, number, self._offset)
         self._read_on()
@@ -177,8 +178,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             return
         AWAY.back()
 
-    def _ends(self) -> tuple[int, int]:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=10.0)
+    def _ends(self, timeout: float) -> tuple[int, int]:
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=timeout)
         return low, high
 
     def _trouble(self, message: Message) -> None:
@@ -198,7 +199,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     def _lose(self) -> None:
         """The wanted offset is not there: say which messages are gone, count them, go on where the partition begins."""
         try:
-            low, high = self._ends()
+            low, high = self._ends(ASKED)
         except KafkaException as error:  # as while its leader changes
             self._say_again(error.args[0].str())
             return
