@@ -87,9 +87,7 @@ def admit(decoded: Decoded, arrivals: NDArray[np.int64], context: Context) -> De
     decoded.readings, decoded.reading_of = _split(
         decoded.readings, decoded.reading_of, TELEMETRY, False, arrivals, context, refusals
     )
-    decoded.notices, decoded.notice_of = _split(
-        decoded.notices, decoded.notice_of, WARNED, True, arrivals, context, refusals
-    )
+    decoded.notices, decoded.notice_of = _split(decoded.notices, decoded.notice_of, WARNED, True, arrivals, context, refusals)
     refusals.sort(key=lambda refusal: refusal.message)
     return decoded
 
