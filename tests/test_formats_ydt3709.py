@@ -90,7 +90,7 @@ def test_whatever_a_roadside_unit_sees_comes_back(seed: int) -> None:
         assert (one.sec_mark, one.signs) == (car["secMark"], 0)
 
 
-# Made once with the encoder of asn1tools from our own values, and read back with pycrate.
+# Our own values; asn1tools 0.169 reads both as they are meant, and writes them again byte for byte.
 BRAKING = "0026eb5fc0001bd5b81bc06208628c1955e89070fc24c5d01b03e8401fffe042d07800a4a0400900"
 SEEN = "207726f616473696465431460caaf448387000200026062010017d0b0fa03201683c00"
 
