@@ -29,6 +29,7 @@ LONGEST = (1 << 20) + 1  # bytes: one more than the largest message of any forma
 BLOCK = 1 << 20  # bytes read at a time
 WINDOW = 128 << 20  # bytes that a .zst file may ask to be kept in memory: what `zstd --long` makes and unpacks by default
 BOM = b"\xef\xbb\xbf"
+CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r\x1b")  # bytes that no text has
 
 
 class RecordingError(ToldError):
@@ -36,9 +37,9 @@ class RecordingError(ToldError):
 
 
 def arrived(path: Path, form: Format) -> int:
-    """When its messages arrived, ms since the epoch; -1 where they say when they were sent. A bare BSM says no more than the
+    """When its messages arrived, ms since the epoch; -1 where they say when they were sent. A BSM says no more than the
     second of its minute, so of a recording of them only the file's own time is known."""
-    return int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
+    return -1 if form.dated else int(path.stat().st_mtime * 1000)
 
 
 def messages(path: Path, form: Format) -> Iterator[bytes]:
@@ -150,7 +151,7 @@ def _lines(head: bytes, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 def _in_hex(head: bytes, form: Format) -> bool:
     if form.framing == "hex_lines":
-        return not head.startswith((b"##", b"$$"))  # how a GB/T 32960 frame starts in binary
+        return not head.startswith((b"##", b"$$")) and CONTROL.isdisjoint(head)  # the first is a GB/T 32960 frame in binary
     return HEX.issuperset(head)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.gbt32960 import LARGEST
+from tests import ydt3709_wire
 from tests.cases import CASES
-from tests.wire import PLACE, TIME, VALID, VECTORS, VIN, bsm, frame, safety
+from tests.wire import CRUMB, PLACE, TIME, VALID, VECTORS, VIN, bsm, frame, safety
 
 LONGEST_SEED = 4096  # bytes: what is longer slows the fuzzer down and is tried by name
 ARRIVALS = (-1, 0, TIME, TIME, 2**62)
@@ -55,7 +56,7 @@ def bent(name: str, message: bytes, longest: int, seed: int, bend: Bend) -> byte
     if name == "gbt32960":
         message = bend(message, longest)
         return mended(message) if dice.random() < 0.75 else message
-    if name == "j2735" and dice.random() < 0.5:  # every field has its bits: only at the same length are they read
+    if name in ("j2735", "ydt3709") and dice.random() < 0.5:  # every field has its bits: only at the same length are they read
         return bend(message, longest)[: len(message)].ljust(len(message), b"\0")
     if FORMATS[name].framing == "lines" and dice.random() < 0.5:
         try:
@@ -111,6 +112,8 @@ def dearest() -> list[tuple[str, str, bytes]]:
         b'"partII":[%s{}]}}}'
     )
     report = bytes((25, 3, 6, 15, 30, 0))
+    added = {"...": [bytes(9)] * 64}
+    path = {"crumbData": [CRUMB | added] * 23}
     frames = {
         "heartbeats": encode.gbt32960_frame(7, VIN, b""),
         "reports of nothing": encode.gbt32960_frame(2, VIN, report + b"\x01" + bytes(20)),
@@ -124,6 +127,9 @@ def dearest() -> list[tuple[str, str, bytes]]:
         ("ode-json", "87,000 parts of nothing", brake % (b"{}," * 87_000)),
         ("ode-json", "a name of 260,000 events", brake % (b'{"value":{"events":{"%s":true}}},' % (b"a" * 260_000))),
         ("j2735", "16,000 event flags", frame(bsm(parts=(safety("1" * 16_000),), lat=225408970, long=1140502920))),
+        ("ydt3709", "16,000 event flags", ydt3709_wire.bsm(safetyExt={"events": "1" * 16_000})),
+        ("ydt3709", "a RSM full of additions", ydt3709_wire.rsm(*[ydt3709_wire.participant(**added)] * 16)),
+        ("ydt3709", "a path full of additions", ydt3709_wire.bsm(safetyExt={"pathHistory": path})),
         ("sensor", "5000 devices of nothing", features % b",".join([b"{}"] * 5000)),
         ("sensor", "as many devices as fit", features % b",".join([device] * ((1 << 20) // len(device) - 1))),
         ("sensor", "500,000 numbers for devices", features % (b"1," * 500_000 + b"1")),

@@ -159,6 +159,20 @@ def test_one_binary_message(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
+def test_what_lte_v2x_says_takes_its_minute_from_the_file(suffix: str, tmp_path: Path) -> None:
+    """In hexadecimal, one message a line, or one message in binary."""
+    for content in (VALID["ydt3709"][1].hex().encode() + b"\n", VALID["ydt3709"][1]):
+        path = written(tmp_path, PACKERS[suffix](content), f"cars.uper{suffix}")
+        (row,) = decode_file(FORMATS["ydt3709"], path, CONTEXT)
+        assert isinstance(row, DecodedRow)
+        assert row.values["signs"] == ["hard_brake", "hazard_lights"]
+        time, latest = row.values["time_ms"], int(path.stat().st_mtime * 1000) + CONTEXT.max_ahead
+        assert isinstance(time, int)
+        assert latest - 60_000 < time <= latest
+        assert time % 60_000 == 784
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
 def test_one_document_over_several_lines(tmp_path: Path, suffix: str) -> None:
     pretty = json.dumps(json.loads(VALID["ode-json"][0]), indent=2).encode()
     path = written(tmp_path, PACKERS[suffix](b"\xef\xbb\xbf" + pretty + b"\n"), f"bsm.json{suffix}")

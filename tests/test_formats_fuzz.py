@@ -151,6 +151,10 @@ def test_no_identity_in_a_refusal_of_binary(place: int, change: int, cut: bool, 
     broadcast = frame(bsm(id=0xB3D65C18, lat=225_408_970, long=1_140_502_920))[: place % 41]
     result = decode("j2735", broadcast, arrival=TIME)
     assert not any("b3d65c18" in refusal.detail.lower() for refusal in result.refusals)
+    over_lte = bytearray(VALID["ydt3709"][0])
+    over_lte[place % len(over_lte)] ^= change
+    result = decode("ydt3709", bytes(over_lte[: 1 + place] if cut else over_lte), arrival=TIME)
+    assert not any("b3d65c18" in refusal.detail.lower() for refusal in result.refusals)
 
 
 def test_the_reporter_depends_on_the_key() -> None:

@@ -11,7 +11,6 @@ import base64
 import json
 import signal
 import stat
-import struct
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ topics = [
     {{topic = "own", format = "observation", idle_after = 2.0}},
     {{topic = "ode", format = "ode-json", idle_after = 2.0}},
     {{topic = "obu", format = "j2735", idle_after = 2.0}},
+    {{topic = "lte", format = "ydt3709", idle_after = 2.0}},
     {{topic = "ev", format = "gbt32960", idle_after = 2.0}},
     {{topic = "sensors", format = "sensor", idle_after = 2.0}},
 ]
@@ -56,7 +56,7 @@ METRE = 1 / 111_195  # degrees of latitude
 VIN = "LSECRETVEHCLE0007"
 SIM = "89860SECRETSIMCARD01"
 NAME = "the-neighbours-red-car"
-HEX = ("DEADC0DE", "FEEDFACE")  # of an ODE and of an OBU
+HEX = ("DEADC0DE", "FEEDFACE", "5AFE0000CAFEBABE")  # of an ODE, of an OBU, and of one in China
 STATION = "the-secret-station"
 IDENTITIES = (VIN, SIM, NAME, *HEX, STATION)
 Sent = dict[str, list[tuple[int, bytes]]]  # (arrival, message) by topic
@@ -71,13 +71,15 @@ def forms(identity: str) -> dict[str, bytes]:
         found[f"base64, {skip} on"] = base64.b64encode(text[skip:])[: 4 * (len(text[skip:]) // 3)]
     if identity in HEX:
         number = int(identity, 16)
-        found |= {"decimal": str(number).encode(), "big-endian": struct.pack(">I", number), "little": struct.pack("<I", number)}
+        size = len(identity) // 2
+        found |= {"decimal": str(number).encode(), "big-endian": number.to_bytes(size, "big")}
+        found["little"] = number.to_bytes(size, "little")
     return found
 
 
 def honest() -> Sent:
     """Six vehicles of each radio format drive and one of them crashes; an EV whose battery burns; a station in fog."""
-    made: Sent = {"own": [], "ode": [], "obu": [], "ev": [], "sensors": []}
+    made: Sent = {"own": [], "ode": [], "obu": [], "lte": [], "ev": [], "sensors": []}
     for at in range(SECONDS):
         time = T0 + at * 1000
         for k in range(6):
@@ -99,6 +101,9 @@ def honest() -> Sent:
                 "heading": 0,
             }
             made["obu"].append((time + 100, frame(bsm(id=int(HEX[1], 16) + k, **where))))
+            id = f"{int(HEX[2], 16) + k:016X}"
+            car = encode.ydt3709_bsm(time=time, id=id, lat=lat, lon=lon + 0.03, speed=15.0, heading=0.0)
+            made["lte"].append((time + 100, car))
         if not at % 10:
             hot = {"temperatures": [80.0], "alarms": 1 << 1, "alarm_level": 3}
             made["ev"].append(
@@ -157,7 +162,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
         count = send(settings, wrong) + send(settings, made)
         with LivingWorker(config, folder / "log", module="tests.indiscreet") as worker:
             worker.page(lambda page: page.total("received_messages_total") == count, "everything is read")
-            worker.page(lambda page: page.values("partition_idle") == [1.0] * 5, "everybody is silent")
+            worker.page(lambda page: page.values("partition_idle") == [1.0] * len(made), "everybody is silent")
             worker.page(lambda page: page.total("snapshots_total") > 0, "snapshots are taken")
             found = {page: get(f"{worker.url}/{page}") for page in ("metrics", "livez", "readyz", "nothing")}
             assert worker.stop(signal.SIGTERM) == 0

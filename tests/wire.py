@@ -10,6 +10,7 @@ import pytest
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Context, Decoded, Pseudonym
 from detectors.model import Sign
+from tests import ydt3709_wire
 
 CONTEXT = Context(Pseudonym(b"a key for the tests"))
 TIME = 1_741_246_200_784  # 2025-03-06T07:30:00.784Z
@@ -131,6 +132,8 @@ def a_reading(**changes: object) -> bytes:
 
 
 PLACE = {"lat": 22.540897, "lon": 114.050292}
+CRUMB = {"llvOffset": {"offsetLL": (2, {"lon": -90, "lat": 40}), "offsetV": (0, 3)}, "timeOffset": 20, "speed": 490}
+SEEN_BEFORE = {"events": "0000000100000", "pathHistory": {"crumbData": [CRUMB] * 3}, "lights": "000010000"}
 VALID: dict[str, list[bytes]] = {
     "observation": [
         b'{"id":"b3d65c18","ts":1741246199784,"rx":1741246200060,"lat":22.540897,"lon":114.050292,"v":5.88,"hdg":74.4,"ax":-2.72,"brk":1}',
@@ -148,6 +151,14 @@ VALID: dict[str, list[bytes]] = {
         bsm(id=0xB3D65C18, lat=225408970, long=1140502920, speed=100, heading=800, accelLong=-300, secMark=784),
         frame(bsm(lat=225408970, long=1140502920, parts=(safety("0000000100000"), (2, "1" * 99)))),
         bytes.fromhex("038100400380") + b"\x28" + frame(bsm(lat=225408970, long=1140502920)),
+    ],
+    "ydt3709": [
+        encode.ydt3709_bsm(
+            time=TIME, id="5AFE0000B3D65C18", speed=5.88, heading=74.4, signs=Sign.BRAKE | Sign.FOG_LIGHTS, **PLACE
+        ),
+        ydt3709_wire.bsm(safetyExt=SEEN_BEFORE, emergencyExt={"responseType": 1, "lightsUse": 2}),
+        ydt3709_wire.rsm(ydt3709_wire.participant(), ydt3709_wire.participant(ptcId=2, id=bytes(8))),
+        b"\x80\x02\x0c\x00",
     ],
     "gbt32960": [
         a_reading(),

@@ -94,7 +94,9 @@ def stage(broker: str, directory: Path, interrupt: Interrupt) -> Iterator[Stage]
             start_new_session=True,  # Ctrl-C is for us; the worker is asked to drain
             preexec_fn=with_its_parent,
         )
-    topics: dict[Wire, str] = {each.format: each.topic for each in settings.inputs.topics if each.format != "j2735"}
+    topics: dict[Wire, str] = {
+        each.format: each.topic for each in settings.inputs.topics if each.format != "j2735" and each.format != "ydt3709"
+    }
     built = Stage(settings, topics, f"http://127.0.0.1:{port}", log, worker, interrupt)
     try:
         _wait_until_ready(built)

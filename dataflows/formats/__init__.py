@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dataflows.formats import gbt32960, j2735, observation, ode_json, sensor
+from dataflows.formats import gbt32960, j2735, observation, ode_json, sensor, ydt3709
 from dataflows.formats.base import Decode
 
 
@@ -19,6 +19,8 @@ class Format:
     decode: Decode
     framing: Literal["lines", "hex_lines", "binary"]
     description: str
+    dated: bool = True
+    """Whether a message says when it was sent, and not only at which second of a minute."""
     unknown: Callable[[Sequence[bytes]], Counter[str]] | None = None
     """Keys of messages that this format does not know, and how many have each; None where that cannot be said."""
     meant: Mapping[str, str] = field(default_factory=dict)
@@ -33,8 +35,8 @@ FORMATS: dict[str, Format] = {
             observation.decode,
             "lines",
             "roadwatch's own compact JSON: one vehicle seen once (schema/observation.schema.json).",
-            observation.unknown,
-            observation.MEANT,
+            unknown=observation.unknown,
+            meant=observation.MEANT,
         ),
         Format(
             "ode-json",
@@ -47,6 +49,14 @@ FORMATS: dict[str, Format] = {
             j2735.decode,
             "binary",
             "SAE J2735 BSM in UPER, bare, in a MessageFrame or in an IEEE 1609.2 envelope; one message a file.",
+            dated=False,
+        ),
+        Format(
+            "ydt3709",
+            ydt3709.decode,
+            "hex_lines",
+            "YD/T 3709-2020 (LTE-V2X in China) in UPER: BSM and RSM, each in its MessageFrame and nothing around it.",
+            dated=False,
         ),
         Format(
             "gbt32960",

@@ -16,6 +16,7 @@ import orjson
 from dataflows.formats import moment
 from dataflows.formats.bsm import EVENT_FLAGS, MINUTE
 from dataflows.formats.wzdx import HEADINGS
+from dataflows.formats.ydt3709_bsm import LIGHT_SIGNS
 from detectors.model import Sign, Surface
 
 NAN = float("nan")
@@ -75,6 +76,36 @@ def ode_json(
             "payload": {"dataType": "us.dot.its.jpo.ode.plugin.j2735.J2735MessageFrame", "data": data},
         }
     )
+
+
+def ydt3709_bsm(
+    *,
+    time: int,
+    id: str,  # eight bytes in hexadecimal
+    lat: float,
+    lon: float,
+    speed: float = NAN,
+    heading: float = NAN,
+    accel: float = NAN,
+    signs: int = 0,
+) -> bytes:
+    """A BSM of a car as LTE-V2X has it, in its MessageFrame: pedal, event flags and lamps, and of the rest what must be."""
+    flags = sum(1 << 12 - place for place, sign in enumerate(EVENT_FLAGS[:13]) if signs & sign)
+    lights = sum(1 << 8 - place for place, sign in LIGHT_SIGNS if signs & sign)
+    safety = bool(flags or lights)
+    fields = [
+        (0, 4), (safety << 1, 8), (time // 100 % 128, 7), (int(id, 16), 64), (time % MINUTE, 16),
+        (0, 1), (_raw(lat, 1e7, 900_000_001) + 900_000_000, 31), (_raw(lon, 1e7, 1_800_000_001) + 1_799_999_999, 32),
+        (7, 3), (min(_raw(speed, 50, 8191), 8191), 13), (28800 if math.isnan(heading) else _raw(heading, 80, 0) % 28800, 15),
+        (2001 + 2000 if math.isnan(accel) else max(-2000, min(2000, round(accel * 100))) + 2000, 12),
+        (2001 + 2000, 12), (0, 8), (32_767, 16),  # across, vertical: unavailable; yaw: none
+        (0b1000000, 7), (2 if signs & Sign.BRAKE else 1, 2), (0, 1), (180, 10), (480, 12), (0, 2), (10, 8),
+    ]  # fmt: skip
+    if safety:
+        fields += [(0b01001, 5), (flags, 1 + 13), (lights, 1 + 9)]
+    whole = "".join(f"{value:0{size}b}" for value, size in fields)
+    whole += "0" * (-len(whole) % 8)
+    return int(whole, 2).to_bytes(len(whole) // 8, "big")
 
 
 def gbt32960_realtime(

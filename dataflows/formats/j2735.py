@@ -87,7 +87,7 @@ class Bits:
 
     def take(self, size: int) -> int:
         if size > self.left:
-            raise RefusedError(Reason.TRUNCATED, "the BSM ends in the middle of a field")
+            raise RefusedError(Reason.TRUNCATED, "the message ends in the middle of a field")
         self.left -= size
         return self._value >> self.left & ((1 << size) - 1)
 
@@ -97,7 +97,7 @@ class Bits:
             return self.take(7)
         if not self.take(1):
             return self.take(14)
-        raise RefusedError(Reason.UNSUPPORTED, "a part of the BSM comes in fragments, which no BSM needs")
+        raise RefusedError(Reason.UNSUPPORTED, "a part of the message comes in fragments, which no honest one needs")
 
 
 def _bsm(message: bytes) -> Bsm:
