@@ -41,6 +41,12 @@ def arrived(path: Path, form: Format) -> int:
     return int(path.stat().st_mtime * 1000) if form.framing == "binary" else -1
 
 
+def looked_at(path: Path, form: Format) -> int:
+    """The same for whoever only looks: of hexadecimal lines without times too, which for a replay would all be of one moment,
+    the file's own time tells all but when they were sent."""
+    return arrived(path, form) if form.dated else int(path.stat().st_mtime * 1000)
+
+
 def messages(path: Path, form: Format) -> Iterator[bytes]:
     """The messages of a recorded file, one after the other, as they would come from Kafka."""
     return (message for _, message in numbered_messages(path, form))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflows.formats import FORMATS, encode
+from dataflows.formats import FORMATS, encode, encode_etsi, encode_etsi_json
 from dataflows.formats.base import Context, Decoded, Pseudonym
 from detectors.model import Sign
 
@@ -131,6 +131,10 @@ def a_reading(**changes: object) -> bytes:
 
 
 PLACE = {"lat": 22.540897, "lon": 114.050292}
+STATION = 0xB3D65C18  # of a CAM and a DENM
+CAM = {"time": TIME, "station": STATION, "speed": 5.88, "heading": 74.4, "accel": -2.7, **PLACE}
+DENM = {"detected": TIME - 700, "referred": TIME, "station": STATION, "number": 7, "cause": 94, "subcause": 2, **PLACE}
+LIT = {"signs": Sign.BRAKE | Sign.HARD_BRAKE | Sign.HAZARD_LIGHTS | Sign.FOG_LIGHTS | Sign.HAZARDOUS_GOODS}
 VALID: dict[str, list[bytes]] = {
     "observation": [
         b'{"id":"b3d65c18","ts":1741246199784,"rx":1741246200060,"lat":22.540897,"lon":114.050292,"v":5.88,"hdg":74.4,"ax":-2.72,"brk":1}',
@@ -148,6 +152,23 @@ VALID: dict[str, list[bytes]] = {
         bsm(id=0xB3D65C18, lat=225408970, long=1140502920, speed=100, heading=800, accelLong=-300, secMark=784),
         frame(bsm(lat=225408970, long=1140502920, parts=(safety("0000000100000"), (2, "1" * 99)))),
         bytes.fromhex("038100400380") + b"\x28" + frame(bsm(lat=225408970, long=1140502920)),
+    ],
+    "etsi": [
+        encode_etsi.cam(**CAM),
+        encode_etsi.cam(**CAM | LIT),
+        encode_etsi.denm(**DENM, heading=74.4),
+        encode_etsi.denm(**DENM, ended=True),
+    ],
+    "etsi-json": [
+        encode_etsi_json.cam(**CAM | LIT),
+        encode_etsi_json.denm(**DENM, heading=74.4),
+        b'{"type":"cam","timestamp":1741246200784,"message":{"station_id":1,"generation_delta_time":1234,"basic_container":'
+        b'{"reference_position":{"latitude":225408970,"longitude":1140502920}},"high_frequency_container":{"speed":588,'
+        b'"heading":744,"acceleration_control":"1010000"},"low_frequency_container":{"exterior_lights":"00110010"}}}',
+        b'{"type":"denm","timestamp":1741246200784,"message":{"station_id":1,"management_container":{"action_id":'
+        b'{"originating_station_id":1,"sequence_number":7},"detection_time":668331000784,"reference_time":668331000784,'
+        b'"event_position":{"latitude":225408970,"longitude":1140502920}},"situation_container":{"event_type":{"cause":94}},'
+        b'"location_container":{"event_position_heading":744}}}',
     ],
     "gbt32960": [
         a_reading(),

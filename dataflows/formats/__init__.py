@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dataflows.formats import gbt32960, j2735, observation, ode_json, sensor
+from dataflows.formats import etsi, etsi_json, gbt32960, j2735, observation, ode_json, sensor
 from dataflows.formats.base import Decode
 
 
@@ -23,6 +23,7 @@ class Format:
     """Keys of messages that this format does not know, and how many have each; None where that cannot be said."""
     meant: Mapping[str, str] = field(default_factory=dict)
     """Such keys in small letters, and what they are called here."""
+    dated: bool = True  # its messages say when they were sent; else only their arrival tells
 
 
 FORMATS: dict[str, Format] = {
@@ -47,6 +48,20 @@ FORMATS: dict[str, Format] = {
             j2735.decode,
             "binary",
             "SAE J2735 BSM in UPER, bare, in a MessageFrame or in an IEEE 1609.2 envelope; one message a file.",
+            dated=False,
+        ),
+        Format(
+            "etsi",
+            etsi.decode,
+            "hex_lines",
+            "ETSI CAM (EN 302 637-2) and DENM (EN 302 637-3) in UPER, bare, signed (TS 103 097) or in a GeoNetworking packet.",
+            dated=False,
+        ),
+        Format(
+            "etsi-json",
+            etsi_json.decode,
+            "lines",
+            "ETSI CAM and DENM in JSON, with the integers of the standard, as the its-client project writes them.",
         ),
         Format(
             "gbt32960",

@@ -47,8 +47,9 @@ class Bits:
 
     def skip_additions(self) -> None:
         """Pass over what a later edition has added to the end of a sequence whose extension bit is set."""
-        count = self.length() if self.take(1) else self.take(6) + 1
-        for _ in range(self.take(count).bit_count()):
+        if self.take(1):
+            raise RefusedError(Reason.UNSUPPORTED, "a part of the message has more than 64 additions, which no edition has")
+        for _ in range(self.take(self.take(6) + 1).bit_count()):
             self.take(8 * self.length())
 
     def end(self) -> None:

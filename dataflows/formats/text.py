@@ -96,7 +96,7 @@ def too_large(number: int, size: int, longest: int) -> Refusal:
 def not_bytes(message: bytes) -> str | None:
     """What to say of a text that came where the bytes of a binary format are expected; None if it is none."""
     head = message[:64]
-    if not PRINTABLE.issuperset(head):
+    if not head or not PRINTABLE.issuperset(head):
         return None
     if not HEX.issuperset(head):
         return "this is text and no hexadecimal"
