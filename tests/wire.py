@@ -111,6 +111,20 @@ def frame(message: bytes, number: int = 20) -> bytes:
     return number.to_bytes(2, "big") + length + message
 
 
+def packet(kind: int, port: int, pdu: bytes, transport: int = 0x10, short: bool = False) -> bytes:
+    """A GeoNetworking packet from its common header on; if it is short it has no room for its BTP header."""
+    extended = {0x20: 48, 0x50: 28, 0x51: 28}.get(kind, 44)
+    payload = b"" if short else port.to_bytes(2, "big") + b"\0\0" + pdu
+    common = bytes((transport, kind, 2, 0x80)) + len(payload).to_bytes(2, "big") + b"\x01\0"
+    return common + bytes(range(extended)) + payload
+
+
+def secured(message: bytes, long: bool = False) -> bytes:
+    """In a signed IEEE 1609.2 envelope, whose length may be written in the long way."""
+    length = b"\x82" + len(message).to_bytes(2, "big") if long or len(message) > 0x7F else bytes([len(message)])
+    return b"\x03\x81\x00\x40\x03\x80" + length + message + b"header, signer and signature"
+
+
 def a_reading(**changes: object) -> bytes:
     said = {
         "time": TIME // 1000 * 1000,
@@ -158,6 +172,8 @@ VALID: dict[str, list[bytes]] = {
         encode_etsi.cam(**CAM | LIT),
         encode_etsi.denm(**DENM, heading=74.4),
         encode_etsi.denm(**DENM, ended=True),
+        b"\x12\0\x05\x01" + secured(packet(0x40, 2002, encode_etsi.denm(**DENM))),
+        b"\x11\0\x05\x01" + packet(0x50, 2001, encode_etsi.cam(**CAM)),
     ],
     "etsi-json": [
         encode_etsi_json.cam(**CAM | LIT),

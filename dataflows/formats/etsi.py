@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.formats import etsi_pdu
+from dataflows.formats import etsi_pdu, geonetworking
 from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
 from dataflows.formats.etsi_rows import Gathered, Said
 from dataflows.formats.plausible import admit
@@ -29,8 +29,10 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
 
 
 def read(message: bytes) -> Said:
+    """What the PDU in a message says, whatever is around it."""
     if len(message) > LONGEST:
         raise RefusedError(Reason.TOO_LARGE, f"the message has {len(message)} bytes; a DENM has at most {LONGEST}")
-    if not message:
+    pdu = geonetworking.unpack(message)
+    if not pdu:
         raise RefusedError(Reason.UNREADABLE, "the message is empty")
-    return etsi_pdu.read(message)
+    return etsi_pdu.read(pdu)

@@ -87,15 +87,15 @@ def cam_time(near: int, delta: int, ahead: int) -> int:
     """The moment in ms since 1970 at which a CAM was made that was heard at `near`; that itself if it does not say.
 
     It is the last with this remainder that lies at most `ahead` ms after `near`. The standard counts leap seconds, so a
-    clock that follows it seems 5 s ahead, and half of all stacks do not follow it. A CAM is heard at once, so of the two
-    readings the one closer to `near` is taken: no honest clock is off by the 2.5 s that would make it the wrong one.
+    clock that follows it seems 5 s ahead, and many do not follow it. A CAM is heard at once, so of the two readings the
+    one closer to `near` is taken; an honest clock is off by less than the 2.5 s that would make it the wrong one.
 
     >>> (cam_time(1_742_890_346_165, 28_278, 10_000), cam_time(1_742_890_346_165, 28_278 + 5_000, 10_000))
     (1742890346102, 1742890346102)
     """
     if delta < 0:
         return near
-    latest = near + min(ahead + LEAP, PERIOD // 2)
+    latest = near + min(max(ahead, LEAP // 2) + LEAP, PERIOD // 2)
     time = latest - (latest - EPOCH - delta) % PERIOD
     return time - LEAP if time - near > LEAP // 2 else time
 
