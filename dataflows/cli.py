@@ -24,7 +24,9 @@ ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Settings in TOML; environment variables and flags override it.")
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override any setting.")]
-Form = Annotated[str, typer.Option("--format", help="observation, ode-json, j2735, ydt3709, gbt32960 or sensor.")]
+Form = Annotated[
+    str, typer.Option("--format", help="observation, ode-json, j2735, ydt3709, etsi, etsi-json, gbt32960 or sensor.")
+]
 Files = Annotated[list[Path], typer.Argument(help="Recorded messages: lines, hex lines or binary; .gz and .zst too.")]
 
 

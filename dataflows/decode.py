@@ -12,7 +12,7 @@ import numpy as np
 
 from dataflows.formats import Format, moment
 from dataflows.formats.base import Context, Decoded, Reason
-from dataflows.recorded import RecordingError, arrived, messages, numbered_messages
+from dataflows.recorded import RecordingError, looked_at, messages, numbered_messages
 from detectors.model import Rows, Sign, Surface
 
 __all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "Unknown", "Unsaid", "decode_file", "messages"]
@@ -59,10 +59,10 @@ WEATHER = {"surface_temperature", "air_temperature", "friction", "visibility", "
 def decode_file(form: Format, path: Path, context: Context) -> Iterator[Found]:
     """Every row and every refusal of a file, in its order. RecordingError where it cannot be read at all.
 
-    Of a binary recording nothing is known but the file: its modification time stands for the arrival.
+    Of messages that do not say when they were sent nothing is known but the file: its modification time stands for the arrival.
     """
     recognised, unknown, unsaid, sensors = Counter[str](), Counter[str](), Counter[str](), 0
-    numbered, arrival = numbered_messages(path, form), arrived(path, form)
+    numbered, arrival = numbered_messages(path, form), looked_at(path, form)
     while batch := list(islice(numbered, BATCH)):
         decoded = form.decode([message for _, message in batch], np.full(len(batch), arrival, np.int64), context)
         recognised += decoded.recognised

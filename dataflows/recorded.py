@@ -37,8 +37,13 @@ class RecordingError(ToldError):
 
 
 def arrived(path: Path, form: Format) -> int:
-    """When its messages arrived, ms since the epoch; -1 where they say when they were sent. A BSM says no more than the
-    second of its minute, so of a recording of them only the file's own time is known."""
+    """When its messages arrived, ms since the epoch; -1 if that is unknown or they say themselves when they were sent. A BSM
+    says no more than the second of its minute, so of a file that is one only the file's own time is known."""
+    return looked_at(path, form) if form.framing == "binary" else -1
+
+
+def looked_at(path: Path, form: Format) -> int:
+    """The same for whoever only looks: for a replay all lines of a file would be of one moment, and wrong findings be made."""
     return -1 if form.dated else int(path.stat().st_mtime * 1000)
 
 

@@ -25,8 +25,8 @@ class Input(Section):
     """One topic to read."""
 
     topic: str = Field(description="its name; it must exist")
-    format: Literal["observation", "ode-json", "j2735", "ydt3709", "gbt32960", "sensor"] = Field(
-        description="what its messages are: observation, ode-json, j2735, ydt3709, gbt32960 or sensor"
+    format: Literal["observation", "ode-json", "j2735", "ydt3709", "etsi", "etsi-json", "gbt32960", "sensor"] = Field(
+        description="what its messages are: observation, ode-json, j2735, ydt3709, etsi, etsi-json, gbt32960 or sensor"
     )
     idle_after: float = Field(5.0, ge=0, description="s of silence after which a partition stops holding the others back")
     partitions: tuple[Annotated[int, Field(ge=0)], ...] = Field(

@@ -65,7 +65,7 @@ class Entrance:
         poll = self.intake.take([message], np.array([arrival]), [7])
         spent = time.thread_time() - started
         decoded = self.decoded
-        rows = len(decoded.observations) + len(decoded.sensors) + len(decoded.readings)
+        rows = len(decoded.observations) + len(decoded.sensors) + len(decoded.readings) + len(decoded.notices)
         if bool(decoded.refusals) != (len(poll.dead) == 1):
             raise WrongError(f"{len(decoded.refusals)} refusals made {len(poll.dead)} dead letters")
         if decoded.records < 1 or (self.single and decoded.records != 1):

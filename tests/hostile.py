@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dataflows.formats import FORMATS, encode
+from dataflows.formats import FORMATS, encode, encode_etsi
+from dataflows.formats.etsi_pdu import DENM
+from dataflows.formats.etsi_rows import EPOCH
 from dataflows.formats.gbt32960 import LARGEST
 from tests import ydt3709_wire
 from tests.cases import CASES
@@ -24,6 +26,7 @@ PICTURES = {  # of the real messages, where they are; they lie beside the reposi
     "j2735": "j2735/*.bin",
     "ode-json": "ode-json/*.json*",
     "gbt32960": "gb32960/*.hex",
+    "etsi-json": "etsi/*m.json",
 }
 WORDS: tuple[Any, ...] = (  # what JSON can hold that a number, a name or a time should not be
     None, True, 0, -1, 1, 90.0, 91, 180.5, 360, 8191, 65_535, 900_000_001, 2**31, 2**53, 2**63, 2**64, -(2**63), 10**300,
@@ -56,7 +59,9 @@ def bent(name: str, message: bytes, longest: int, seed: int, bend: Bend) -> byte
     if name == "gbt32960":
         message = bend(message, longest)
         return mended(message) if dice.random() < 0.75 else message
-    if name in ("j2735", "ydt3709") and dice.random() < 0.5:  # every field has its bits: only at the same length are they read
+    if (
+        name in ("j2735", "etsi", "ydt3709") and dice.random() < 0.5
+    ):  # every field has its bits: only at the same length are they read
         return bend(message, longest)[: len(message)].ljust(len(message), b"\0")
     if FORMATS[name].framing == "lines" and dice.random() < 0.5:
         try:
@@ -130,9 +135,37 @@ def dearest() -> list[tuple[str, str, bytes]]:
         ("ydt3709", "16,000 event flags", ydt3709_wire.bsm(safetyExt={"events": "1" * 16_000})),
         ("ydt3709", "a RSM full of additions", ydt3709_wire.rsm(*[ydt3709_wire.participant(**added)] * 16)),
         ("ydt3709", "a path full of additions", ydt3709_wire.bsm(safetyExt={"pathHistory": path})),
+        ("etsi", "7 traces of 40 points", _traces(7, 40)),
+        ("etsi", "64 additions of 120 octets", _additions(64, 120)),
+        ("etsi-json", "80,000 lists in a message", b'{"message_type":"cam","message":[%s]}' % b",".join([b"[]"] * 80_000)),
+        ("etsi-json", "a name of 260,000 letters", b'{"message_type":"cam","message":{"%s":1}}' % (b"a" * 260_000)),
         ("sensor", "5000 devices of nothing", features % b",".join([b"{}"] * 5000)),
         ("sensor", "as many devices as fit", features % b",".join([device] * ((1 << 20) // len(device) - 1))),
         ("sensor", "500,000 numbers for devices", features % (b"1," * 500_000 + b"1")),
         ("sensor", "21,000 lanes of nothing", lanes % (b"{}," * 21_000)),
     ]  # fmt: skip
     return made + [("gbt32960", what, one * (LARGEST // len(one))) for what, one in frames.items()]
+
+
+def _denm(location: bool, extended: bool) -> encode_etsi.Writer:
+    """A DENM up to the end of its management, or, with a location, of its situation."""
+    made = encode_etsi.Writer(DENM, 1)
+    made.put((location, 1), (location, 1), (0, 1), (extended, 1), (0, 5), (1, 32), (7, 16), (0, 42), (TIME - EPOCH, 42))
+    made.put((0, 31), (0, 32), (0, 60), (5, 8))
+    if location:
+        made.put((0, 6), (0, 1), (94, 8), (2, 8))
+    return made
+
+
+def _traces(traces: int, points: int) -> bytes:
+    made = _denm(True, False)
+    made.put((0, 4), (traces - 1, 3))
+    for _ in range(traces):
+        made.put((points, 6), *[(1 << 51, 52), (0, 17)] * points)
+    return made.octets()
+
+
+def _additions(count: int, size: int) -> bytes:
+    made = _denm(False, True)
+    made.put((0, 1), (count - 1, 6), ((1 << count) - 1, count), *[(size, 8), (0, 8 * size)] * count)
+    return made.octets()

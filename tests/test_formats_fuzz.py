@@ -33,6 +33,7 @@ def counted(result: Decoded, messages: int) -> None:
         (result.observations, result.observation_of),
         (result.sensors, result.sensor_of),
         (result.readings, result.reading_of),
+        (result.notices, result.notice_of),
     ):
         assert len(rows) == len(of)
         assert all(0 <= message < messages for message in of)
@@ -90,7 +91,7 @@ def test_a_batch_is_its_messages_one_by_one(name: str, draw: st.DataObject) -> N
     messages = draw.draw(st.lists(mutated(name) | st.sampled_from(VALID[name]), max_size=5))
     whole = decode(name, *messages, arrival=TIME)
     alone = [decode(name, message, arrival=TIME) for message in messages]
-    for column in ("observations", "sensors", "readings"):
+    for column in ("observations", "sensors", "readings", "notices"):
         together = np.concatenate([getattr(one, column) for one in alone]) if alone else getattr(whole, column)
         assert getattr(whole, column).tobytes() == together.tobytes()
     refused = [refusal._replace(message=at) for at, one in enumerate(alone) for refusal in one.refusals]
@@ -100,6 +101,7 @@ def test_a_batch_is_its_messages_one_by_one(name: str, draw: st.DataObject) -> N
 TEMPLATES: list[tuple[str, Any]] = [
     ("observation", json.loads(VALID["observation"][0])),
     *(("ode-json", json.loads(message)) for message in VALID["ode-json"]),
+    *(("etsi-json", json.loads(message)) for message in VALID["etsi-json"]),
     *(("sensor", json.loads(message)) for message in VALID["sensor"]),
 ]
 

@@ -16,7 +16,8 @@ def test_it_is_refused_for_its_reason(case: Case) -> None:
     result = decode(case.format, case.message, arrival=case.arrival)
     assert [refusal.reason for refusal in result.refusals] == [case.reason]
     assert result.refusals[0].detail
-    assert len(result.observations) + len(result.sensors) + len(result.readings) == case.rows
+    rows = (result.observations, result.sensors, result.readings, result.notices)
+    assert sum(map(len, rows)) == case.rows
 
 
 def test_there_are_enough_and_none_is_there_twice() -> None:

@@ -32,6 +32,19 @@ def test_the_traffic_sensor_says_all_that_is_needed(tmp_path: Path) -> None:
     assert row.values["interval"] == 30.0
 
 
+def test_the_cam_and_the_denm_are_read_whole(tmp_path: Path) -> None:
+    cam, denm = README.split("\n## What to send\n")[1].split("```json\n")[3:5]
+    path = tmp_path / "etsi.jsonl"
+    path.write_text("\n".join(" ".join(example.split("```")[0].split()) for example in (cam, denm)))
+    seen, said = decode_file(FORMATS["etsi-json"], path, Context(Pseudonym(b"a key")))
+    assert isinstance(seen, DecodedRow)
+    assert isinstance(said, DecodedRow)
+    assert seen.values["time"] == said.values["time"] == "2025-03-04T07:30:05.000Z"
+    assert (seen.values["speed"], seen.values["heading"], seen.values["accel"]) == (27.4, 60.6, -4.2)
+    assert (said.values["onset"], said.values["cause"], said.values["ended"]) == ("2025-03-04T07:30:04.000Z", 94, False)
+    assert seen.values["reporter"] == said.values["reporter"]
+
+
 def test_the_producer_brings_every_message_of_a_recording_into_the_topic(tmp_path: Path) -> None:
     recording = ROOT / "dataflows" / "demo" / "recording" / "observations.jsonl.zst"
     lines = list(islice(messages(recording, FORMATS["observation"]), 3000))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflows.formats import FORMATS, encode
+from dataflows.formats import FORMATS, encode, encode_etsi, encode_etsi_json
 from dataflows.formats.base import Context, Decoded, Pseudonym
 from detectors.model import Sign
 from tests import ydt3709_wire
@@ -112,6 +112,20 @@ def frame(message: bytes, number: int = 20) -> bytes:
     return number.to_bytes(2, "big") + length + message
 
 
+def packet(kind: int, port: int, pdu: bytes, transport: int = 0x10, short: bool = False) -> bytes:
+    """A GeoNetworking packet from its common header on; if it is short it has no room for its BTP header."""
+    extended = {0x20: 48, 0x50: 28, 0x51: 28}.get(kind, 44)
+    payload = b"" if short else port.to_bytes(2, "big") + b"\0\0" + pdu
+    common = bytes((transport, kind, 2, 0x80)) + len(payload).to_bytes(2, "big") + b"\x01\0"
+    return common + bytes(range(extended)) + payload
+
+
+def secured(message: bytes, long: bool = False) -> bytes:
+    """In a signed IEEE 1609.2 envelope, whose length may be written in the long way."""
+    length = b"\x82" + len(message).to_bytes(2, "big") if long or len(message) > 0x7F else bytes([len(message)])
+    return b"\x03\x81\x00\x40\x03\x80" + length + message + b"header, signer and signature"
+
+
 def a_reading(**changes: object) -> bytes:
     said = {
         "time": TIME // 1000 * 1000,
@@ -134,6 +148,10 @@ def a_reading(**changes: object) -> bytes:
 PLACE = {"lat": 22.540897, "lon": 114.050292}
 CRUMB = {"llvOffset": {"offsetLL": (2, {"lon": -90, "lat": 40}), "offsetV": (0, 3)}, "timeOffset": 20, "speed": 490}
 SEEN_BEFORE = {"events": "0000000100000", "pathHistory": {"crumbData": [CRUMB] * 3}, "lights": "000010000"}
+STATION = 0xB3D65C18  # of a CAM and a DENM
+CAM = {"time": TIME, "station": STATION, "speed": 5.88, "heading": 74.4, "accel": -2.7, **PLACE}
+DENM = {"detected": TIME - 700, "referred": TIME, "station": STATION, "number": 7, "cause": 94, "subcause": 2, **PLACE}
+LIT = {"signs": Sign.BRAKE | Sign.HARD_BRAKE | Sign.HAZARD_LIGHTS | Sign.FOG_LIGHTS | Sign.HAZARDOUS_GOODS}
 VALID: dict[str, list[bytes]] = {
     "observation": [
         b'{"id":"b3d65c18","ts":1741246199784,"rx":1741246200060,"lat":22.540897,"lon":114.050292,"v":5.88,"hdg":74.4,"ax":-2.72,"brk":1}',
@@ -159,6 +177,25 @@ VALID: dict[str, list[bytes]] = {
         ydt3709_wire.bsm(safetyExt=SEEN_BEFORE, emergencyExt={"responseType": 1, "lightsUse": 2}),
         ydt3709_wire.rsm(ydt3709_wire.participant(), ydt3709_wire.participant(ptcId=2, id=bytes(8))),
         b"\x80\x02\x0c\x00",
+    ],
+    "etsi": [
+        encode_etsi.cam(**CAM),
+        encode_etsi.cam(**CAM | LIT),
+        encode_etsi.denm(**DENM, heading=74.4),
+        encode_etsi.denm(**DENM, ended=True),
+        b"\x12\0\x05\x01" + secured(packet(0x40, 2002, encode_etsi.denm(**DENM))),
+        b"\x11\0\x05\x01" + packet(0x50, 2001, encode_etsi.cam(**CAM)),
+    ],
+    "etsi-json": [
+        encode_etsi_json.cam(**CAM | LIT),
+        encode_etsi_json.denm(**DENM, heading=74.4),
+        b'{"type":"cam","timestamp":1741246200784,"message":{"station_id":1,"generation_delta_time":1234,"basic_container":'
+        b'{"reference_position":{"latitude":225408970,"longitude":1140502920}},"high_frequency_container":{"speed":588,'
+        b'"heading":744,"acceleration_control":"1010000"},"low_frequency_container":{"exterior_lights":"00110010"}}}',
+        b'{"type":"denm","timestamp":1741246200784,"message":{"station_id":1,"management_container":{"action_id":'
+        b'{"originating_station_id":1,"sequence_number":7},"detection_time":668331000784,"reference_time":668331000784,'
+        b'"event_position":{"latitude":225408970,"longitude":1140502920}},"situation_container":{"event_type":{"cause":94}},'
+        b'"location_container":{"event_position_heading":744}}}',
     ],
     "gbt32960": [
         a_reading(),

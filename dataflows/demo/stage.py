@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from dataflows.broker import free_port
 from dataflows.children import end, with_its_parent
@@ -94,9 +95,7 @@ def stage(broker: str, directory: Path, interrupt: Interrupt) -> Iterator[Stage]
             start_new_session=True,  # Ctrl-C is for us; the worker is asked to drain
             preexec_fn=with_its_parent,
         )
-    topics: dict[Wire, str] = {
-        each.format: each.topic for each in settings.inputs.topics if each.format != "j2735" and each.format != "ydt3709"
-    }
+    topics: dict[Wire, str] = {wire: each.topic for each in standard for wire in get_args(Wire) if wire == each.format}
     built = Stage(settings, topics, f"http://127.0.0.1:{port}", log, worker, interrupt)
     try:
         _wait_until_ready(built)

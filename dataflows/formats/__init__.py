@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dataflows.formats import gbt32960, j2735, observation, ode_json, sensor, ydt3709
+from dataflows.formats import etsi, etsi_json, gbt32960, j2735, observation, ode_json, sensor, ydt3709
 from dataflows.formats.base import Decode
 
 
@@ -19,12 +19,12 @@ class Format:
     decode: Decode
     framing: Literal["lines", "hex_lines", "binary"]
     description: str
-    dated: bool = True
-    """Whether a message says when it was sent, and not only at which second of a minute."""
     unknown: Callable[[Sequence[bytes]], Counter[str]] | None = None
     """Keys of messages that this format does not know, and how many have each; None where that cannot be said."""
     meant: Mapping[str, str] = field(default_factory=dict)
     """Such keys in small letters, and what they are called here."""
+    dated: bool = True
+    """Whether its messages say when they were sent; else only their arrival tells, for they say a part of it, such as a second."""
 
 
 FORMATS: dict[str, Format] = {
@@ -57,6 +57,19 @@ FORMATS: dict[str, Format] = {
             "hex_lines",
             "YD/T 3709-2020 (LTE-V2X in China) in UPER: BSM and RSM, each in its MessageFrame and nothing around it.",
             dated=False,
+        ),
+        Format(
+            "etsi",
+            etsi.decode,
+            "hex_lines",
+            "ETSI CAM (EN 302 637-2) and DENM (EN 302 637-3) in UPER, bare, signed (TS 103 097) or in a GeoNetworking packet.",
+            dated=False,
+        ),
+        Format(
+            "etsi-json",
+            etsi_json.decode,
+            "lines",
+            "ETSI CAM and DENM in JSON, with the integers of the standard, as the its-client project writes them.",
         ),
         Format(
             "gbt32960",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dataflows.formats import bsm, ieee1609
 from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
+from dataflows.formats.bits import Bits
 from dataflows.formats.bsm import Bsm
 from dataflows.formats.plausible import admit
 from dataflows.formats.text import not_bytes
@@ -78,45 +79,22 @@ def _unframed(message: bytes) -> bytes:
     raise RefusedError(Reason.BAD_LENGTH, f"{len(message) - start - size} bytes follow the end of the frame")
 
 
-class Bits:
-    """A bounds-checked walk over the bits of a message, most significant first."""
-
-    def __init__(self, value: int, size: int) -> None:
-        self._value = value
-        self.left = size
-
-    def take(self, size: int) -> int:
-        if size > self.left:
-            raise RefusedError(Reason.TRUNCATED, "the message ends in the middle of a field")
-        self.left -= size
-        return self._value >> self.left & ((1 << size) - 1)
-
-    def length(self) -> int:
-        """A length determinant: 7 bits, or 14; longer ones come in fragments."""
-        if not self.take(1):
-            return self.take(7)
-        if not self.take(1):
-            return self.take(14)
-        raise RefusedError(Reason.UNSUPPORTED, "a part of the message comes in fragments, which no honest one needs")
-
-
 def _bsm(message: bytes) -> Bsm:
-    bits = Bits(int.from_bytes(message, "big"), 8 * len(message))
+    bits = Bits.of(message)
     extended, has_part_ii, has_regional = bits.take(1), bits.take(1), bits.take(1)
     said = _core(bits.take(290))
     signs = said.signs
     if has_part_ii:
         for _ in range(bits.take(3) + 1):
-            part, size = bits.take(6), 8 * bits.length()
-            content = bits.take(size)
+            part, content = bits.take(6), bits.open_type()
             if part == SAFETY:
-                signs |= _safety(Bits(content, size))
+                signs |= _safety(content)
     if has_regional:
         for _ in range(bits.take(2) + 1):
             bits.take(8)
-            bits.take(8 * bits.length())
-    if bits.left >= 8 and not extended:
-        raise RefusedError(Reason.BAD_LENGTH, f"{bits.left // 8} bytes follow the end of the BSM")
+            bits.open_type()
+    if not extended:
+        bits.end()
     return said._replace(signs=signs)
 
 

@@ -40,6 +40,7 @@ MOTION = (
     Limit("accel", -50.0, 50.0, Reason.IMPOSSIBLE_ACCELERATION, "m/s2"),
 )
 WARNED = (HEADING,)  # of a notice
+TIMES = {"onset": "when it was detected", "until": "when it ends to be valid"}  # of a notice, beside its own
 ROADSIDE = (
     SPEED,
     HEADING,
@@ -161,6 +162,12 @@ def _faults(
         Reason.AHEAD_OF_TIME,
         _Detail(ahead, f"the event time is {{:.6g}} ms past the arrival, more than the {context.max_ahead} ms allowed"),
     )
+    for column, what in TIMES.items() if "until" in (rows.dtype.names or ()) else ():
+        yield _Fault(
+            (rows[column] < EARLIEST) | (rows[column] >= LATEST),
+            Reason.IMPOSSIBLE_TIME,
+            _Detail(rows[column], f"{what}, {{:.4g}}, is not between the years 2000 and 2100"),
+        )
     if needs_place:
         missing = np.isnan(lat) | np.isnan(lon)
         yield _Fault(missing, Reason.NO_POSITION, _Detail(lat, "the position is not available"))

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dataflows.formats import bsm, ydt3709_bsm, ydt3709_rsm
 from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
+from dataflows.formats.bits import Bits
 from dataflows.formats.bsm import Bsm
-from dataflows.formats.j2735 import Bits
 from dataflows.formats.plausible import admit
 from dataflows.formats.text import not_bytes
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataflows.formats import bsm
 from dataflows.formats import ydt3709_parts as parts
 from dataflows.formats.base import Reason, RefusedError
+from dataflows.formats.bits import Bits
 from dataflows.formats.bsm import Bsm
-from dataflows.formats.j2735 import ENGAGED, Bits
+from dataflows.formats.j2735 import ENGAGED
 from detectors.model import Sign
 
 TIME_CONFIDENCES = 40  # values of TimeConfidence, from 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflows.formats import bsm
 from dataflows.formats.base import Reason, RefusedError
-from dataflows.formats.j2735 import Bits
+from dataflows.formats.bits import Bits
 
 NO_LATITUDE, NO_LONGITUDE = 900_000_001, 1_800_000_001  # as written where the position is not available
 NO_ACCELERATION = 2_001  # likewise, and the last value that there is

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataflows.formats import bsm
 from dataflows.formats import ydt3709_parts as parts
+from dataflows.formats.bits import Bits
 from dataflows.formats.bsm import Bsm
-from dataflows.formats.j2735 import Bits
 from dataflows.formats.ydt3709_parts import Place
 
 MOTOR = 1  # ParticipantType: unknown, motor, non-motor, pedestrian, rsu
