@@ -41,6 +41,7 @@ from dataflows.incidents import flow
 from dataflows.intake import Intake
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace
+from dataflows.recorded import UNKNOWN
 from dataflows.replay import FilePartition, Nowhere
 from dataflows.seal import Seal
 from dataflows.settings import Settings
@@ -134,7 +135,7 @@ def ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], progress
             name = for_part.removesuffix("/0")
             context = Context(Pseudonym(KEY), settings.window.max_ahead)
             intake = Intake(name, 0, FORMATS[name], context, grid, settings.window)
-            messages = chain.from_iterable(traffic[name])
+            messages = ((0, message, UNKNOWN) for message in chain.from_iterable(traffic[name]))
             batch = settings.kafka.poll_messages
             return FilePartition(messages, intake, self.pace, Seal(KEY), batch, progressed=progressed)
 

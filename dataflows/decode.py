@@ -12,7 +12,7 @@ import numpy as np
 
 from dataflows.formats import Format, moment
 from dataflows.formats.base import Context, Decoded, Reason
-from dataflows.recorded import RecordingError, looked_at, messages, numbered_messages
+from dataflows.recorded import UNKNOWN, RecordingError, arrived, messages, recorded
 from detectors.model import Rows, Sign, Surface
 
 __all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "Unknown", "Unsaid", "decode_file", "messages"]
@@ -62,13 +62,14 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[Found]:
     Of messages that do not say when they were sent nothing is known but the file: its modification time stands for the arrival.
     """
     recognised, unknown, unsaid, sensors = Counter[str](), Counter[str](), Counter[str](), 0
-    numbered, arrival = numbered_messages(path, form), looked_at(path, form)
-    while batch := list(islice(numbered, BATCH)):
-        decoded = form.decode([message for _, message in batch], np.full(len(batch), arrival, np.int64), context)
+    there, known = recorded(path, form), arrived(path, form)
+    while batch := list(islice(there, BATCH)):
+        lines, sent, arrivals = zip(*batch, strict=True)
+        heard = np.array([known if arrival == UNKNOWN else arrival for arrival in arrivals], np.int64)
+        decoded = form.decode(sent, heard, context)
         recognised += decoded.recognised
         if form.unknown is not None:
-            unknown += form.unknown([message for _, message in batch])
-        lines = [line for line, _ in batch]
+            unknown += form.unknown(sent)
         rows = [DecodedRow(lines[at], row) for at, row in _rows(decoded)]
         for row in rows:
             if row.values["kind"] == "sensor" and not WEATHER & row.values.keys():

@@ -10,7 +10,7 @@ import numpy as np
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context
 from dataflows.formats.guard import decode_safely
-from dataflows.recorded import looked_at, messages
+from dataflows.recorded import arrived, messages
 
 JSON_LINES = "observation"
 COLUMNS = 3  # commas in a first line that is no JSON: even the least of an observation has four columns
@@ -23,7 +23,7 @@ def advice(path: Path, named: str, context: Context) -> str | None:
         return None
     for form in (form for form in FORMATS.values() if form.name != named):
         few = list(islice(messages(path, form), LOOKED_AT))
-        decoded = decode_safely(form.decode, few, np.full(len(few), looked_at(path, form), np.int64), context)
+        decoded = decode_safely(form.decode, few, np.full(len(few), arrived(path, form), np.int64), context)
         if decoded.records > 2 * len(decoded.refusals):
             return f"it looks like {form.name}: write {path}={form.name}"
     first = next(messages(path, FORMATS[JSON_LINES]), b"")

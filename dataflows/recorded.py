@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,12 @@ LONGEST = (1 << 20) + 1  # bytes: one more than the largest message of any forma
 BLOCK = 1 << 20  # bytes read at a time
 WINDOW = 128 << 20  # bytes that a .zst file may ask to be kept in memory: what `zstd --long` makes and unpacks by default
 BOM = b"\xef\xbb\xbf"
+STAMP = re.compile(rb"[0-9]{13}")  # ms since the epoch, of the years 2001 to 2286
+UNKNOWN = -1  # arrival
 CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r\x1b")  # bytes that no text has
+
+Recorded = tuple[int, bytes, int]
+"""The line, from 1, at which a message starts; the message as it would come from Kafka; its arrival in ms since the epoch."""
 
 
 class RecordingError(ToldError):
@@ -37,35 +43,33 @@ class RecordingError(ToldError):
 
 
 def arrived(path: Path, form: Format) -> int:
-    """When its messages arrived, ms since the epoch; -1 if that is unknown or they say themselves when they were sent. A BSM
-    says no more than the second of its minute, so of a file that is one only the file's own time is known."""
-    return looked_at(path, form) if form.framing == "binary" else -1
+    """When the messages of a file that does not say it of each were there, ms since the epoch, for whoever looks at them.
 
-
-def looked_at(path: Path, form: Format) -> int:
-    """The same for whoever only looks: for a replay all lines of a file would be of one moment, and wrong findings be made."""
-    return -1 if form.dated else int(path.stat().st_mtime * 1000)
+    It is the file's own time, and UNKNOWN of those who say themselves when they were sent. For a replay all lines of a file
+    would be of that one moment, and wrong findings be made.
+    """
+    return UNKNOWN if form.dated else int(path.stat().st_mtime * 1000)
 
 
 def messages(path: Path, form: Format) -> Iterator[bytes]:
-    """The messages of a recorded file, one after the other, as they would come from Kafka."""
-    return (message for _, message in numbered_messages(path, form))
+    """The messages of a recorded file, one after the other."""
+    return (message for _, message, _ in recorded(path, form))
 
 
-def numbered_messages(path: Path, form: Format) -> Iterator[tuple[int, bytes]]:
-    """(line, message): the line, from 1, at which each message starts. Empty lines are passed over.
+def recorded(path: Path, form: Format) -> Iterator[Recorded]:
+    """The messages of a recorded file, each with its line and its arrival. Empty lines are passed over.
 
     A line that is not hexadecimal where it should be comes out as it is: it is the decoder's to refuse and to count.
     """
     with _opened(path) as stream:
         if form.framing == "lines":
-            yield from _documents(stream)
+            yield from ((line, text, UNKNOWN) for line, text in _documents(stream))
         else:
             head = stream.read(1024)
             if _in_hex(head, form):
-                yield from ((line, _from_hex(text)) for line, text in _lines(head, stream))
+                yield from ((line, *_from_hex(text)) for line, text in _lines(head, stream))
             else:
-                yield 1, head + stream.read(LONGEST - len(head))
+                yield 1, head + stream.read(LONGEST - len(head)), arrived(path, form)
 
 
 class Unpacked(io.RawIOBase):
@@ -160,8 +164,11 @@ def _in_hex(head: bytes, form: Format) -> bool:
     return HEX.issuperset(head)
 
 
-def _from_hex(text: bytes) -> bytes:
+def _from_hex(text: bytes) -> tuple[bytes, int]:
+    """The message of a line, and when it arrived if the line begins with that: no byte ends after 13 digits."""
+    stamp, *rest = text.split(maxsplit=1)
+    arrival, digits = (int(stamp), rest[0]) if rest and STAMP.fullmatch(stamp) else (UNKNOWN, text)
     try:
-        return bytes.fromhex(text.decode("ascii"))
+        return bytes.fromhex(digits.decode("ascii")), arrival
     except ValueError:
-        return text
+        return text, UNKNOWN

@@ -18,7 +18,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import Intake, Poll, Progress
 from dataflows.pace import Pace
-from dataflows.recorded import arrived, messages
+from dataflows.recorded import Recorded, recorded
 from dataflows.seal import Seal
 from dataflows.secret_files import pseudonym_key
 from dataflows.settings import Settings
@@ -46,11 +46,8 @@ class FileSource(PollSource):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> FilePartition:
         path, form = self._files[for_part]
         intake = Intake(str(path), 0, form, self._context, self._grid, self._settings.window)
-        arrival = arrived(path, form)
         batch = self._settings.kafka.poll_messages
-        return FilePartition(
-            messages(path, form), intake, self.pace, self._seal, batch, arrival, resume_state, self._progressed
-        )
+        return FilePartition(recorded(path, form), intake, self.pace, self._seal, batch, resume_state, self._progressed)
 
 
 class FilePartition(StatefulSourcePartition[Poll, bytes]):
@@ -58,21 +55,19 @@ class FilePartition(StatefulSourcePartition[Poll, bytes]):
 
     def __init__(
         self,
-        recorded: Iterator[bytes],
+        taken: Iterator[Recorded],
         intake: Intake,
         pace: Pace,
         seal: Seal,
         batch: int,
-        arrival: int = -1,
         resume: bytes | None = None,
         progressed: Progressed | None = None,
     ) -> None:
-        self._messages = recorded
+        self._recorded = taken
         self._intake = intake
         self._pace = pace
         self._seal, self._place = seal, f"source/{intake.name}"
         self._batch = batch
-        self._arrival = arrival  # ms, of every message; -1 where unknown
         self._progressed = progressed
         self._offset = 0
         self._ended = False
@@ -80,7 +75,7 @@ class FilePartition(StatefulSourcePartition[Poll, bytes]):
         if resume is not None:
             progress = Progress.unpack(seal.open(self._place, resume))
             intake.resume(progress)
-            self._offset = sum(1 for _ in islice(self._messages, progress.offset))
+            self._offset = sum(1 for _ in islice(self._recorded, progress.offset))
 
     def next_batch(self) -> list[Poll]:
         if self._ended:
@@ -88,7 +83,7 @@ class FilePartition(StatefulSourcePartition[Poll, bytes]):
         self._ahead = self._pace.ahead(self._intake.name, self._intake.watermark)
         if self._ahead:
             return []
-        batch = list(islice(self._messages, min(self._batch, self._intake.portion)))
+        batch = list(islice(self._recorded, min(self._batch, self._intake.portion)))
         if not batch:
             self._ended = True
             return [self._intake.rest(ended=True)]
@@ -96,7 +91,8 @@ class FilePartition(StatefulSourcePartition[Poll, bytes]):
         self._offset += len(batch)
         if self._progressed is not None:
             self._progressed(self._intake.topic, self._offset)
-        return [self._intake.take(batch, np.full(len(batch), self._arrival, np.int64), offsets)]
+        _, messages, arrivals = zip(*batch, strict=True)
+        return [self._intake.take(messages, np.array(arrivals, np.int64), offsets)]
 
     def next_awake(self) -> datetime | None:
         return datetime.now(UTC) + REST if self._ahead else None

@@ -13,12 +13,13 @@ import numpy as np
 from detectors.compiled import compiled
 from detectors.headings import fill_in
 from detectors.model import Doubt, Frame, Rows, Sign
-from detectors.movement import LASTING, TRACK, Bools, Codes, Places, follow, slows_hard
+from detectors.movement import LASTING, TRACK, Codes, Places, follow, slows_hard
 from detectors.newcomers import Newcomers, has_history
 from detectors.table import Names, Slots, Table, find
 
 FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
 SWEEP = 30_000  # ms
+WARNED = 600_000  # ms for which a station's warning is told after it was heard last (`notices`)
 MOMENT = 15_000  # ms: a vehicle at 120 km/h that comes over a shard's border has been seen for so long, from 500 m before it
 
 _SPEAKS = np.uint32(Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
@@ -32,6 +33,7 @@ class Plausibility:
         self._tracks = Table(TRACK, "reporter")
         self._swept = 0
         self._newcomers = Newcomers()
+        self._warned: dict[int, int] = {}  # station -> when its newest warning was heard, ms
 
     def believe(self, frame: Frame) -> tuple[Frame, Codes]:
         """The pane without the rows that are not believed, and a Doubt for each that it had; NONE is believed.
@@ -39,6 +41,8 @@ class Plausibility:
         Headings that are not said are filled in.
         """
         rows = frame.observations
+        if len(frame.notices):
+            self._warned |= dict.fromkeys(frame.notices["reporter"].tolist(), frame.end)
         at = np.empty(len(rows), np.int64)
         doubts = self._judge(rows, at, frame.end)
         headings = np.empty(len(rows))
@@ -56,6 +60,7 @@ class Plausibility:
         if now - self._swept >= SWEEP:
             self._tracks.keep(self._tracks.held["time"] > now - FORGET)
             self._newcomers.sweep(now)
+            self._warned = {station: heard for station, heard in self._warned.items() if heard > now - WARNED}
             self._swept = now
         doubts = np.zeros(len(rows), np.uint8)
         if not len(rows):
@@ -75,12 +80,18 @@ class Plausibility:
         return doubts
 
     def strangers(self, reporters: frozenset[int]) -> frozenset[int]:
-        """Those who were seen for less than a MOMENT: one sender may speak under any number of new names."""
+        """Those who were seen for less than a MOMENT, and who warn and were not seen at all.
+
+        One sender may speak under any number of new names. Roadside sensors and electric cars are not seen to drive either.
+        """
         names = np.array(sorted(reporters), np.uint64)
-        young = np.zeros(len(names), bool)
+        ages = np.empty(len(names), np.int64)
         tracks, held, slots, _ = self._tracks.arrays
-        _find_young(tracks, held, slots, names, young)
-        return frozenset(names[young].tolist())
+        _find_ages(tracks, held, slots, names, ages)
+        new = (ages >= 0) & (ages < MOMENT)
+        if self._warned:
+            new |= (ages < 0) & np.isin(names, np.fromiter(self._warned, np.uint64, len(self._warned)))
+        return frozenset(names[new].tolist())
 
 
 @compiled
@@ -108,7 +119,8 @@ def _weigh(rows: Rows, tracks: Rows, at: Places, doubts: Codes) -> bool:
 
 
 @compiled
-def _find_young(tracks: Rows, held: Names, slots: Slots, names: Names, young: Bools) -> None:
+def _find_ages(tracks: Rows, held: Names, slots: Slots, names: Names, ages: Places) -> None:
+    """For how long each has been seen, ms; -1 if not at all."""
     for i in range(len(names)):
         at = find(slots, held, names[i])
-        young[i] = at >= 0 and tracks[at]["time"] - tracks[at]["since"] < MOMENT
+        ages[i] = tracks[at]["time"] - tracks[at]["since"] if at >= 0 else -1

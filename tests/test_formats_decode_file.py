@@ -17,7 +17,7 @@ from dataflows.decode_command import MOST, decode_files
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Reason
 from dataflows.formats.observation import MEANT, Observation
-from dataflows.recorded import LONGEST, WINDOW, RecordingError
+from dataflows.recorded import LONGEST, WINDOW, RecordingError, recorded
 from dataflows.settings_reader import load
 from detectors.model import OBSERVATION, Sign
 from tests.wire import CONTEXT, TIME, VALID, VIN, a_reading, bsm
@@ -143,6 +143,18 @@ def test_hex_lines(tmp_path: Path, suffix: str) -> None:
     assert [one.values["reissued"] for one in found if isinstance(one, DecodedRow)] == [False, True]
     assert isinstance(found[1], RefusedRecord)
     assert (found[1].line, found[1].detail) == (4, "this is text and no hexadecimal")
+
+
+def test_a_hex_line_may_begin_with_its_arrival(tmp_path: Path) -> None:
+    """Of what says no more than the second of a minute."""
+    said = VALID["ydt3709"][0].hex()
+    text = f"{TIME + 20} {said}\n{TIME + 3_600_020}\t{said}\n{TIME} \n{TIME} no hexadecimal\n123 {said}"
+    path = written(tmp_path, text.encode(), "cars.hex")
+    found = list(decode_file(FORMATS["ydt3709"], path, CONTEXT))
+    assert [one.values["time_ms"] for one in found[:2] if isinstance(one, DecodedRow)] == [TIME, TIME + 3_600_000]
+    assert [one.line for one in found[2:]] == [3, 4, 5]
+    assert all(isinstance(one, RefusedRecord) for one in found[2:])
+    assert [arrival for _, _, arrival in recorded(path, FORMATS["ydt3709"])] == [TIME + 20, TIME + 3_600_020, -1, -1, -1]
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

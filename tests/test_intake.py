@@ -140,7 +140,8 @@ def test_nothing_raises(bad: bytes) -> None:
 
 def test_a_file_is_read_in_portions_too() -> None:
     way = intake()
-    recording = FilePartition(iter([message(T0)] * (LEAST + 1)), way, Pace((way.name,), WINDOW), Seal(b"key"), 10 * LEAST)
+    taken = [(1, message(T0), -1)] * (LEAST + 1)
+    recording = FilePartition(iter(taken), way, Pace((way.name,), WINDOW), Seal(b"key"), 10 * LEAST)
     (poll,) = recording.next_batch()
     assert len(own_times(poll)) == LEAST
 

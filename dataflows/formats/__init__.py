@@ -24,7 +24,7 @@ class Format:
     meant: Mapping[str, str] = field(default_factory=dict)
     """Such keys in small letters, and what they are called here."""
     dated: bool = True
-    """Whether its messages say when they were sent; else only their arrival tells, for they say a part of it, such as a second."""
+    """Whether its messages say when they were sent, and not a part of it such as the second: then their arrival tells."""
 
 
 FORMATS: dict[str, Format] = {

@@ -51,6 +51,9 @@ Fields = tuple[float | int | tuple[float | None, ...] | None, ...]
 """The fields of one row in its dtype's order, None where missing."""
 
 
+UNDATED = "and its arrival is unknown; in a file of hexadecimal digits a line may begin with it, in ms since 1970"
+
+
 class RefusedError(Exception):
     """Raised while one message is read and turned into its Refusal at once: the reason and the sentence."""
 

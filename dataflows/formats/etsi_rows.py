@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.formats.base import Context, Decoded, Reason, RefusedError
+from dataflows.formats.base import UNDATED, Context, Decoded, Reason, RefusedError
 from detectors.model import NOTICE, OBSERVATION, Rows, Sign
 
 EPOCH = 1_072_915_200_000  # ms from 1970 to 2004-01-01, where TimestampIts begins
@@ -113,7 +113,7 @@ class Gathered:
         """What message `number` says, and when it was heard in ms, -1 if unknown; RefusedError where no row can be made."""
         if isinstance(said, Cam):
             if heard < 0:
-                raise RefusedError(Reason.NO_TIME, "a CAM says its time within 65.536 s only, and its arrival is unknown")
+                raise RefusedError(Reason.NO_TIME, f"a CAM says its time within 65.536 s only, {UNDATED}")
             if not -160 <= said.accel <= ACCEL_UNAVAILABLE:
                 raise RefusedError(Reason.IMPOSSIBLE_ACCELERATION, "the acceleration is beyond the scale of a CAM, 16 m/s2")
             time = cam_time(heard, said.delta, self._context.max_ahead)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats import bsm, ieee1609
-from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
+from dataflows.formats.base import UNDATED, Context, Decoded, Reason, Refusal, RefusedError
 from dataflows.formats.bits import Bits
 from dataflows.formats.bsm import Bsm
 from dataflows.formats.plausible import admit
@@ -33,7 +33,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
         try:
             said = read(message)
             if arrival < 0:
-                raise RefusedError(Reason.NO_TIME, "a BSM says its time within the minute only, and its arrival is unknown")
+                raise RefusedError(Reason.NO_TIME, f"a BSM says its time within the minute only, {UNDATED}")
         except RefusedError as refused:
             decoded.refusals.append(Refusal(number, refused.reason, not_bytes(message) or refused.detail))
             continue

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats import bsm, ydt3709_bsm, ydt3709_rsm
-from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
+from dataflows.formats.base import UNDATED, Context, Decoded, Reason, Refusal, RefusedError
 from dataflows.formats.bits import Bits
 from dataflows.formats.bsm import Bsm
 from dataflows.formats.plausible import admit
@@ -40,9 +40,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
                 decoded.recognised[said] += 1
                 continue
             if arrival < 0:
-                raise RefusedError(
-                    Reason.NO_TIME, "the message says its time within the minute only, and its arrival is unknown"
-                )
+                raise RefusedError(Reason.NO_TIME, f"the message says its time within the minute only, {UNDATED}")
         except RefusedError as refused:
             decoded.refusals.append(Refusal(number, refused.reason, not_bytes(message) or refused.detail))
             continue
