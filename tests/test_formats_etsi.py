@@ -186,6 +186,26 @@ def test_unavailable_is_nan() -> None:
         assert decode("etsi", nowhere, arrival=TIME).refusals[0].reason == Reason.NO_POSITION
 
 
+def test_the_standards_own_words_for_unavailable_and_for_lights() -> None:
+    """By their numbers, as another program writes them."""
+    CAM.from_uper(encode_etsi.cam(**CAR | LIT))
+    said = CAM.get_val()
+    high, low = (said["cam"]["camParameters"][f"{name}FrequencyContainer"][1] for name in ("high", "low"))
+    high["speed"]["speedValue"], high["heading"]["headingValue"] = 16_383, 3_601
+    high["longitudinalAcceleration"]["longitudinalAccelerationValue"] = 161
+    high["accelerationControl"], low["vehicleRole"] = (0b0101111, 7), "rescue"
+    for lights, signs in ((0b11101101, 0), (0b11011101, 0), (0b00110000, Sign.HAZARD_LIGHTS), (0b00000010, Sign.FOG_LIGHTS)):
+        low["exteriorLights"] = (lights, 8)
+        (row,) = decode("etsi", octets(CAM, said), arrival=TIME).observations
+        assert all(np.isnan(row[name]) for name in ("speed", "heading", "accel"))
+        assert row["signs"] == signs
+
+
+@pytest.mark.parametrize("station_type", [0, 3, 4, 5, 6, 7, 8, 9, 10, 14])
+def test_who_drives_is_a_vehicle(station_type: int) -> None:
+    assert len(decode("etsi", encode_etsi.cam(**CAR, station_type=station_type), arrival=TIME).observations) == 1
+
+
 @pytest.mark.parametrize(
     ("station_type", "name"),
     [(1, "pedestrian"), (2, "cyclist"), (11, "tram"), (12, "light_vru"), (13, "animal"), (15, "roadside"), (200, "other")],

@@ -50,3 +50,8 @@ def test_a_long_denm_in_a_signed_packet() -> None:
 )
 def test_what_cannot_be_taken_out_is_refused(message: bytes, reason: Reason) -> None:
     assert [refusal.reason for refusal in decode("etsi", message, arrival=TIME).refusals] == [reason]
+
+
+def test_what_follows_a_packet_is_no_part_of_its_pdu() -> None:
+    (refusal,) = decode("etsi", b"\x11\0\x05\x01" + packet(SHB, 2001, CAM_PDU) + b"\0", arrival=TIME).refusals
+    assert refusal.detail == "more bytes follow than the GeoNetworking packet states"
