@@ -247,12 +247,13 @@ def test_a_misspelt_field_is_named(tmp_path: Path) -> None:
 
 def test_the_readme_lists_all_fields() -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    table = readme.partition("## What to send")[2].partition("\n## ")[0]
+    page = readme.partition("## What to send")[2].partition("\n## ")[0]
+    table = page.partition("| Field |")[2]
     listed = {
         name for line in table.splitlines() if line.startswith("| `") for name in re.findall("`([a-z]+)`", line.split("|")[1])
     }
     assert listed == set(Observation.__struct_fields__)
-    example = re.search(r"```json\n(.*?)\n```", table)
+    example = re.search(r"```json\n(.*?)\n```", page)
     assert example
     assert len(OBSERVATIONS.decode([example[1].encode()], np.array([-1]), CONTEXT).observations) == 1
 

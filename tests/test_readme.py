@@ -1,4 +1,4 @@
-"""What README.md tells to type does what it says."""
+"""What README.md and docs/formats.md tell to type and to send does what they say."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from tests.living import PATIENCE, broker_or_skip, roadwatch, wait_for
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+FORMATS_PAGE = (ROOT / "docs" / "formats.md").read_text("utf-8")
 OWN_BROKER = README.split("\n## With a broker of your own\n")[1].split("\n## ")[0]
 
 
 def test_the_traffic_sensor_says_all_that_is_needed(tmp_path: Path) -> None:
-    example = README.split("\n## What to send\n")[1].split("```json\n")[2].split("```")[0]
+    example = FORMATS_PAGE.split("\n## sensor\n")[1].split("```json\n")[1].split("```")[0]
     path = tmp_path / "sensors.jsonl"
     path.write_text(" ".join(example.split()))
     (row,) = decode_file(FORMATS["sensor"], path, Context(Pseudonym(b"a key")))
@@ -32,8 +33,15 @@ def test_the_traffic_sensor_says_all_that_is_needed(tmp_path: Path) -> None:
     assert row.values["interval"] == 30.0
 
 
+def test_every_format_is_on_its_page() -> None:
+    rows = re.findall(r"^\| \[`([\w-]+)`\]\(#([\w-]+)\) \|", FORMATS_PAGE, re.MULTILINE)
+    assert {name for name, _ in rows} == set(FORMATS)
+    titles = {title.replace(" ", "-") for title in re.findall(r"^## (.+)$", FORMATS_PAGE, re.MULTILINE)}
+    assert {anchor for _, anchor in rows} == titles
+
+
 def test_the_cam_and_the_denm_are_read_whole(tmp_path: Path) -> None:
-    cam, denm = README.split("\n## What to send\n")[1].split("```json\n")[3:5]
+    cam, denm = FORMATS_PAGE.split("\n## etsi and etsi-json\n")[1].split("```json\n")[1:3]
     path = tmp_path / "etsi.jsonl"
     path.write_text("\n".join(" ".join(example.split("```")[0].split()) for example in (cam, denm)))
     seen, said = decode_file(FORMATS["etsi-json"], path, Context(Pseudonym(b"a key")))
