@@ -50,7 +50,7 @@ def test_every_cam_of_a_vehicle_comes_back(said: dict[str, Any], version: int, s
     parameters = said["cam"]["camParameters"]
     parameters["basicContainer"]["stationType"] = station_type
     place = parameters["basicContainer"]["referencePosition"]
-    place["latitude"] = abs(place["latitude"]) % 900_000_000 + 1_000_000 - 1_000_000 * (abs(place["latitude"]) > 800_000_000)
+    place["latitude"] = 1_000_000 + place["latitude"] % 899_000_000  # a place that is one
     place["longitude"] %= 1_800_000_000
     result = decode("etsi", octets(CAM, said), arrival=TIME)
     kind = parameters["highFrequencyContainer"][0]
