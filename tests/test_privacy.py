@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from dataflows.formats import encode
+from dataflows.formats import encode, encode_etsi, encode_etsi_json
 from dataflows.formats.base import Pseudonym
 from dataflows.kafka_admin import create_missing, output_names
 from dataflows.settings import Settings
@@ -38,6 +38,8 @@ topics = [
     {{topic = "ode", format = "ode-json", idle_after = 2.0}},
     {{topic = "obu", format = "j2735", idle_after = 2.0}},
     {{topic = "lte", format = "ydt3709", idle_after = 2.0}},
+    {{topic = "its", format = "etsi", idle_after = 2.0}},
+    {{topic = "its-json", format = "etsi-json", idle_after = 2.0}},
     {{topic = "ev", format = "gbt32960", idle_after = 2.0}},
     {{topic = "sensors", format = "sensor", idle_after = 2.0}},
 ]
@@ -56,7 +58,7 @@ METRE = 1 / 111_195  # degrees of latitude
 VIN = "LSECRETVEHCLE0007"
 SIM = "89860SECRETSIMCARD01"
 NAME = "the-neighbours-red-car"
-HEX = ("DEADC0DE", "FEEDFACE", "5AFE0000CAFEBABE")  # of an ODE, of an OBU, and of one in China
+HEX = ("DEADC0DE", "FEEDFACE", "5AFE0000CAFEBABE", "C0FFEE42", "BADCAB1E")  # of an ODE, of OBUs in America, China and Europe
 STATION = "the-secret-station"
 IDENTITIES = (VIN, SIM, NAME, *HEX, STATION)
 Sent = dict[str, list[tuple[int, bytes]]]  # (arrival, message) by topic
@@ -79,7 +81,7 @@ def forms(identity: str) -> dict[str, bytes]:
 
 def honest() -> Sent:
     """Six vehicles of each radio format drive and one of them crashes; an EV whose battery burns; a station in fog."""
-    made: Sent = {"own": [], "ode": [], "obu": [], "lte": [], "ev": [], "sensors": []}
+    made: Sent = {"own": [], "ode": [], "obu": [], "lte": [], "its": [], "its-json": [], "ev": [], "sensors": []}
     for at in range(SECONDS):
         time = T0 + at * 1000
         for k in range(6):
@@ -104,6 +106,12 @@ def honest() -> Sent:
             id = f"{int(HEX[2], 16) + k:016X}"
             car = encode.ydt3709_bsm(time=time, id=id, lat=lat, lon=lon + 0.03, speed=15.0, heading=0.0)
             made["lte"].append((time + 100, car))
+            for topic, write, name, east in (("its", encode_etsi, HEX[3], 0.04), ("its-json", encode_etsi_json, HEX[4], 0.05)):
+                there: dict[str, Any] = {"station": int(name, 16) + k, "lat": lat, "lon": lon + east}
+                made[topic].append((time + 100, write.cam(time=time, speed=15.0, heading=0.0, **there)))
+                if k == 0 and at > 60:
+                    seen = {"detected": time - 1000, "referred": time, "number": 7, "cause": 12}
+                    made[topic].append((time + 100, write.denm(**seen, **there)))
         if not at % 10:
             hot = {"temperatures": [80.0], "alarms": 1 << 1, "alarm_level": 3}
             made["ev"].append(
@@ -124,7 +132,7 @@ def malformed(made: Sent) -> Sent:
         cuts = [message[:length] for length in range(1, len(message), 1 + len(message) // 40)]
         bent = [message[:place] + b"\xff" + message[place + 1 :] for place in range(0, len(message), 1 + len(message) // 40)]
         wrong[topic] = [(arrival, each) for each in [*cuts, *bent, message + VIN.encode(), VIN.encode(), NAME.encode()]]
-        if topic in ("own", "ode", "sensors"):
+        if topic in ("own", "ode", "its-json", "sensors"):
             for way in paths(json.loads(message)):
                 for identity in (VIN, {NAME: VIN}, int(HEX[0], 16)):
                     document = inside = json.loads(message)
@@ -219,7 +227,7 @@ def searched(left: Left) -> str:
 
 def test_something_came_out_of_every_way(left: Left) -> None:
     said = b"".join(left.alerts)
-    for kind in (b"accident", b"battery_anomaly", b"visibility"):
+    for kind in (b"accident", b"obstacle", b"battery_anomaly", b"visibility"):
         assert b'"kind":"' + kind in said, searched(left)
     assert {"road.alerts", "road.incidents", "road.cells", "road.dead-letters"} <= left.found.keys()
     assert b"detector reset" in left.found["log"], "the detector that tells all has raised"
