@@ -182,6 +182,7 @@ def alarms(level: int, flags: int, *levels: tuple[int, int]) -> bytes:
         (alarms(3, 1 << 16, (16, 1)), 3, 1 << 16),
         (alarms(0xFE, 1, (0, 2)), 2, 1),
         (alarms(0xFF, 1, (0, 0xFF)), 255, 1),
+        (alarms(1, 1, (0, 7)), 1, 1),
         (alarms(5, 1), 255, 1),
         (alarms(1, 0, (5, 1)), 1, 0),  # the flags say which
     ],
