@@ -20,8 +20,11 @@ THERMAL_EVENT = 1 << 23  # 2025 edition
 DANGEROUS = OVER_TEMPERATURE | CELL_OVER_VOLTAGE | CELL_UNDER_VOLTAGE | INSULATION | OVERCHARGE | THERMAL_EVENT
 THERMAL = OVER_TEMPERATURE | THERMAL_EVENT
 # Bits that explain a high alarm level without the battery being in danger: state of charge low (empty, not broken), DC-DC
-# temperature and state, brake, motor controller and motor temperature.
-HARMLESS = 1 << 4 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 17
+# temperature and state, brake, motor controller and motor temperature; of the 2025 edition a motor's speed and current. Its
+# other new bits are of what can burn or blow up as well, super capacitors (21, 22) and hydrogen (24 leak, 25 pressure, 26
+# temperature, 27 fuel-cell stack): they say nothing by themselves, for a trace of hydrogen is no battery's, and explain nothing
+# away, for at the gravest level the road must hear of it.
+HARMLESS = 1 << 4 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 19 | 1 << 20
 HARMLESS_MASK = 0xFFFFFFFF & ~HARMLESS
 INVALID = 0xFFFFFFFF  # all ones: the field was not filled in
 GRAVE = 3  # highest alarm level of the 2016 edition: stop at once, call for help

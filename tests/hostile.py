@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dataflows.formats import FORMATS, encode, encode_etsi
+from dataflows.formats import FORMATS, encode, encode_2025, encode_etsi
 from dataflows.formats.etsi_pdu import DENM
 from dataflows.formats.etsi_rows import EPOCH
 from dataflows.formats.gbt32960 import LARGEST
@@ -76,7 +76,7 @@ def mended(message: bytes) -> bytes:
     """With the length and the checksum of its first frame put right, or every change would end at them."""
     if len(message) < 25:
         return message
-    whole = bytearray(b"##" + message[2:])
+    whole = bytearray((b"$$" if message[:2] == b"$$" else b"##") + message[2:])
     whole[22:24] = (len(whole) - 25 & 0xFFFF).to_bytes(2, "big")
     whole[-1] = 0
     for octet in whole[2:-1]:
@@ -125,6 +125,13 @@ def dearest() -> list[tuple[str, str, bytes]]:
         "units of nothing": encode.gbt32960_frame(2, VIN, report + b"\x08\0" * 32_000),
         "makers' units": encode.gbt32960_frame(2, VIN, report + b"\x80\0\0" * 21_800),
         "probes": encode.gbt32960_frame(2, VIN, report + b"\x09\x01\x01\xff\0" + b"\x30" * 65_280),
+        "places in GCJ-02": encode_2025.gbt32960_2025(time=TIME, vin=VIN, system=2, **PLACE),
+        "levels of alarms": encode.gbt32960_frame(
+            2, VIN, report + (b"\x06" + bytes(9) + b"\xfd" + b"\x17\4" * 253) * 120, edition=2025
+        ),
+        "cells of 2025": encode.gbt32960_frame(
+            2, VIN, report + b"\7\1" + bytes(5) + b"\x7f\0" + b"\x0e" * 65_024, edition=2025
+        ),
         "frames with a wrong BCC": encode.gbt32960_frame(7, VIN, b"")[:-1] + b"\0",
     }
     made = [

@@ -16,7 +16,9 @@ from benchmarks.ev_fleet import Recording, simulate
 from benchmarks.score_battery import frames
 from detectors.battery import HOLD, BatteryHealth
 from detectors.battery_vehicles import FORGET, VEHICLE
+from detectors.judgement import severity
 from detectors.model import OBSERVATION, READING, SENSOR, Detector, Finding, Frame, Rows
+from tests.wire import a_reading_of_2025, decode
 
 T0 = 1_741_073_400_000
 SOUND = {
@@ -80,6 +82,14 @@ ALARMS = [
     ("level 4 alone", {"alarm_level": 4}, True),
     ("level 3 without a reason", {"alarm_level": 3}, False),
     ("level 3 with inconsistent cells", {"alarm_level": 3, "alarms": 1 << 10}, False),
+    ("thermal event at level 1", {"alarm_level": 1, "alarms": 1 << 23}, True),
+    ("level 4 with nothing but the brake", {"alarm_level": 4, "alarms": 1 << 13}, True),
+    ("super capacitor hot at level 3", {"alarm_level": 3, "alarms": 1 << 21}, False),
+    ("super capacitor over-voltage at level 3", {"alarm_level": 3, "alarms": 1 << 22}, False),
+    ("hydrogen leak at level 3", {"alarm_level": 3, "alarms": 1 << 24}, False),
+    ("hydrogen pressure at level 3", {"alarm_level": 3, "alarms": 1 << 25}, False),
+    ("hydrogen temperature at level 3", {"alarm_level": 3, "alarms": 1 << 26}, False),
+    ("fuel-cell stack hot at level 3", {"alarm_level": 3, "alarms": 1 << 27}, False),
 ]
 
 
@@ -103,6 +113,11 @@ HARMLESS = [
     ("state of charge low", {"alarms": 1 << 4, "alarm_level": 1}),
     ("state of charge low at level 3: empty", {"alarms": 1 << 4, "alarm_level": 3}),
     ("brake at level 3: not the battery", {"alarms": 1 << 13, "alarm_level": 3}),
+    ("motor too fast at level 3: not the battery", {"alarms": 1 << 19, "alarm_level": 3}),
+    ("motor current at level 3: not the battery", {"alarms": 1 << 20, "alarm_level": 3}),
+    ("super capacitor warm, soft", {"alarms": 1 << 21, "alarm_level": 1}),
+    ("a trace of hydrogen", {"alarms": 1 << 24, "alarm_level": 2}),
+    ("fuel-cell stack warm", {"alarms": 1 << 27, "alarm_level": 1}),
     ("temperature difference, soft", {"alarms": 1 << 0, "alarm_level": 1}),
     ("state of charge jump, soft", {"alarms": 1 << 8, "alarm_level": 1}),
     ("level not given", {"alarm_level": 255}),
@@ -114,6 +129,16 @@ HARMLESS = [
 @pytest.mark.parametrize("said", [h[1] for h in HARMLESS], ids=[h[0] for h in HARMLESS])
 def test_what_real_cars_send_every_day_is_no_anomaly(said: dict[str, int]) -> None:
     assert drive(BatteryHealth(), [reading(10 * k, **said) for k in range(60)]) == []
+
+
+def test_a_thermal_event_in_a_frame_of_2025_is_extreme() -> None:
+    """From the wire to what the alert says."""
+    for said in ({"alarms": 1 << 23, "alarm_level": 4}, {"alarm_level": 4}, {"alarm_level": 1, "levels": [(23, 4)]}):
+        rows = decode("gbt32960", a_reading_of_2025(**said)).readings
+        (found,) = drive(BatteryHealth(), [rows])
+        assert (found.lat, found.lon) == pytest.approx((22.540897, 114.050292), abs=2e-6)
+        assert dict(found.evidence)["thermal"] == 1.0
+        assert severity(found.kind, dict(found.evidence)) == "Extreme"
 
 
 def minutes(count: int, **said: float) -> list[Rows]:

@@ -37,7 +37,7 @@ PLACE = '"lat":22.5,"lon":114.1'
         ("gbt32960", "hello, vehicle", UNREADABLE, "this is text and no hexadecimal"),
         ("gbt32960", "2323fe0", UNREADABLE, "this is hexadecimal with a digit too few or too many"),
         ("gbt32960", "2323fe01", UNREADABLE, "these are hexadecimal digits, and a message has the bytes themselves"),
-        ("gbt32960", "\x00\x01\x02", UNREADABLE, "no frame starts at byte 0: 2323 is missing"),
+        ("gbt32960", "\x00\x01\x02", UNREADABLE, "no frame starts at byte 0: neither 2323 nor 2424 stands there"),
         ("j2735", "hello, vehicle", Reason.TRUNCATED, "this is text and no hexadecimal"),
         ("j2735", "some\nlines\n", Reason.TRUNCATED, "this is text and no hexadecimal"),
     ],

@@ -9,6 +9,7 @@ import pytest
 
 from dataflows.formats import FORMATS, encode, encode_etsi, encode_etsi_json
 from dataflows.formats.base import Context, Decoded, Pseudonym
+from dataflows.formats.encode_2025 import gbt32960_2025
 from detectors.model import Sign
 from tests import ydt3709_wire
 
@@ -145,6 +146,27 @@ def a_reading(**changes: object) -> bytes:
     return encode.gbt32960_realtime(**(said | changes))
 
 
+def a_reading_of_2025(**changes: object) -> bytes:
+    said = {
+        "time": TIME // 1000 * 1000,
+        "vin": VIN,
+        "lat": 22.538165,
+        "lon": 114.055396,
+        "system": 2,
+        "speed": 12.5,
+        "mileage": 20_345.6,
+        "soc": 0.57,
+        "voltage": 713.8,
+        "current": -1220.5,
+        "insulation": 5e6,
+        "cells": [3.7, 3.65, 3.71],
+        "temperatures": [25, 31, -10],
+        "motor_temperature": 55,
+        "signature": bytes(range(64)),
+    }
+    return gbt32960_2025(**(said | changes))
+
+
 PLACE = {"lat": 22.540897, "lon": 114.050292}
 CRUMB = {"llvOffset": {"offsetLL": (2, {"lon": -90, "lat": 40}), "offsetV": (0, 3)}, "timeOffset": 20, "speed": 490}
 SEEN_BEFORE = {"events": "0000000100000", "pathHistory": {"crumbData": [CRUMB] * 3}, "lights": "000010000"}
@@ -201,6 +223,8 @@ VALID: dict[str, list[bytes]] = {
         a_reading(),
         a_reading(reissued=True) + encode.gbt32960_login(time=TIME, vin=VIN),
         encode.gbt32960_frame(7, VIN, b""),
+        a_reading_of_2025(alarms=1 << 23 | 1 << 11, alarm_level=4, levels=[(11, 2), (23, 4)]),
+        a_reading_of_2025(system=1, reissued=True) + a_reading() + encode.gbt32960_frame(0x0B, VIN, b"", edition=2025),
     ],
     "sensor": [
         encode.traffic_sensor(time=TIME, id="loop-7", heading=74.0, speed=20.0, volume=1200.0, occupancy=0.11, **PLACE),

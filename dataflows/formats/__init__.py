@@ -75,7 +75,7 @@ FORMATS: dict[str, Format] = {
             "gbt32960",
             gbt32960.decode,
             "hex_lines",
-            "GB/T 32960.3-2016: an electric vehicle's telemetry, one or more binary frames a message.",
+            "GB/T 32960.3-2016 and -2025: an electric vehicle's telemetry, one or more binary frames a message.",
         ),
         Format(
             "sensor",

@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import orjson
 
@@ -133,45 +134,43 @@ def gbt32960_realtime(
 
     `cells` are the single voltages and `temperatures` the probes' degrees Celsius; time is cut to the second.
     """
-    volts, amperes = _word(voltage, 10), _word(current, 10, 1000)
-    vehicle = struct.pack(
-        ">BBBHIHHB", state, charging, 1, _word(speed, 36), _long(mileage, 10), volts, amperes, _byte(soc, 100)
-    )
-    vehicle += struct.pack(">BBHBB", 1, 0x0E, _word(insulation, 0.001), 0xFF, 0xFF)
-    motor = struct.pack(">BBBBHHBHH", 1, 1, 3, 0xFF, 0xFFFF, 0xFFFF, _byte(motor_temperature, 1, 40), volts, amperes)
+    volts, amperes = word(voltage, 10), word(current, 10, 1000)
+    vehicle = struct.pack(">BBBHIHHB", state, charging, 1, word(speed, 36), long(mileage, 10), volts, amperes, byte(soc, 100))
+    vehicle += struct.pack(">BBHBB", 1, 0x0E, word(insulation, 0.001), 0xFF, 0xFF)
+    motor = struct.pack(">BBBBHHBHH", 1, 1, 3, 0xFF, 0xFFFF, 0xFFFF, byte(motor_temperature, 1, 40), volts, amperes)
     status = NO_FIX if math.isnan(lat) or math.isnan(lon) else (lat < 0) << 1 | (lon < 0) << 2
-    place = struct.pack(">BII", status, _long(abs(lon), 1e6), _long(abs(lat), 1e6))
-    highest = struct.pack(">BBH", 1, 1, _word(max(cells, default=NAN), 1000))
-    lowest = struct.pack(">BBH", 1, 1, _word(min(cells, default=NAN), 1000))
-    hottest = struct.pack(">BBB", 1, 1, _byte(max(temperatures, default=NAN), 1, 40))
-    coldest = struct.pack(">BBB", 1, 1, _byte(min(temperatures, default=NAN), 1, 40))
+    place = struct.pack(">BII", status, long(abs(lon), 1e6), long(abs(lat), 1e6))
+    highest = struct.pack(">BBH", 1, 1, word(max(cells, default=NAN), 1000))
+    lowest = struct.pack(">BBH", 1, 1, word(min(cells, default=NAN), 1000))
+    hottest = struct.pack(">BBB", 1, 1, byte(max(temperatures, default=NAN), 1, 40))
+    coldest = struct.pack(">BBB", 1, 1, byte(min(temperatures, default=NAN), 1, 40))
     units = b"\x01" + vehicle + b"\x02" + motor + b"\x05" + place + b"\x06" + highest + lowest + hottest + coldest
     units += b"\x07" + struct.pack(">BI", alarm_level, alarms) + bytes(4)
     for first in range(0, len(cells), CELLS_A_PART):
         part = cells[first : first + CELLS_A_PART]
         units += struct.pack(">BBBHHHHB", 8, 1, 1, volts, amperes, len(cells), first + 1, len(part))
-        units += struct.pack(f">{len(part)}H", *(_word(cell, 1000) for cell in part))
+        units += struct.pack(f">{len(part)}H", *(word(cell, 1000) for cell in part))
     if temperatures:
-        units += struct.pack(">BBBH", 9, 1, 1, len(temperatures)) + bytes(_byte(probe, 1, 40) for probe in temperatures)
-    return gbt32960_frame(0x03 if reissued else 0x02, vin, _beijing(time) + units)
+        units += struct.pack(">BBBH", 9, 1, 1, len(temperatures)) + bytes(byte(probe, 1, 40) for probe in temperatures)
+    return gbt32960_frame(0x03 if reissued else 0x02, vin, beijing(time) + units)
 
 
 def gbt32960_login(*, time: int, vin: str, serial: int = 1) -> bytes:
     """What a vehicle says when it connects: its SIM card is nobody's, and its one pack has no code."""
-    return gbt32960_frame(0x01, vin, _beijing(time) + struct.pack(">H20sBB", serial, b"0" * 20, 1, 0))
+    return gbt32960_frame(0x01, vin, beijing(time) + struct.pack(">H20sBB", serial, b"0" * 20, 1, 0))
 
 
 def gbt32960_logout(*, time: int, vin: str, serial: int = 1) -> bytes:
-    return gbt32960_frame(0x04, vin, _beijing(time) + struct.pack(">H", serial))
+    return gbt32960_frame(0x04, vin, beijing(time) + struct.pack(">H", serial))
 
 
-def gbt32960_frame(command: int, vin: str, body: bytes) -> bytes:
+def gbt32960_frame(command: int, vin: str, body: bytes, *, edition: Literal[2016, 2025] = 2016) -> bytes:
     """Any frame of a vehicle: header, body in the clear, BCC."""
     inside = struct.pack(">BB17sBH", command, 0xFE, vin.encode("ascii"), 0x01, len(body)) + body
     bcc = 0
     for octet in inside:
         bcc ^= octet
-    return b"##" + inside + bytes([bcc])
+    return (b"##" if edition == 2016 else b"$$") + inside + bytes([bcc])
 
 
 def traffic_sensor(
@@ -258,18 +257,18 @@ def _raw(value: float, scale: float, unavailable: int, offset: float = 0.0) -> i
     return unavailable if math.isnan(value) else round((value + offset) * scale)
 
 
-def _byte(value: float, scale: float, offset: float = 0.0) -> int:
+def byte(value: float, scale: float, offset: float = 0.0) -> int:
     return _raw(value, scale, 0xFF, offset)
 
 
-def _word(value: float, scale: float, offset: float = 0.0) -> int:
+def word(value: float, scale: float, offset: float = 0.0) -> int:
     return _raw(value, scale, 0xFFFF, offset)
 
 
-def _long(value: float, scale: float) -> int:
+def long(value: float, scale: float) -> int:
     return _raw(value, scale, 0xFFFF_FFFF)
 
 
-def _beijing(time: int) -> bytes:
+def beijing(time: int) -> bytes:
     local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time, hours=8)
     return bytes((local.year - 2000, local.month, local.day, local.hour, local.minute, local.second))

@@ -1,7 +1,7 @@
-"""GB/T 32960.3-2016, the telemetry that every electric vehicle in China sends: frames in, battery readings out.
+"""GB/T 32960.3, the telemetry that every electric vehicle in China sends: frames in, battery readings out.
 
-One message may hold several frames; each counts on its own. They are read in `gbt32960_frames`; what is wrong with one is
-said here.
+One message may hold several frames, of the edition of 2016 or of 2025; each counts on its own. They are read in
+`gbt32960_frames`; what is wrong with one is said here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats.base import Context, Decoded, Reason, Refusal
-from dataflows.formats.gbt32960_frames import FOUND, HEADER, LARGEST, SHORTEST, Outcome, walk
-from dataflows.formats.gbt32960_units import GATHERED
+from dataflows.formats.gbt32960_common import GATHERED
+from dataflows.formats.gbt32960_frames import EDITION_2025, FOUND, HEADER, LARGEST, SHORTEST, Outcome, walk
 from dataflows.formats.plausible import admit
 from dataflows.formats.text import not_bytes
 from detectors.model import READING
@@ -31,17 +31,18 @@ RECOGNISED = {
     0x81: "control",
     0x82: "control",
 }
+RECOGNISED_2025 = RECOGNISED | {
+    0x09: "activation",
+    0x0A: "activation",  # its answer
+    0x0B: "key_exchange",
+}
 REFUSED = {
-    Outcome.COMMAND: (Reason.UNSUPPORTED, "command {command} is none of the 2016 edition's"),
+    Outcome.COMMAND: (Reason.UNSUPPORTED, "command {command} is none of the {edition} edition's"),
     Outcome.TOO_LARGE: (Reason.TOO_LARGE, f"the message has {{size}} bytes; at most {LARGEST} are read"),
     Outcome.NO_FRAME: (Reason.TRUNCATED, "there is no whole frame at byte {at}"),
-    Outcome.NO_START: (Reason.UNREADABLE, "no frame starts at byte {at}: 2323 is missing"),
+    Outcome.NO_START: (Reason.UNREADABLE, "no frame starts at byte {at}: neither 2323 nor 2424 stands there"),
     Outcome.SHORT_HEADER: (Reason.TRUNCATED, "the message ends within the header of the frame at byte {at}"),
     Outcome.SHORT_FRAME: (Reason.TRUNCATED, "the frame at byte {at} is {missing} bytes shorter than its length says"),
-    Outcome.EDITION_2025: (
-        Reason.UNSUPPORTED,
-        "the frame is of the 2025 edition (2424); the 2016 edition (2323) is read",
-    ),
     Outcome.WRONG_BCC: (Reason.BAD_CHECKSUM, "the frame's BCC does not fit its bytes"),
     Outcome.ENCRYPTED: (
         Reason.ENCRYPTED,
@@ -51,6 +52,10 @@ REFUSED = {
     Outcome.IMPOSSIBLE_TIME: (Reason.IMPOSSIBLE_TIME, "the report's time {time} is no time of any day"),
     Outcome.NO_UNIT: (Reason.WRONG_SHAPE, "the report has no information unit"),
     Outcome.SHORT_UNIT: (Reason.BAD_LENGTH, "information unit {unit:02x} ends past the end of its frame"),
+    Outcome.UNKNOWN_UNIT: (
+        Reason.UNSUPPORTED,
+        "information unit {unit:02x} is none of the 2025 edition's, so nothing tells where it ends",
+    ),
 }
 
 
@@ -76,10 +81,12 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
 def _say(decoded: Decoded, number: int, message: bytes, at: int, end: int, outcome: int, unit: int) -> None:
     """Count what a frame says that is no report, or tell what is wrong with it; from byte `at` to `end` of its message."""
     head = message[at : at + HEADER + 6]  # no more of it, for there may be thousands in one message
+    newer = head[:1] == bytes((EDITION_2025,))
+    known = RECOGNISED_2025 if newer else RECOGNISED
     if outcome == Outcome.REPLY:
         decoded.recognised["reply"] += 1
-    elif outcome == Outcome.COMMAND and head[2] in RECOGNISED:
-        decoded.recognised[RECOGNISED[head[2]]] += 1
+    elif outcome == Outcome.COMMAND and head[2] in known:
+        decoded.recognised[known[head[2]]] += 1
     else:
         reason, sentence = REFUSED[Outcome(outcome)]
         detail = sentence.format(
@@ -87,6 +94,7 @@ def _say(decoded: Decoded, number: int, message: bytes, at: int, end: int, outco
             size=len(message),
             missing=end - len(message),
             command=head[2:3].hex(),
+            edition=2025 if newer else 2016,
             method=head[21:22].hex(),
             time=head[TIME].hex(),
             unit=unit,

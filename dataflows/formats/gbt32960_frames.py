@@ -1,7 +1,8 @@
-"""GB/T 32960.3-2016 frame by frame, in one compiled loop: where each begins and ends, and the reading that it makes.
+"""GB/T 32960.3 frame by frame, in one compiled loop: where each begins and ends, and the reading that it makes.
 
-A frame is `2323 | command | response | VIN 17 | encryption | length 2 | units | BCC`, where the BCC is the exclusive or of
-everything from the command on. In Python one took 24 us, as long as judging seven of them (docs/decisions.md).
+A frame is `2323 | command | response | VIN 17 | encryption | length 2 | units | BCC`, in the edition of 2025 `2424 | ...`; the
+BCC is the exclusive or of everything from the command on. In Python one took 24 us, as long as judging seven of them
+(docs/decisions.md).
 
 Loops tell what is wrong by a number; `gbt32960` has the sentences.
 """
@@ -12,7 +13,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from dataflows.formats.gbt32960_units import NOT_GIVEN, Numbers, Octets, read, u16
+from dataflows.formats.gbt32960_octets import NOT_GIVEN, PAST, UNKNOWN, Numbers, Octets, u16
+from dataflows.formats.gbt32960_units import read
 from detectors.compiled import compiled
 from detectors.model import Rows
 
@@ -32,13 +34,13 @@ class Outcome(IntEnum):
     NO_START = 5
     SHORT_HEADER = 6
     SHORT_FRAME = 7
-    EDITION_2025 = 8
-    WRONG_BCC = 9
-    ENCRYPTED = 10
-    NO_TIME = 11
-    IMPOSSIBLE_TIME = 12
-    NO_UNIT = 13
-    SHORT_UNIT = 14
+    WRONG_BCC = 8
+    ENCRYPTED = 9
+    NO_TIME = 10
+    IMPOSSIBLE_TIME = 11
+    NO_UNIT = 12
+    SHORT_UNIT = 13
+    UNKNOWN_UNIT = 14
 
 
 FOUND = np.dtype(
@@ -52,7 +54,7 @@ FOUND = np.dtype(
 )
 """A frame, or the place in a message after which none can be found."""
 
-_EDITION_2016, _EDITION_2025 = 0x23, 0x24  # twice, at the start of a frame
+EDITION_2016, EDITION_2025 = 0x23, 0x24  # twice, at the start of a frame
 _COMMAND = 0xFE  # the response byte of what a vehicle sends of itself; anything else is a platform's reply
 _REAL_TIME, _REISSUED = 0x02, 0x03
 _PLAIN = 0x01  # not encrypted
@@ -95,7 +97,7 @@ def _bounds(octets: Octets, first: int, at: int, last: int) -> tuple[int, int]:
         return Outcome.TOO_LARGE.value, at
     if last - at < 2:
         return Outcome.NO_FRAME.value, at
-    if octets[at] != octets[at + 1] or (octets[at] != _EDITION_2016 and octets[at] != _EDITION_2025):
+    if octets[at] != octets[at + 1] or (octets[at] != EDITION_2016 and octets[at] != EDITION_2025):
         return Outcome.NO_START.value, at
     if last - at < HEADER:
         return Outcome.SHORT_HEADER.value, at
@@ -106,8 +108,6 @@ def _bounds(octets: Octets, first: int, at: int, last: int) -> tuple[int, int]:
 @compiled
 def _frame(octets: Octets, start: int, end: int, readings: Rows, reports: int, gathered: Numbers) -> tuple[int, int]:
     """What becomes of one frame, and the last unit that was begun. A reading goes to row `reports`."""
-    if octets[start] == _EDITION_2025:
-        return Outcome.EDITION_2025.value, 0
     bcc = octets[start + 2]
     for at in range(start + 3, end):  # the BCC itself included, it comes to zero
         bcc ^= octets[at]
@@ -130,8 +130,11 @@ def _frame(octets: Octets, start: int, end: int, readings: Rows, reports: int, g
         return Outcome.NO_UNIT.value, 0
     row = readings[reports]
     _begin(row, time, command == _REISSUED)
-    whole, unit = read(octets, at + 6, end - 1, readings, reports, gathered)
-    return (Outcome.REPORT.value if whole else Outcome.SHORT_UNIT.value), unit
+    newer = octets[start] == EDITION_2025
+    at, unit = read(octets, at + 6, end - 1, newer, readings, reports, gathered)
+    if at == PAST:
+        return Outcome.SHORT_UNIT.value, unit
+    return (Outcome.UNKNOWN_UNIT.value if at == UNKNOWN else Outcome.REPORT.value), unit
 
 
 @compiled

@@ -55,13 +55,15 @@ ROADSIDE = (
     Limit("precipitation", 0.0, 2_000.0, Reason.IMPOSSIBLE_READING, "mm/h"),  # WMO record: 31.2 mm in a minute
     Limit("wind", 0.0, 120.0, Reason.IMPOSSIBLE_READING, "m/s"),  # WMO record gust: 113 m/s
 )
-TELEMETRY = (  # the ranges that GB/T 32960.3-2016 calls valid; outside lie only its codes for 'no value'
+TELEMETRY = (  # the ranges that GB/T 32960.3 calls valid, the wider where its editions differ; outside are codes for 'no value'
     SPEED,
     Limit("mileage", 0.0, 999_999.9, Reason.IMPOSSIBLE_READING, "km"),
     Limit("soc", 0.0, 1.0, Reason.IMPOSSIBLE_READING, "of full"),
-    Limit("voltage", 0.0, 1_000.0, Reason.IMPOSSIBLE_READING, "V"),
-    Limit("current", -1_000.0, 1_000.0, Reason.IMPOSSIBLE_READING, "A"),
+    # 1000 V in 2016 and 6000 V in 2025, but GB 18384 ends the voltage of a vehicle (class B) at 1500 V of direct current.
+    Limit("voltage", 0.0, 1_500.0, Reason.IMPOSSIBLE_READING, "V"),
+    Limit("current", -3_000.0, 3_000.0, Reason.IMPOSSIBLE_READING, "A"),  # 1000 A in 2016
     Limit("insulation", 0.0, 60e6, Reason.IMPOSSIBLE_READING, "ohm"),
+    # 60 V in 2025, of the smallest unit in parallel; a block of lead-acid cells has 15 V at most.
     Limit("cell_voltage_max", 0.0, 15.0, Reason.IMPOSSIBLE_READING, "V"),
     Limit("cell_voltage_min", 0.0, 15.0, Reason.IMPOSSIBLE_READING, "V"),
     Limit("cell_voltage_mean", 0.0, 15.0, Reason.IMPOSSIBLE_READING, "V"),
