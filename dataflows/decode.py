@@ -15,7 +15,17 @@ from dataflows.formats.base import Context, Decoded, Reason
 from dataflows.recorded import UNKNOWN, RecordingError, arrived, messages, recorded
 from detectors.model import Rows, Sign, Surface
 
-__all__ = ["DecodedRow", "Recognised", "RecordingError", "RefusedRecord", "Unknown", "Unsaid", "decode_file", "messages"]
+__all__ = [
+    "DecodedRow",
+    "Recognised",
+    "RecordingError",
+    "RefusedRecord",
+    "Undated",
+    "Unknown",
+    "Unsaid",
+    "decode_file",
+    "messages",
+]
 
 BATCH = 500
 NOT_GIVEN = 255  # of the small integers of a reading
@@ -51,7 +61,13 @@ class Unsaid(NamedTuple):
     counts: Counter[str]
 
 
-Found = DecodedRow | RefusedRecord | Recognised | Unknown | Unsaid
+class Undated(NamedTuple):
+    """At the end of a file that has any: messages of which neither they nor their lines say when they arrived."""
+
+    messages: int
+
+
+Found = DecodedRow | RefusedRecord | Recognised | Unknown | Unsaid | Undated
 NEEDED = ("heading", "interval", "volume", "speed", "lane_volume", "lane_speed")  # of a traffic sensor
 WEATHER = {"surface_temperature", "air_temperature", "friction", "visibility", "precipitation", "wind", "surface"}
 
@@ -61,13 +77,14 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[Found]:
 
     Of messages that do not say when they were sent nothing is known but the file: its modification time stands for the arrival.
     """
-    recognised, unknown, unsaid, sensors = Counter[str](), Counter[str](), Counter[str](), 0
+    recognised, unknown, unsaid, sensors, undated = Counter[str](), Counter[str](), Counter[str](), 0, 0
     there, known = recorded(path, form), arrived(path, form)
     while batch := list(islice(there, BATCH)):
         lines, sent, arrivals = zip(*batch, strict=True)
         heard = np.array([known if arrival == UNKNOWN else arrival for arrival in arrivals], np.int64)
         decoded = form.decode(sent, heard, context)
         recognised += decoded.recognised
+        undated += 0 if form.dated else arrivals.count(UNKNOWN)
         if form.unknown is not None:
             unknown += form.unknown(sent)
         rows = [DecodedRow(lines[at], row) for at, row in _rows(decoded)]
@@ -82,6 +99,8 @@ def decode_file(form: Format, path: Path, context: Context) -> Iterator[Found]:
         yield Recognised(recognised)
     if unknown:
         yield Unknown(unknown)
+    if undated:
+        yield Undated(undated)
     if unsaid:
         yield Unsaid(sensors, unsaid)
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dataflows.decode import Recognised, RefusedRecord, Unknown, Unsaid, decode_file
+from dataflows.decode import Recognised, RefusedRecord, Undated, Unknown, Unsaid, decode_file
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.likely import advice
@@ -46,6 +46,12 @@ def _print(files: Sequence[tuple[Path, str]], context: Context, every: bool) -> 
             elif isinstance(found, Recognised):
                 counts = ", ".join(f"{count} {what}" for what, count in sorted(found.counts.items()))
                 print(f"{path}: also recognised, without a row: {counts}", file=sys.stderr)
+            elif isinstance(found, Undated):
+                print(
+                    f"{path}: {found.messages} messages do not say when they arrived, so the file's own time stands for it "
+                    "here; to replay them begin each line with it, in ms since 1970",
+                    file=sys.stderr,
+                )
             elif isinstance(found, Unknown):
                 keys = found.counts.most_common(MOST)
                 counts = ", ".join(f"{_shown(key)} ({count}){_meant(key, FORMATS[name].meant)}" for key, count in keys)

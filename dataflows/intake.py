@@ -24,6 +24,7 @@ from dataflows.settings import Window
 from detectors.model import Rows
 
 NEVER = -(2**62)  # ms: before any event time
+UNSEEN = 30_000  # ms behind a warning after which what is no warning is waited for no more
 GATHERED = 120_000  # ms that a roadside row may be on its way, a feed that is published once a minute and a minute more
 BREATH = 0.05  # s that one poll may take: meanwhile no pane closes, no snapshot is taken, no signal is heard
 LEAST = 20  # messages a poll, also the first one: of the dearest ones (34 ms each, `make fuzz`) these take 0.7 s
@@ -73,19 +74,21 @@ class Progress(NamedTuple):
     offset: int  # of the next message
     latest: int  # ms: running maximum of credible event times
     newest: int  # ms: running maximum of all accepted ones
+    seen: int  # ms: running maximum of credible event times of all but warnings
 
     def pack(self) -> bytes:
-        return struct.pack("<3q", *self)
+        return struct.pack("<4q", *self)
 
     @classmethod
     def unpack(cls, packed: bytes) -> Progress:
-        return cls(*struct.unpack("<3q", packed))
+        return cls(*struct.unpack("<4q", packed))
 
 
 class Intake:
-    """Turns one partition's messages into polls. What it has to remember is two running maxima of event time in ms.
+    """Turns one partition's messages into polls. What it has to remember is three running maxima of event time in ms.
 
-    `latest` is what lateness is judged by; `newest` also counts clocks that run ahead, and only says where a recording ends.
+    `latest` is what lateness is judged by; `newest` also counts clocks that run ahead, and only says where a recording ends;
+    `seen` leaves warnings out.
     How many messages to ask for next, `portion`, depends on the clock; what is said of them does not.
     """
 
@@ -95,6 +98,7 @@ class Intake:
         self.name = f"{topic}/{partition}"
         self.latest = NEVER
         self.newest = NEVER
+        self.seen = NEVER
         self.portion = LEAST  # messages that it takes in within a BREATH, going by the last poll that tells
         self.records = (0, 0, 0)  # so far: received, late, refused
         self._told = NEVER  # number of the pane in which everybody last heard of the watermark
@@ -153,10 +157,10 @@ class Intake:
         return self._pane - self.watermark % self._pane
 
     def progress(self, offset: int) -> Progress:
-        return Progress(offset, self.latest, self.newest)
+        return Progress(offset, self.latest, self.newest, self.seen)
 
     def resume(self, progress: Progress) -> None:
-        self.latest, self.newest = progress.latest, progress.newest
+        self.latest, self.newest, self.seen = progress.latest, progress.newest, progress.seen
 
     def _tick(self, arrival: int = -1, holds: bool = True) -> Chunk:
         """A chunk without rows: says how far this partition has come, and whether others should wait for it."""
@@ -186,12 +190,17 @@ class Intake:
         tables = [t for t in tables if len(t[1])]
         if not tables:
             return [], 0
+        sizes = [len(rows) for _, rows, _ in tables]
         times = np.concatenate([rows["time"] for _, rows, _ in tables])
         origins = np.concatenate([origin for _, _, origin in tables])
         order = np.argsort(origins, kind="stable")
         arrived = arrivals[origins]
         floor = np.where(arrived >= 0, arrived - self._max_behind, NEVER)
         credible = np.where(arrived >= 0, np.clip(times, floor, arrived), times)[order]
+        if len(decoded.notices):
+            credible = self._hold_back(credible, np.repeat([name == "notices" for name, *_ in tables], sizes)[order])
+        else:
+            self.seen = max(self.seen, int(credible.max()))
         maxima = np.maximum.accumulate(np.concatenate(([self.latest], credible)))
         self.latest, before = int(maxima[-1]), maxima[:-1]
         messages = origins[order]
@@ -206,6 +215,15 @@ class Intake:
             start += len(rows)
             kept.append((name, rows, origin) if mine.all() else (name, rows.compress(mine), origin[mine]))
         return kept, int(len(times) - timely.sum())
+
+    def _hold_back(self, credible: NDArray[np.int64], warns: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The same times, with which warnings make nobody late: they are of when they were heard, and what vehicles say of
+        themselves comes some seconds behind that. Where nothing else comes for long they move time as others do.
+        """
+        seen = np.maximum.accumulate(np.concatenate(([self.seen], np.where(warns, NEVER, credible))))
+        self.seen, before = int(seen[-1]), seen[:-1]
+        held: NDArray[np.int64] = np.where(warns & (credible - before <= UNSEEN), NEVER, credible)
+        return held
 
     def _cut(self, tables: list[Table], arrival: int) -> dict[int, Chunk]:
         pieces: dict[int, dict[str, Rows]] = {}

@@ -64,7 +64,8 @@ class KafkaSource(PollSource):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> StatefulSourcePartition[Poll, bytes]:
         if for_part in self._others:
             *_, first = self._others[for_part]
-            return Unread(resume_state or self._shared.seal.close(f"source/{for_part}", Progress(first, NEVER, NEVER).pack()))
+            begun = Progress(first, NEVER, NEVER, NEVER).pack()
+            return Unread(resume_state or self._shared.seal.close(f"source/{for_part}", begun))
         each, number = self._inputs[for_part]
         intake = Intake(each.topic, number, FORMATS[each.format], self._context, self._grid, self._settings.window)
         if not self._assigned:

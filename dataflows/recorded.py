@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import zstandard
 
 from dataflows.formats import Format
-from dataflows.formats.text import HEX, is_document
+from dataflows.formats.text import HEX, OTHER_STAMP, is_document
 from dataflows.told import ToldError
 
 if TYPE_CHECKING:
@@ -168,6 +168,8 @@ def _from_hex(text: bytes) -> tuple[bytes, int]:
     """The message of a line, and when it arrived if the line begins with that: no byte ends after 13 digits."""
     stamp, *rest = text.split(maxsplit=1)
     arrival, digits = (int(stamp), rest[0]) if rest and STAMP.fullmatch(stamp) else (UNKNOWN, text)
+    if OTHER_STAMP.fullmatch(text):  # it might pass for bytes, of another message than was meant
+        return text, UNKNOWN
     try:
         return bytes.fromhex(digits.decode("ascii")), arrival
     except ValueError:

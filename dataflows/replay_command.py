@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dataflows import heap, logs, replay
 from dataflows.formats import FORMATS
-from dataflows.formats.base import Context, Pseudonym
+from dataflows.formats.base import Context, Pseudonym, Reason
 from dataflows.incidents import flow
 from dataflows.likely import advice
 from dataflows.metrics import METRICS
@@ -88,8 +88,16 @@ def replay_files(
             highlight=False,
             soft_wrap=True,
         )
+    if recognised := round(sum(METRICS.value("recognised_records_total", topic=str(path)) for path in totals)):
+        what = f"{recognised} of the accepted carry nothing that is looked at"
+        say.print(f"{what}; roadwatch decode says what they are", highlight=False, soft_wrap=True)
     if refused := METRICS.by_reason("refused_records_total"):
         say.print(f"refused: {_listed(refused)}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
+    for path, name in files:
+        missing = round(METRICS.value("refused_records_total", topic=str(path), reason=Reason.NO_TIME))
+        if missing and not FORMATS[name].dated:
+            what = f"{missing} messages of {path} do not say when they arrived, and only that tells when they were sent"
+            say.print(f"{what}: begin each line with it, in ms since 1970", highlight=False, soft_wrap=True)
     _tell_what_is_not_believed(METRICS.by_reason("implausible_reports_total"), accepted)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
     for path, name in files:

@@ -245,7 +245,10 @@ class ShardWindow:
         if not FAMILIES[finding.kind].personal and self.panes.grid.owner(cell) != self.shard:
             return None
         cells = finding.cells or frozenset({cell} if cell else ())
-        return replace(finding, cells=cells, strangers=self.plausibility.strangers(finding.reporters))
+        strangers = self.plausibility.strangers(finding.reporters)
+        if len(finding.reporters - strangers) + bool(strangers) < finding.company:
+            return None
+        return replace(finding, cells=cells, strangers=strangers)
 
     def _count_doubts(self, rows: Rows, doubts: list[Codes]) -> None:
         codes = np.concatenate(doubts) if doubts else np.zeros(0, np.uint8)

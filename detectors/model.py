@@ -146,6 +146,7 @@ NOTICE = np.dtype(
         ("lon", "f8"),
         ("heading", "f4"),  # of the traffic that meets it
         ("onset", "i8"),  # when it was detected
+        ("version", "i8"),  # when this version of it was made, never later than it was said
         ("until", "i8"),  # up to when it is valid
         ("number", "u4"),  # which of the station's warnings this is
         ("cause", "u1"),  # ETSI EN 302 637-3 cause code
@@ -204,6 +205,7 @@ class Finding:
     evidence: tuple[tuple[str, float], ...] = ()  # numbers a person can check, sorted by name
     subcause: int = 0  # DENM sub-cause code
     cells: frozenset[int] = field(default=frozenset())  # H3 cells touched; the place's own cell if empty
+    company: int = 1  # sources at least behind it, or it is nothing; all who were seen for the first time a moment ago are one
     opens: bool = True  # False: it only carries on an incident that is open
     strangers: frozenset[int] = frozenset()  # those of the reporters who were seen for the first time a moment ago
 

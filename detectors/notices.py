@@ -2,7 +2,7 @@
 
 A crash, a breakdown, a wrong-way driver or something on the road speaks for itself: one station is enough, and its incident
 stays Possible. What a driver meets every day (a hard braking, a queue's end, hazard lights at the side of the road) or what one
-sensor takes for weather is told when two stations say so; one alone joins an incident that is open, and opens none.
+sensor takes for weather is told when two stations say so at the same time; one alone is nothing.
 """
 
 from __future__ import annotations
@@ -13,21 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.geometry import angle_between, distance
-from detectors.model import CAUSES, NO_NOTICES, NOTICE, Finding, Frame, Rows, plain
+from detectors.model import CAUSES, NOTICE, Finding, Frame, Rows, plain
 from detectors.stations import is_due
 from detectors.table import MIX
 
-ALONE = {  # cause code of ETSI EN 302 637-3 -> kind
-    CAUSES["accident"]: "accident",
-    92: "accident",  # post crash: an automatic emergency call
-    CAUSES["obstacle"]: "obstacle",
-    11: "obstacle",  # an animal on the road
-    12: "obstacle",  # people on the road
-    CAUSES["wrong_way"]: "wrong_way",
-    CAUSES["breakdown"]: "breakdown",
+ANY = -1  # sub-cause
+ALONE: dict[tuple[int, int], str] = {  # cause and sub-cause of ETSI EN 302 637-3 -> kind; one station is enough
+    (CAUSES["accident"], ANY): "accident",
+    (92, ANY): "accident",  # post crash: an automatic emergency call
+    (94, 3): "accident",  # stands, post crash
+    (94, 6): "accident",  # stands, on fire
+    (CAUSES["obstacle"], ANY): "obstacle",
+    (11, ANY): "obstacle",  # an animal on the road
+    (12, ANY): "obstacle",  # people on the road
+    (CAUSES["wrong_way"], ANY): "wrong_way",
+    (CAUSES["breakdown"], ANY): "breakdown",
+    (94, 2): "breakdown",  # stands, broken down
+    (93, ANY): "stationary_vehicle",  # the driver is unwell
+    (94, 1): "stationary_vehicle",  # and stands
 }
-TOGETHER = {
-    CAUSES[kind]: kind
+TOGETHER: dict[tuple[int, int], str] = {  # two stations have to say so
+    (CAUSES[kind], ANY): kind
     for kind in (
         "traffic_condition",
         "adhesion",
@@ -39,6 +45,7 @@ TOGETHER = {
         "dangerous_situation",
     )
 }
+NOTHING = ((94, 4),)  # a bus at its stop
 SCORE = 6.0  # -log10, by decree as in SelfReports: one station stays Possible whatever it is
 COMPANY = 2  # stations
 NEAR = 300.0  # m between two that mean the same: as far as findings of the road reach to be one incident
@@ -46,39 +53,66 @@ SAME_WAY = 60.0  # degrees: the other carriageway is 180 away, and a bend turns 
 EXTENT = 25.0  # m: the error of a position and a vehicle's length
 HELD = 600_000  # ms since it was heard last: what the standard takes where no validity is said, and a shard falls asleep
 MOST = 10  # of one station: an OBU detects some kinds at a place or two
-ALL = 1_000  # of a shard, whose 250 km2 see some dozens at a time: each is held against all others
+FOREVER = 2**62  # ms: after any time
+ALL = 200  # of a shard, whose 250 km2 see some dozens at a time: each is held against all others
 
-_KINDS = ALONE | TOGETHER
-_KNOWN = np.isin(np.arange(256), list(_KINDS))
+NAMES = sorted({*ALONE.values(), *TOGETHER.values()})
+_KINDS = np.full((256, 256), -1, np.int8)  # place in NAMES by cause and sub-cause; -1: no incident for an emergency service
+_ALONE = np.zeros((256, 256), np.bool_)
+for _meanings, _alone in ((TOGETHER, False), (ALONE, True)):
+    for (_cause, _subcause), _kind in sorted(_meanings.items()):  # ANY comes first
+        _where = _cause, slice(None) if _subcause == ANY else _subcause
+        _KINDS[_where], _ALONE[_where] = NAMES.index(_kind), _alone
+for _nothing in NOTHING:
+    _KINDS[_nothing] = -1
+_DRIVES = NAMES.index("wrong_way")  # told when it is heard only: ten seconds later he is elsewhere
+
+
+HEARD = np.dtype([*NOTICE.descr, ("since", "i8")])
+"""A notice, and when its station was first heard of it."""
 
 
 class Notices:
     """Repeats what stations warn of: when they say so, and every ten seconds until it is over or not valid any more."""
 
-    kinds: ClassVar[tuple[str, ...]] = tuple(sorted(set(_KINDS.values())))
+    kinds: ClassVar[tuple[str, ...]] = tuple(NAMES)
 
     def __init__(self) -> None:
-        self.held: Rows = NO_NOTICES  # the newest of each warning, in order of time; also of those that are over
+        self.held: Rows = np.empty(0, HEARD)  # the newest of each warning, in order of time; also of those that are over
 
     def update(self, frame: Frame) -> list[Finding]:
         if not len(frame.notices) and not len(self.held):
             return []
-        heard = frame.notices.compress(_KNOWN[frame.notices["cause"]] | (frame.notices["ended"] != 0))
-        if len(heard):
-            self.held = _newest(np.concatenate([plain(self.held), plain(heard)]).view(NOTICE))
-        self.held = self.held.compress(self.held["time"] > frame.end - HELD)
-        valid = self.held.compress((self.held["ended"] == 0) & (self.held["until"] > frame.end))
-        due = is_due(frame.start, frame.end)
-        return [_found(one, valid, frame.end) for one in valid if due or one["time"] >= frame.start]
+        if len(frame.notices):
+            self.held = _newest(self.held, frame.notices)
+        over, lasts = _over(self.held), self.held["until"] > frame.end
+        heard = self.held["time"] > frame.end - HELD
+        valid, self.held = self.held.compress(~over & lasts & heard), self.held.compress(heard | (over & lasts))
+        told = (valid["time"] >= frame.start) | (is_due(frame.start, frame.end) & (_kinds(valid) != _DRIVES))
+        found = (_found(one, valid, frame.end) for one in valid.compress(told))
+        return [finding for finding in found if len(finding.reporters) >= finding.company]
+
+
+def _over(rows: Rows) -> NDArray[np.bool_]:
+    """Which say that it is over, or that it is something else by now, which is no incident here."""
+    over: NDArray[np.bool_] = (rows["ended"] != 0) | (_kinds(rows) < 0)
+    return over
+
+
+def _kinds(rows: Rows) -> NDArray[np.int8]:
+    """What each warns of, as a place in NAMES; -1 of what is no incident, and what is over."""
+    kinds: NDArray[np.int8] = _KINDS[rows["cause"], rows["subcause"]]
+    return kinds
 
 
 def _found(one: Any, valid: Rows, now: int) -> Finding:
-    cause = int(one["cause"])
-    kind, stations = _KINDS[cause], _agreeing(one, valid)
+    cause, subcause = int(one["cause"]), int(one["subcause"])
+    kind, agreeing = NAMES[_KINDS[cause, subcause]], valid.compress(_agrees(one, valid))
+    stations = frozenset(agreeing["reporter"].tolist())
     return Finding(
         kind=kind,
         time=now,
-        onset=min(int(one["onset"]), now),
+        onset=min(int(agreeing["onset"].min()), now),
         lat=float(one["lat"]),
         lon=float(one["lon"]),
         heading=float(one["heading"]) % 360.0,
@@ -86,29 +120,39 @@ def _found(one: Any, valid: Rows, now: int) -> Finding:
         score=SCORE,
         reporters=stations,
         evidence=(("warned_cause", float(cause)), ("warning_stations", float(len(stations)))),
-        subcause=int(one["subcause"]) if CAUSES[kind] == cause else 0,
-        opens=cause in ALONE or len(stations) >= COMPANY,
+        company=1 if _ALONE[cause, subcause] else COMPANY,
     )
 
 
-def _agreeing(one: Any, valid: Rows) -> frozenset[int]:
-    """The stations that warn of the same there, its own among them."""
-    kind = _KINDS[int(one["cause"])]
-    same = np.isin(valid["cause"], [cause for cause, name in _KINDS.items() if name == kind])
+def _agrees(one: Any, valid: Rows) -> NDArray[np.bool_]:
+    """Which of them warn of the same there and then, itself among them: who changed its name is silent under the old one."""
+    same: NDArray[np.bool_] = _kinds(valid) == _KINDS[one["cause"], one["subcause"]]
+    same &= (valid["time"] >= one["since"]) & (valid["since"] <= one["time"])
     same &= distance(valid["lat"], valid["lon"], float(one["lat"]), float(one["lon"])) <= NEAR
     same &= ~(angle_between(valid["heading"], float(one["heading"])) > SAME_WAY)  # a missing heading fits any
-    return frozenset(valid["reporter"][same].tolist())
+    return same
 
 
-def _newest(rows: Rows) -> Rows:
+def _newest(held: Rows, notices: Rows) -> Rows:
     """Each station's last word about each of its warnings, in order of time, of rows in that order.
 
-    What it has called over stays over, though the air may carry an older copy of it for a while: numbers are not used again.
+    The newest version counts, for the air may carry older ones for a while, and of equals that it is over. That something is
+    over of which nobody has heard is nothing: who says so of thousands would push out what is true.
     """
-    names = rows["reporter"] * MIX + rows["number"]
-    order = np.lexsort((np.arange(len(rows)), rows["ended"]))
-    _, last = np.unique(names[order][::-1], return_index=True)
-    rows = rows.take(np.sort(order[::-1][last]))
+    heard = np.zeros(len(notices), HEARD)
+    for field in NOTICE.names or ():
+        heard[field] = notices[field]
+    heard["since"] = notices["time"]
+    rows: Rows = np.concatenate([plain(held), plain(heard)]).view(HEARD)
+    names, over = rows["reporter"] * MIX + rows["number"], _over(rows)
+    order = np.lexsort((np.arange(len(rows)), over, rows["version"]))[::-1]
+    _, last, which = np.unique(names[order], return_index=True, return_inverse=True)
+    since = np.full(len(last), FOREVER)
+    np.minimum.at(since, which, rows["since"][order])
+    rows["since"][order] = since[which]
+    kept = np.sort(order[last])
+    known = np.concatenate([names[: len(held)], names[~over]])
+    rows = rows.take(kept[np.isin(names[kept], known)])
     return rows.compress(_later(rows["reporter"]) < MOST)[-ALL:]
 
 

@@ -19,7 +19,7 @@ from detectors.table import Names, Slots, Table, find
 
 FORGET = 90_000  # ms unseen: a temporary id lives some minutes (SAE J2945/1), most gaps are losses of seconds
 SWEEP = 30_000  # ms
-WARNED = 600_000  # ms for which a station's warning is told after it was heard last (`notices`)
+WARNED = 1_000  # stations that warned lately, of a shard: more than it holds warnings of (`notices`)
 MOMENT = 15_000  # ms: a vehicle at 120 km/h that comes over a shard's border has been seen for so long, from 500 m before it
 
 _SPEAKS = np.uint32(Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
@@ -33,7 +33,7 @@ class Plausibility:
         self._tracks = Table(TRACK, "reporter")
         self._swept = 0
         self._newcomers = Newcomers()
-        self._warned: dict[int, int] = {}  # station -> when its newest warning was heard, ms
+        self._warned: dict[int, None] = {}  # stations, in the order in which they were heard last
 
     def believe(self, frame: Frame) -> tuple[Frame, Codes]:
         """The pane without the rows that are not believed, and a Doubt for each that it had; NONE is believed.
@@ -42,7 +42,7 @@ class Plausibility:
         """
         rows = frame.observations
         if len(frame.notices):
-            self._warned |= dict.fromkeys(frame.notices["reporter"].tolist(), frame.end)
+            self._remember(frame.notices["reporter"].tolist())
         at = np.empty(len(rows), np.int64)
         doubts = self._judge(rows, at, frame.end)
         headings = np.empty(len(rows))
@@ -60,7 +60,6 @@ class Plausibility:
         if now - self._swept >= SWEEP:
             self._tracks.keep(self._tracks.held["time"] > now - FORGET)
             self._newcomers.sweep(now)
-            self._warned = {station: heard for station, heard in self._warned.items() if heard > now - WARNED}
             self._swept = now
         doubts = np.zeros(len(rows), np.uint8)
         if not len(rows):
@@ -80,7 +79,7 @@ class Plausibility:
         return doubts
 
     def strangers(self, reporters: frozenset[int]) -> frozenset[int]:
-        """Those who were seen for less than a MOMENT, and who warn and were not seen at all.
+        """Those who were seen for less than a MOMENT, those who warn and were not seen at all or are not believed.
 
         One sender may speak under any number of new names. Roadside sensors and electric cars are not seen to drive either.
         """
@@ -88,10 +87,16 @@ class Plausibility:
         ages = np.empty(len(names), np.int64)
         tracks, held, slots, _ = self._tracks.arrays
         _find_ages(tracks, held, slots, names, ages)
-        new = (ages >= 0) & (ages < MOMENT)
-        if self._warned:
-            new |= (ages < 0) & np.isin(names, np.fromiter(self._warned, np.uint64, len(self._warned)))
-        return frozenset(names[new].tolist())
+        found = zip(names.tolist(), ages.tolist(), strict=True)
+        return frozenset(name for name, age in found if (0 <= age < MOMENT) or (age < 0 and name in self._warned))
+
+    def _remember(self, stations: list[int]) -> None:
+        """They warned. What is not believed of a track leaves a warning without one."""
+        for station in stations:
+            self._warned.pop(station, None)
+            self._warned[station] = None
+        for station in list(self._warned)[:-WARNED]:
+            del self._warned[station]
 
 
 @compiled
@@ -120,7 +125,11 @@ def _weigh(rows: Rows, tracks: Rows, at: Places, doubts: Codes) -> bool:
 
 @compiled
 def _find_ages(tracks: Rows, held: Names, slots: Slots, names: Names, ages: Places) -> None:
-    """For how long each has been seen, ms; -1 if not at all."""
+    """For how long each has been seen, ms; -1 if not at all, or not to drive as it says."""
     for i in range(len(names)):
         at = find(slots, held, names[i])
-        ages[i] = tracks[at]["time"] - tracks[at]["since"] if at >= 0 else -1
+        ages[i] = -1
+        if at >= 0:
+            track, age = tracks[at], tracks[at]["time"] - tracks[at]["since"]
+            doubted = track["doubted"] > track["time"] or track["crowd"] > track["time"]
+            ages[i] = -1 if age >= MOMENT and (doubted or not has_history(track)) else age

@@ -66,7 +66,7 @@ def notice(reporter: int, seconds: float, cause: int, north: float = 0.0, **colu
     """One warning, valid for ten minutes, of what is `north` m from the origin and was detected a second before."""
     out = np.zeros(1, NOTICE)
     out["time"], out["reporter"], out["cause"], out["heading"] = T0 + int(seconds * 1000), reporter, cause, np.nan
-    out["onset"], out["until"] = out["time"] - 1000, out["time"] + 599_000
+    out["onset"], out["version"], out["until"] = out["time"] - 1000, out["time"] - 1000, out["time"] + 599_000
     out["lat"], out["lon"] = LAT + north * METRE, LON
     for name, value in columns.items():
         out[name] = value

@@ -65,7 +65,7 @@ class World:
         self.panes = Panes(SETTINGS.window.pane, tuple(f"{name}/0" for name in self.inputs), self.grid, CATALOGUE)
         self.alerts: Alerts = {}
         self.repeated = 0
-        start = {name: (Progress(0, NEVER, NEVER), False) for name in self.inputs}
+        start = {name: (Progress(0, NEVER, NEVER, NEVER), False) for name in self.inputs}
         self.resume(Snapshot(start, {}, b""))
         self.saved = self.snapshot()
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zstandard
 
-from dataflows.decode import DecodedRow, Recognised, RefusedRecord, Unknown, decode_file, messages
+from dataflows.decode import DecodedRow, Recognised, RefusedRecord, Undated, Unknown, decode_file, messages
 from dataflows.decode_command import MOST, decode_files
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Reason
@@ -150,11 +150,25 @@ def test_a_hex_line_may_begin_with_its_arrival(tmp_path: Path) -> None:
     said = VALID["ydt3709"][0].hex()
     text = f"{TIME + 20} {said}\n{TIME + 3_600_020}\t{said}\n{TIME} \n{TIME} no hexadecimal\n123 {said}"
     path = written(tmp_path, text.encode(), "cars.hex")
-    found = list(decode_file(FORMATS["ydt3709"], path, CONTEXT))
+    *found, undated = decode_file(FORMATS["ydt3709"], path, CONTEXT)
+    assert undated == Undated(3)
     assert [one.values["time_ms"] for one in found[:2] if isinstance(one, DecodedRow)] == [TIME, TIME + 3_600_000]
     assert [one.line for one in found[2:]] == [3, 4, 5]
     assert all(isinstance(one, RefusedRecord) for one in found[2:])
     assert [arrival for _, _, arrival in recorded(path, FORMATS["ydt3709"])] == [TIME + 20, TIME + 3_600_020, -1, -1, -1]
+
+
+@pytest.mark.parametrize("form", ["ydt3709", "etsi", "gbt32960", "j2735"])
+@pytest.mark.parametrize("stamp", [TIME // 1000, TIME * 1000, f"{TIME / 1000:.3f}"])
+def test_an_arrival_in_another_unit_is_told(form: str, stamp: float | str, tmp_path: Path) -> None:
+    """In seconds it would pass for the bytes of another message."""
+    text = "".join(f"{stamp} {each.hex()}\n" for each in VALID[form])
+    path = written(tmp_path, text.encode(), "cars.hex")
+    found = [one for one in decode_file(FORMATS[form], path, CONTEXT) if isinstance(one, RefusedRecord)]
+    assert {one.detail for one in found} == {
+        "the digits in front of the message are no arrival in ms since 1970, which has 13 of them"
+    }
+    assert len(found) == (1 if form == "j2735" and "." in str(stamp) else len(VALID[form]))  # that is one message in binary
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
@@ -164,7 +178,8 @@ def test_one_binary_message(tmp_path: Path, suffix: str) -> None:
     broadcast = bsm(lat=225_408_970, long=1_140_502_920, abs=3)
     for content in (broadcast, broadcast.hex().encode()):
         path = written(tmp_path, PACKERS[suffix](content), f"bsm.bin{suffix}")
-        (row,) = decode_file(FORMATS["j2735"], path, CONTEXT)
+        row, *rest = decode_file(FORMATS["j2735"], path, CONTEXT)
+        assert rest == ([] if content is broadcast else [Undated(1)])
         assert isinstance(row, DecodedRow)
         assert row.values["signs"] == ["abs"]
         assert row.values["time_ms"] == int(path.stat().st_mtime * 1000)
@@ -175,7 +190,8 @@ def test_what_lte_v2x_says_takes_its_minute_from_the_file(suffix: str, tmp_path:
     """In hexadecimal, one message a line, or one message in binary."""
     for content in (VALID["ydt3709"][1].hex().encode() + b"\n", VALID["ydt3709"][1]):
         path = written(tmp_path, PACKERS[suffix](content), f"cars.uper{suffix}")
-        (row,) = decode_file(FORMATS["ydt3709"], path, CONTEXT)
+        row, *rest = decode_file(FORMATS["ydt3709"], path, CONTEXT)
+        assert rest == ([Undated(1)] if content.endswith(b"\n") else [])
         assert isinstance(row, DecodedRow)
         assert row.values["signs"] == ["hard_brake", "hazard_lights"]
         time, latest = row.values["time_ms"], int(path.stat().st_mtime * 1000) + CONTEXT.max_ahead

@@ -62,7 +62,7 @@ def test_every_cam_of_a_vehicle_comes_back(said: dict[str, Any], version: int, s
         return
     assert result.refusals == []
     (row,) = result.observations
-    assert row["reporter"] == CONTEXT.pseudonym(str(said["header"]["stationID"]))
+    assert row["reporter"] == CONTEXT.pseudonym(f"its-{said['header']['stationID']}")
     assert (row["lat"], row["lon"]) == (place["latitude"] / 1e7, place["longitude"] / 1e7)
     assert (row["time"] - EPOCH - said["cam"]["generationDeltaTime"]) % PERIOD in (0, PERIOD - LEAP)
     for name, value in expected(parameters).items():
@@ -82,7 +82,7 @@ def test_every_denm_comes_back(said: dict[str, Any], version: int, station_type:
         return
     assert result.refusals == []
     (row,) = result.notices
-    assert row["reporter"] == CONTEXT.pseudonym(str(management["actionID"]["originatingStationID"]))
+    assert row["reporter"] == CONTEXT.pseudonym(f"its-{management['actionID']['originatingStationID']}")
     assert row["number"] == management["actionID"]["sequenceNumber"]
     assert (row["lat"], row["lon"]) == (44.7758076, -0.6528173)
     assert (row["time"], row["onset"]) == (TIME, TIME - ago)
@@ -223,7 +223,8 @@ def test_the_infrastructure_warns_in_vain() -> None:
 
 def test_a_station_is_the_same_in_both() -> None:
     result = decode("etsi", encode_etsi.cam(**CAR), encode_etsi.denm(**WARNING), arrival=TIME)
-    assert result.observations["reporter"].tolist() == result.notices["reporter"].tolist() == [CONTEXT.pseudonym(str(STATION))]
+    name = CONTEXT.pseudonym(f"its-{STATION}")  # and not that of a sensor with such a number
+    assert result.observations["reporter"].tolist() == result.notices["reporter"].tolist() == [name]
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
@@ -258,6 +259,22 @@ def test_what_was_detected_was_detected_before_it_was_said() -> None:
     assert decode("etsi", encode_etsi.denm(**WARNING | leap), arrival=TIME + 20).notices["onset"].tolist() == [TIME + 20]
     year = {"detected": TIME + 365 * 86_400_000}
     assert decode("etsi", encode_etsi.denm(**WARNING | year), arrival=TIME).refusals[0].reason == Reason.AHEAD_OF_TIME
+
+
+def test_times_of_another_scale_are_told() -> None:
+    """ms since 1970 instead of 2004, and seconds instead of ms; a validity that is beyond the scale."""
+    for wrong, reason in ((TIME + EPOCH, Reason.AHEAD_OF_TIME), ((TIME - EPOCH) // 1000 + EPOCH, Reason.IMPOSSIBLE_TIME)):
+        (refusal,) = decode("etsi", encode_etsi.denm(**WARNING | {"detected": wrong}), arrival=TIME).refusals
+        assert refusal.reason == reason
+        assert refusal.detail.endswith("its times count ms since 2004-01-01")
+    (refusal,) = decode("etsi", encode_etsi.denm(**WARNING, validity=86_401), arrival=TIME).refusals
+    assert refusal.reason == Reason.IMPOSSIBLE_TIME
+
+
+def test_a_version_is_not_of_the_future() -> None:
+    later = {"detected": TIME - 700, "referred": TIME + 60_000}
+    for said, version in ((WARNING, WARNING["referred"]), (WARNING | later, TIME + 20)):
+        assert decode("etsi", encode_etsi.denm(**said), arrival=TIME + 20).notices["version"].tolist() == [version]
 
 
 def test_other_messages_are_named() -> None:

@@ -148,11 +148,11 @@ def test_real_messages() -> None:
     assert result.refusals == []
     (row,), (notice,) = result.observations, result.notices
     assert row["time"] == 1_742_890_346_165 - 63  # its generation_delta_time is 63 ms before the envelope's time
-    assert row["reporter"] == CONTEXT.pseudonym("123456")
+    assert row["reporter"] == CONTEXT.pseudonym("its-123456")
     assert (row["lat"], row["lon"]) == (44.7758076, -0.6528173)
     assert (row["speed"], row["heading"]) == (np.float32(0.21), np.float32(303.7))
     assert np.isnan(row["accel"])
-    assert notice["reporter"] == CONTEXT.pseudonym("10000")
+    assert notice["reporter"] == CONTEXT.pseudonym("its-10000")
     assert (notice["time"], notice["onset"], notice["until"]) == (1_742_984_503_586, 1_742_984_503_586, 1_742_984_513_586)
     assert (notice["lat"], notice["lon"], notice["heading"]) == (43.5657439, 1.4681494, np.float32(145.3))
     assert (notice["cause"], notice["subcause"], notice["number"], notice["ended"]) == (26, 5, 1, 0)

@@ -134,6 +134,14 @@ def test_a_place_comes_out_in_wgs_84(lat: float, lon: float) -> None:
         assert (row["lat"], row["lon"]) == pytest.approx((lat, lon), abs=1.5e-6)
 
 
+def test_a_second_place_without_a_fix_moves_the_first_no_more() -> None:
+    lat, lon = 31.2304, 121.4737
+    north, east = to_gcj02(lat, lon)
+    fixed = struct.pack(">BBBII", 5, 0, 2, round(east * 1e6), round(north * 1e6))
+    row = report(fixed + struct.pack(">BBBII", 5, 1, 2, 0, 0))
+    assert (row["lat"], row["lon"]) == pytest.approx((lat, lon), abs=1.5e-6)
+
+
 def test_a_place_whose_coordinates_are_nobody_knows_what_is_not_known() -> None:
     for system in range(256):
         row = decode("gbt32960", a_reading_of_2025(system=system)).readings[0]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.formats import FORMATS, encode
+from dataflows.formats import FORMATS, encode, encode_etsi
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
-from dataflows.intake import LEAST, Intake, Poll
+from dataflows.intake import LEAST, UNSEEN, Intake, Poll, Progress
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace
 from dataflows.replay import FilePartition
@@ -215,3 +215,45 @@ def test_what_was_on_its_way_for_long_is_late() -> None:
 def test_where_no_arrival_is_known_the_device_is_believed() -> None:
     assert told(T0 + 58_500, -1) == [T0 + 58_500]
     assert told(T0 + 55_000, -1) == []
+
+
+LAG = 3000  # ms that CAMs are under way
+
+
+def heard(seconds: int, warns: range, resume_at: int = -1) -> tuple[Intake, list[int]]:
+    """A topic with a CAM a second, which is LAG old when it arrives, and in some seconds a DENM."""
+    way, lates = Intake("its", 0, FORMATS["etsi"], Context(Pseudonym(b"key")), GRID, WINDOW), []
+    place = {"lat": 22.55, "lon": 114.06, "station": 7}
+    for second in range(seconds):
+        now = T0 + 1000 * second
+        messages = [encode_etsi.cam(time=now - LAG, speed=20.0, heading=0.0, **place)]
+        if second in warns:
+            messages.insert(0, encode_etsi.denm(detected=now, referred=now, number=1, cause=12, **place))
+        if second == resume_at:
+            later = Intake("its", 0, FORMATS["etsi"], Context(Pseudonym(b"key")), GRID, WINDOW)
+            later.resume(Progress.unpack(way.progress(0).pack()))
+            later.records, way = way.records, later
+        way.take(messages, np.full(len(messages), now), range(len(messages)))
+        lates.append(way.records[1])
+    return way, lates
+
+
+def test_warnings_make_nobody_late() -> None:
+    """They are of when they are heard, and CAMs of when they were made."""
+    calm, warned = heard(60, range(0)), heard(60, range(1, 60))
+    assert calm[1][-1] == warned[1][-1] == 0
+    assert calm[0].watermark == warned[0].watermark
+    assert heard(60, range(1, 60), resume_at=30)[0].progress(0) == warned[0].progress(0)
+
+
+def test_warnings_alone_move_time() -> None:
+    way = Intake("its", 0, FORMATS["etsi"], Context(Pseudonym(b"key")), GRID, WINDOW)
+    for now in range(T0, T0 + 60_000, 1000):
+        denm = encode_etsi.denm(detected=now, referred=now, number=1, cause=12, lat=22.55, lon=114.06, station=7)
+        way.take([denm], np.array([now]), [0])
+        assert way.latest == now
+    cam = encode_etsi.cam(time=now, lat=22.55, lon=114.06, station=7, speed=20.0, heading=0.0)
+    way.take([cam], np.array([now]), [0])
+    for later in (now + UNSEEN, now + UNSEEN + 1):  # CAMs have ended
+        way.take([denm], np.array([later]), [0])
+        assert (way.latest == later) is (later > now + UNSEEN)

@@ -9,7 +9,7 @@ from detectors.incident import Change
 from detectors.incidents import Incidents
 from detectors.judgement import FAMILIES
 from detectors.model import NOTICE, Finding, Rows
-from detectors.notices import ALL, ALONE, HELD, MOST, TOGETHER, Notices
+from detectors.notices import ALL, ALONE, ANY, HELD, MOST, NOTHING, TOGETHER, Notices
 from tests import road
 
 
@@ -23,27 +23,40 @@ def changes(found: list[Finding], until: int = 3600) -> list[Change]:
     return list(Incidents(0).advance(road.T0 + until * 1000, found))
 
 
-@pytest.mark.parametrize(("cause", "kind"), ALONE.items())
-def test_what_speaks_for_itself_opens_alone_and_stays_possible(cause: int, kind: str) -> None:
-    first, *_ = changes(findings(road.notice(7, 10.0, cause, heading=90.0)))
+@pytest.mark.parametrize(("meaning", "kind"), ALONE.items())
+def test_what_speaks_for_itself_opens_alone_and_stays_possible(meaning: tuple[int, int], kind: str) -> None:
+    cause, subcause = meaning
+    first, *_ = changes(findings(road.notice(7, 10.0, cause, heading=90.0, subcause=5 if subcause == ANY else subcause)))
     assert (first.status, first.kind, first.certainty, first.reporters) == ("opened", kind, "Possible", 1)
     assert dict(first.evidence)["warned_cause"] == cause
     assert first.onset == road.T0 + 9_000
 
 
-@pytest.mark.parametrize(("cause", "kind"), TOGETHER.items())
-def test_what_is_everyday_opens_when_two_stations_say_so(cause: int, kind: str) -> None:
-    alone = [road.notice(7, 10.0 + k, cause, number=k) for k in range(3)]
+@pytest.mark.parametrize(("meaning", "kind"), TOGETHER.items())
+def test_what_is_everyday_opens_when_two_stations_say_so(meaning: tuple[int, int], kind: str) -> None:
+    cause, _ = meaning
+    alone = [road.notice(7, 10.0 + k, cause) for k in range(10)]
     assert changes(findings(*alone)) == []
-    first, *_ = changes(findings(*alone, road.notice(8, 14.0, cause, 100.0)))
-    assert (first.status, first.kind, first.reporters, first.opened) == ("opened", kind, 2, road.T0 + 15_000)
+    first, *_ = changes(findings(*alone, road.notice(8, 14.5, cause, 100.0)))
+    assert (first.status, first.kind, first.reporters, first.opened) == ("opened", kind, 2, road.T0 + 16_000)
+    assert first.onset == road.T0 + 13_500
     assert changes(findings(*alone, road.notice(8, 14.0, cause, 400.0))) == []
-    assert changes(findings(alone[0], road.notice(8, 14.0, cause, heading=0.0), road.notice(9, 15.0, cause, heading=180.0)))
+    assert changes(findings(*alone, *(road.notice(7, 10.0 + k, cause, number=1) for k in range(10)))) == []
+    north, south = (road.notice(8 + k, 14.0, cause, heading=180.0 * k) for k in range(2))
+    assert changes(findings(north, south)) == []
+    assert changes(findings(*alone, north))
+
+
+def test_who_goes_on_under_another_name_is_no_company() -> None:
+    """Temporary ids change every few minutes; the old one falls silent when the new one begins."""
+    before = [road.notice(7, 10.0 + k, 94) for k in range(30)]
+    after = [road.notice(8, 40.5 + k, 94, onset=road.T0 + 9_000) for k in range(30)]
+    assert changes(findings(*before, *after)) == []
 
 
 def test_two_causes_of_one_kind_are_company() -> None:
-    *_, last = changes(findings(road.notice(7, 10.0, 2), road.notice(8, 20.0, 92)), 60)
-    assert (last.kind, last.reporters, dict(last.evidence)["warning_stations"]) == ("accident", 2, 2.0)
+    *_, last = findings(road.notice(7, 10.0, 2), road.notice(8, 10.5, 92), road.notice(7, 11.0, 2))
+    assert (last.kind, last.reporters, dict(last.evidence)["warning_stations"]) == ("accident", {7, 8}, 2.0)
 
 
 def test_the_other_carriageway_is_no_company() -> None:
@@ -51,20 +64,25 @@ def test_the_other_carriageway_is_no_company() -> None:
     assert changes(findings(one, other)) == []
 
 
-def test_one_that_joins_an_open_incident_makes_it_more() -> None:
-    crash, jam = road.notice(7, 10.0, 2), road.notice(8, 20.0, 27, 50.0)
-    assert [c.reporters for c in changes(findings(crash, jam), 60)] == [1, 2]
+def test_a_lone_everyday_warning_neither_leads_an_incident_nor_keeps_it_open() -> None:
+    crash, jam = road.notice(7, 10.0, 99), [road.notice(8, 20.0 + k, 27, 50.0) for k in range(300)]
+    other = road.notice(9, 10.0, 99)
+    alone, beside = changes(findings(crash, other, seconds=400)), changes(findings(crash, other, *jam, seconds=400))
+    assert [(c.status, c.kind, c.updated, c.score) for c in alone] == [(c.status, c.kind, c.updated, c.score) for c in beside]
 
 
 def test_what_nobody_here_acts_upon_is_no_finding() -> None:
-    rest = [cause for cause in range(256) if cause not in ALONE | TOGETHER]
-    assert findings(*(road.notice(100 + cause, 10.0, cause) for cause in rest), seconds=60) == []
+    acted_upon = {cause for cause, _ in ALONE | TOGETHER}
+    rest = [(cause, 0) for cause in range(256) if cause not in acted_upon] + list(NOTHING)
+    some = [road.notice(100 + place, 10.0, cause, subcause=subcause) for place, (cause, subcause) in enumerate(rest)]
+    assert findings(*some, seconds=60) == []
 
 
-def test_the_subcause_is_that_of_the_cause_it_belongs_to() -> None:
-    (wild, *_), (fire, *_) = (findings(road.notice(7, 10.0, cause, subcause=3)) for cause in (11, 91))
-    assert (wild.kind, wild.subcause) == ("obstacle", 0)
-    assert (fire.kind, fire.subcause) == ("breakdown", 3)
+def test_two_who_see_it_otherwise_do_not_take_turns() -> None:
+    """Nor does one that sends two warnings of one thing."""
+    for names in ((7, 8), (7, 7)):
+        said = [road.notice(names[k % 2], 10.0 + k, 2, 80.0 * (k % 2), number=k % 2, subcause=1 + k % 2) for k in range(60)]
+        assert len(changes(findings(*said), 70)) <= 3
 
 
 def test_it_is_told_for_as_long_as_it_is_valid() -> None:
@@ -77,12 +95,34 @@ def test_it_is_told_for_as_long_as_it_is_valid() -> None:
 
 
 def test_it_is_over_when_its_station_says_so_and_does_not_come_back() -> None:
-    said = [road.notice(7, 10.0 + k, 91) for k in range(5)]
-    end, echo = road.notice(7, 15.0, 0, ended=1), road.notice(7, 16.0, 91)
+    said = [road.notice(7, 10.0 + k, 91, version=road.T0 + 9_000) for k in range(5)]
+    end, echo = road.notice(7, 15.0, 0, ended=1), road.notice(7, 16.0, 91, version=road.T0 + 9_000)
     assert max(f.time for f in findings(*said, end, echo, seconds=120)) == road.T0 + 15_000
     assert max(f.time for f in findings(*said, echo, seconds=120)) == road.T0 + 120_000
     others = findings(*said, road.notice(8, 15.0, 0, ended=1), road.notice(7, 15.0, 0, ended=1, number=1), seconds=120)
     assert max(f.time for f in others) == road.T0 + 120_000
+    late = road.notice(7, 630.0, 91, version=road.T0 + 9_000, until=road.T0 + 3_600_000)
+    lasts = road.notice(7, 15.0, 0, ended=1, until=road.T0 + 3_600_000)
+    assert max(f.time for f in findings(*said, lasts, late, seconds=700)) == road.T0 + 15_000
+
+
+def test_an_older_version_does_not_take_its_place() -> None:
+    new, old = (road.notice(7, 10.0, 91, north, version=road.T0 + at) for north, at in ((500.0, 9_000), (0.0, 4_000)))
+    *_, last = findings(new, old, seconds=60)
+    assert last.lat == pytest.approx(road.LAT + 500.0 * road.METRE)
+
+
+def test_nobody_calls_over_what_has_not_been_said() -> None:
+    """Neither before it happens, nor so often that it is pushed out."""
+    before = road.notice(7, 10.0, 0, ended=1)
+    assert findings(before, road.notice(7, 30.0, 2))
+    flood = [road.notice(100 + k, 12.0 + k / 100, 0, ended=1) for k in range(2 * ALL)]
+    own = [road.notice(7, 12.0, 0, ended=1, number=1 + k) for k in range(2 * MOST)]
+    assert max(f.time for f in findings(road.notice(7, 10.0, 2), *flood, *own, seconds=120)) == road.T0 + 120_000
+
+
+def test_what_has_become_something_else_is_over() -> None:
+    assert max(f.time for f in findings(road.notice(7, 10.0, 91), road.notice(7, 20.0, 3), seconds=60)) == road.T0 + 20_000
 
 
 def test_what_is_heard_late_and_is_over_is_not_told() -> None:
@@ -93,6 +133,7 @@ def test_a_place_that_moves_is_followed() -> None:
     """Who drives the wrong way says where he is now."""
     *_, newest = findings(*(road.notice(7, 10.0 + k, 14, 40.0 * k, heading=180.0) for k in range(5)))
     assert newest.lat == pytest.approx(road.LAT + 160.0 * road.METRE)
+    assert max(f.time for f in findings(road.notice(7, 10.0, 14), seconds=300)) == road.T0 + 11_000
 
 
 def test_one_station_warns_of_a_few_things_and_a_shard_remembers_some() -> None:

@@ -10,6 +10,7 @@ import pytest
 from bytewax.testing import run_main
 
 from dataflows import replay
+from dataflows.formats import encode
 from dataflows.incidents import flow
 from dataflows.recorded import RecordingError
 from dataflows.replay_command import _apart, replay_files
@@ -51,6 +52,17 @@ def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path)
     assert say(recording.parent, str(recording))[1].endswith("as observation; roadwatch decode says what is wrong with it\n")
     recording.write_text("")
     assert say(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
+
+
+def test_a_recording_without_arrivals_is_told_its_remedy(recording: Path) -> None:
+    """And what carries nothing is counted, too."""
+    car = encode.ydt3709_bsm(time=road.T0, id="5AFE0000B3D65C18", lat=road.LAT, lon=road.LON, speed=20.0, heading=0.0)
+    recording.write_text(f"{car.hex()}\n{road.T0 + 50} {car.hex()}\n{road.T0 + 50} 10020c00\n")
+    code, text = say(recording.parent, f"{recording}=ydt3709")
+    assert code == 0
+    assert f"1 messages of {recording} do not say when they arrived" in text
+    assert "begin each line with it, in ms since 1970" in text
+    assert "1 of the accepted carry nothing that is looked at; roadwatch decode says what they are" in text
 
 
 def test_observations_that_say_no_speed_are_mentioned(recording: Path) -> None:

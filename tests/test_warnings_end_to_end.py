@@ -75,7 +75,7 @@ def test_one_warning_opens_an_incident_and_its_station_ends_it(form: str, tmp_pa
 
 
 def test_what_is_everyday_is_told_when_a_second_car_that_was_seen_to_drive_says_so(tmp_path: Path) -> None:
-    alone = [warning(101, second, QUEUE, second) for second in range(30, 40)]
+    alone = [warning(101, second, QUEUE) for second in range(30, 40)]
     assert alerts(tmp_path, [*driving(60), *alone]) == []
     (told,) = alerts(tmp_path, [*driving(60), *alone, warning(102, 35, QUEUE)])
     assert (told["kind"], told["reporters"], told["certainty"]) == ("dangerous_end_of_queue", 2, "Likely")
@@ -89,5 +89,22 @@ def test_stations_that_nobody_has_seen_drive_count_as_one(tmp_path: Path) -> Non
 
 
 def test_both_ways_of_writing_say_the_same(tmp_path: Path) -> None:
-    sent = [*driving(90), *(warning(car, 40, ON_THE_ROAD) for car in CARS), warning(103, 50, ON_THE_ROAD, ended=True)]
+    said = [warning(car, second, QUEUE) for car in CARS for second in range(40, 44)]
+    sent = [*driving(90), *said, warning(103, 50, QUEUE, ended=True)]
     assert alerts(tmp_path, sent, "etsi") == alerts(tmp_path, sent, "etsi-json") != []
+
+
+def test_names_that_stand_on_one_spot_and_say_that_they_drive_are_no_witnesses(tmp_path: Path) -> None:
+    here = {"lat": road.LAT + 900.0 * road.METRE, "lon": road.LON, "speed": 12.0, "heading": 0.0}
+    stand = [
+        (road.T0 + 1000 * second + 540, {"time": road.T0 + 1000 * second + 500, "station": name, **here})
+        for second in range(25)
+        for name in range(500, 520)
+    ]
+    said = alerts(tmp_path, [*driving(60), *stand, *(warning(name, 30, ON_THE_ROAD) for name in range(500, 520))])
+    assert {(each["certainty"], each["reporters"]) for each in said} == {("Possible", 1)}
+
+
+def test_two_names_that_nobody_has_seen_drive_are_not_two_stations(tmp_path: Path) -> None:
+    said = [warning(name, second, QUEUE) for name in (500, 501) for second in range(30, 40)]
+    assert alerts(tmp_path, [*driving(60), *said]) == []

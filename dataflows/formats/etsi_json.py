@@ -50,7 +50,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
 
     The envelope's own time, when the message was made, comes before that of its arrival: it may have waited on its way.
     """
-    gathered = Gathered(context)
+    gathered = Gathered(context, "so its envelope has to say it as timestamp, in ms since 1970")
     refusals = gathered.decoded.refusals
     for number, (message, arrival) in enumerate(zip(messages, arrivals.tolist(), strict=True)):
         if len(message) > LONGEST:
@@ -67,7 +67,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
 
 
 def _said(envelope: shapes.Envelope) -> Said:
-    kind, message = envelope.message_type or envelope.type, envelope.message
+    kind, message = (envelope.message_type or envelope.type or "").lower(), envelope.message
     if kind not in ("cam", "denm"):
         what = kind.upper() if kind in TYPES else "message of another type"
         raise RefusedError(Reason.UNSUPPORTED, f"this is a {what}; only cam and denm are read")

@@ -22,7 +22,9 @@ LAT_UNAVAILABLE, LON_UNAVAILABLE = 900_000_001, 1_800_000_001  # 1e-7 degrees
 SPEED_UNAVAILABLE = 16_383  # cm/s
 HEADING_UNAVAILABLE = 3_601  # 0.1 degrees
 ACCEL_UNAVAILABLE = 161  # 0.1 m/s2; the scale begins at -160
-DEFAULT_VALIDITY = 600  # s
+DEFAULT_VALIDITY, LONGEST_VALIDITY = 600, 86_400  # s
+OLDEST = 2 * 86_400_000  # ms since it was detected: a DENM is valid for a day at most
+ITS_TIME = "its times count ms since 2004-01-01"
 
 VEHICLES = frozenset((0, 3, 4, 5, 6, 7, 8, 9, 10, 14))  # unknown, moped to special vehicle, agricultural
 ROADSIDE = 15
@@ -103,9 +105,10 @@ def cam_time(near: int, delta: int, ahead: int) -> int:
 class Gathered:
     """The rows of a batch while it is read: raw integers, which are turned into columns all at once."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, undated: str = UNDATED) -> None:
+        """`undated`: what to say of a CAM whose arrival is not known."""
         self.decoded = Decoded()
-        self._context = context
+        self._context, self._undated = context, undated
         self._cams: list[tuple[int, int, int, Cam]] = []  # message, time, reporter
         self._denms: list[tuple[int, int, int, int, Denm]] = []  # message, time, reporter, onset
 
@@ -113,17 +116,21 @@ class Gathered:
         """What message `number` says, and when it was heard in ms, -1 if unknown; RefusedError where no row can be made."""
         if isinstance(said, Cam):
             if heard < 0:
-                raise RefusedError(Reason.NO_TIME, f"a CAM says its time within 65.536 s only, {UNDATED}")
+                raise RefusedError(Reason.NO_TIME, f"a CAM says its time within 65.536 s only, {self._undated}")
             if not -160 <= said.accel <= ACCEL_UNAVAILABLE:
                 raise RefusedError(Reason.IMPOSSIBLE_ACCELERATION, "the acceleration is beyond the scale of a CAM, 16 m/s2")
             time = cam_time(heard, said.delta, self._context.max_ahead)
-            self._cams.append((number, time, self._context.pseudonym(str(said.station)), said))
+            self._cams.append((number, time, self._context.pseudonym(f"its-{said.station}"), said))
         elif isinstance(said, Denm):
             if said.cause < 0 and not said.ended:
                 raise RefusedError(Reason.WRONG_SHAPE, "the DENM has no situation container, so it warns of nothing")
+            if said.validity > LONGEST_VALIDITY:
+                raise RefusedError(
+                    Reason.IMPOSSIBLE_TIME, "the DENM is valid for more than a day, beyond the scale of the standard"
+                )
             time = said.reference + EPOCH if heard < 0 else heard
             onset = self._onset(said, time)
-            self._denms.append((number, time, self._context.pseudonym(str(said.station)), onset, said))
+            self._denms.append((number, time, self._context.pseudonym(f"its-{said.station}"), onset, said))
         else:
             self.decoded.recognised[said] += 1
 
@@ -138,7 +145,11 @@ class Gathered:
         """When it was detected, which was not after it was said: a clock that counts leap seconds only seems so."""
         onset = denm.detection + EPOCH
         if onset - said > self._context.max_ahead + LEAP:
-            raise RefusedError(Reason.AHEAD_OF_TIME, "the DENM was detected later than it was said")
+            raise RefusedError(Reason.AHEAD_OF_TIME, f"the DENM was detected later than it was said; {ITS_TIME}")
+        if said - onset > OLDEST:
+            raise RefusedError(
+                Reason.IMPOSSIBLE_TIME, f"the DENM was detected more than two days before it was said; {ITS_TIME}"
+            )
         return min(onset, said)
 
     def _observations(self) -> tuple[Rows, NDArray[np.int32]]:
@@ -161,10 +172,11 @@ class Gathered:
             return table, np.empty(0, np.int32)
         of, times, reporters, onsets, denms = zip(*self._denms, strict=True)
         table["time"], table["reporter"], table["onset"] = times, np.array(reporters, np.uint64), onsets
-        _, number, detection, _, validity, lat, lon, heading, cause, subcause, ended = zip(*denms, strict=True)
+        _, number, detection, reference, validity, lat, lon, heading, cause, subcause, ended = zip(*denms, strict=True)
         table["lat"], table["lon"] = _known(lat, LAT_UNAVAILABLE, 1e7), _known(lon, LON_UNAVAILABLE, 1e7)
         table["heading"] = _known(heading, HEADING_UNAVAILABLE, 10.0)
         table["until"] = np.array(detection, np.int64) + EPOCH + 1000 * np.array(validity, np.int64)
+        table["version"] = np.minimum(np.array(reference, np.int64) + EPOCH, table["time"])
         table["number"], table["ended"] = number, ended
         table["cause"], table["subcause"] = np.maximum(cause, 0), subcause
         return table, np.array(of, np.int32)

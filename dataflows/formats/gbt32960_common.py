@@ -110,12 +110,17 @@ def motors(octets: Octets, at: int, end: int, row: Rows, size: int, temperature:
 
 
 @compiled
-def place(octets: Octets, at: int, status: int, row: Rows) -> None:
-    """Longitude and latitude. Bit 0 of `status`: no fix; 1: south; 2: west. Terminals also send 0, 0 before their first fix."""
+def place(octets: Octets, at: int, status: int, row: Rows) -> bool:
+    """Longitude and latitude, if they are known; whether they are.
+
+    Bit 0 of `status`: no fix; 1: south; 2: west. Terminals also send 0, 0 before their first fix.
+    """
     lon, lat = u32(octets, at), u32(octets, at + 4)
     if status & 1 == 0 and max(lat, lon) < ABNORMAL_32 and (lat > 0 or lon > 0):
         row["lat"] = lat / (-1e6 if status & 2 else 1e6)
         row["lon"] = lon / (-1e6 if status & 4 else 1e6)
+        return True
+    return False
 
 
 @compiled

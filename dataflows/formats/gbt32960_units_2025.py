@@ -91,10 +91,8 @@ def _position(octets: Octets, at: int, end: int, row: Rows) -> int:
     if end - at < 10:
         return PAST
     system = octets[at + 1]
-    if _WGS84 <= system <= _OTHER:
-        place(octets, at + 2, octets[at], row)
-        if system == _GCJ02:
-            row["lat"], row["lon"] = to_wgs84(np.float64(row["lat"]), np.float64(row["lon"]))
+    if _WGS84 <= system <= _OTHER and place(octets, at + 2, octets[at], row) and system == _GCJ02:
+        row["lat"], row["lon"] = to_wgs84(np.float64(row["lat"]), np.float64(row["lon"]))
     return at + 10
 
 

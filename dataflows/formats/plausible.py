@@ -40,7 +40,11 @@ MOTION = (
     Limit("accel", -50.0, 50.0, Reason.IMPOSSIBLE_ACCELERATION, "m/s2"),
 )
 WARNED = (HEADING,)  # of a notice
-TIMES = {"onset": "when it was detected", "until": "when it ends to be valid"}  # of a notice, beside its own
+TIMES = {
+    "onset": "when it was detected",
+    "version": "when it was made",
+    "until": "when it ends to be valid",
+}  # of a notice, beside its own
 ROADSIDE = (
     SPEED,
     HEADING,

@@ -41,6 +41,8 @@ PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
 """Where it is, at the end of what msgspec says."""
 
 HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")
+OTHER_STAMP = re.compile(rb"(?!\d{13}\b)\d{9,19}(\.\d*)?[ \t]+[0-9a-fA-F]+")
+"""A line of hexadecimal digits behind what may be a time, and not in milliseconds: in seconds, say."""
 PRINTABLE = frozenset(string.printable.encode())
 
 
@@ -98,6 +100,8 @@ def not_bytes(message: bytes) -> str | None:
     head = message[:64]
     if not head or not PRINTABLE.issuperset(head):
         return None
+    if OTHER_STAMP.match(head):
+        return "the digits in front of the message are no arrival in ms since 1970, which has 13 of them"
     if not HEX.issuperset(head):
         return "this is text and no hexadecimal"
     if len(message) % 2:
