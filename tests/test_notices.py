@@ -74,7 +74,12 @@ def test_a_lone_everyday_warning_neither_leads_an_incident_nor_keeps_it_open() -
 def test_what_nobody_here_acts_upon_is_no_finding() -> None:
     acted_upon = {cause for cause, _ in ALONE | TOGETHER}
     rest = [(cause, 0) for cause in range(256) if cause not in acted_upon] + list(NOTHING)
-    some = [road.notice(100 + place, 10.0, cause, subcause=subcause) for place, (cause, subcause) in enumerate(rest)]
+    some = [
+        road.notice(name + 2 * place, 10.0 + k, cause, subcause=subcause)
+        for place, (cause, subcause) in enumerate(rest)
+        for k in range(3)
+        for name in (100, 101)
+    ]
     assert findings(*some, seconds=60) == []
 
 
