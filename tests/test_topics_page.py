@@ -24,6 +24,7 @@ from detectors.census import CellMinute
 from detectors.incidents import Incidents
 from detectors.judgement import FAMILIES, RANK, lasts, severity, urgency
 from detectors.model import CAUSES
+from detectors.notices import ALONE, ANY, TOGETHER
 from tests.test_incidents import T0, finding
 
 PAGE = (Path(__file__).parents[1] / "docs" / "topics.md").read_text("utf-8")
@@ -52,6 +53,22 @@ def test_every_kind_has_its_code_its_severity_and_who_finds_it() -> None:
         assert set(by.split(", ")) == (finders[kind] or {"nobody yet"})
     road = [kind for kind, row in table.items() if row[2] == "road"]
     assert road == sorted(road, key=RANK.__getitem__)
+
+
+def test_what_becomes_of_a_warning_is_said_cause_by_cause() -> None:
+    alone, together = {}, set[int]()
+    for _, causes, kind in rows("Warnings (DENM)"):
+        said = re.sub(
+            r"with sub-cause (\d)(?: \([^)]*\) or (\d))?|[^\d,]", lambda m: " ".join(filter(None, m.groups())) + " ", causes
+        )
+        if kind.startswith("`"):
+            for each in said.split(","):
+                cause, *subcauses = map(int, each.split())
+                alone |= {(cause, subcause): kind.strip("`") for subcause in subcauses or [ANY]}
+        elif kind == "as the code":
+            together = {int(each) for each in said.split(",")}
+    assert alone == ALONE
+    assert together == {cause for cause, _ in TOGETHER}
 
 
 def fields(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
