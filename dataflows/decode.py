@@ -137,7 +137,7 @@ def _known(row: Rows) -> dict[str, object]:
                 known[name] = Surface(int(value)).name.lower()
         elif name in ("reissued", "ended"):
             known[name] = bool(value)
-        elif name in ("onset", "until"):
+        elif name in ("onset", "version", "until"):
             known[name] = moment.write(int(value))
         elif name == "alarms":
             if value or row["alarm_level"] != NOT_GIVEN:

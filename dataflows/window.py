@@ -246,7 +246,7 @@ class ShardWindow:
             return None
         cells = finding.cells or frozenset({cell} if cell else ())
         strangers = self.plausibility.strangers(finding.reporters)
-        if len(finding.reporters - strangers) + bool(strangers) < finding.company:
+        if finding.company > 1 and len(finding.reporters - strangers) + bool(strangers) < finding.company:
             return None
         return replace(finding, cells=cells, strangers=strangers)
 

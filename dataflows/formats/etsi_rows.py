@@ -23,7 +23,7 @@ SPEED_UNAVAILABLE = 16_383  # cm/s
 HEADING_UNAVAILABLE = 3_601  # 0.1 degrees
 ACCEL_UNAVAILABLE = 161  # 0.1 m/s2; the scale begins at -160
 DEFAULT_VALIDITY, LONGEST_VALIDITY = 600, 86_400  # s
-OLDEST = 2 * 86_400_000  # ms since it was detected: a DENM is valid for a day at most
+FIRST = 100_000_000_000  # TimestampIts of March 2007, before any DENM: less is in seconds, say
 ITS_TIME = "its times count ms since 2004-01-01"
 
 VEHICLES = frozenset((0, 3, 4, 5, 6, 7, 8, 9, 10, 14))  # unknown, moped to special vehicle, agricultural
@@ -146,10 +146,8 @@ class Gathered:
         onset = denm.detection + EPOCH
         if onset - said > self._context.max_ahead + LEAP:
             raise RefusedError(Reason.AHEAD_OF_TIME, f"the DENM was detected later than it was said; {ITS_TIME}")
-        if said - onset > OLDEST:
-            raise RefusedError(
-                Reason.IMPOSSIBLE_TIME, f"the DENM was detected more than two days before it was said; {ITS_TIME}"
-            )
+        if denm.detection < FIRST:
+            raise RefusedError(Reason.IMPOSSIBLE_TIME, f"the DENM was detected before there were any; {ITS_TIME}")
         return min(onset, said)
 
     def _observations(self) -> tuple[Rows, NDArray[np.int32]]:
