@@ -50,7 +50,7 @@ def read(bits: Bits) -> Bsm | None:
         if head >> 87 & 1:
             _emergency(bits)
         if head >> 94:
-            parts.additions(bits)
+            bits.skip_additions()
         parts.ended(bits, "BSM")
     if kind in parts.TRAVELLERS:
         return None
@@ -104,7 +104,7 @@ def _safety(bits: Bits) -> tuple[int, bool]:
     if head >> 1 & 1:
         prediction = bits.take(25)  # extension bit, radius 16, confidence 8
         if prediction >> 24:
-            parts.additions(bits)
+            bits.skip_additions()
     if head & 1:
         length = bits.length() if bits.take(1) else LIGHTS
         lights = bits.take(length)
@@ -112,7 +112,7 @@ def _safety(bits: Bits) -> tuple[int, bool]:
             if place < length and lights >> length - 1 - place & 1:
                 signs |= sign
     if head >> 4:
-        parts.additions(bits)
+        bits.skip_additions()
     return signs, True
 
 
@@ -135,9 +135,9 @@ def _path_history(bits: Bits) -> bool:
         if crumb & 1:
             bits.take(8)
         if crumb >> 3:
-            parts.additions(bits)
+            bits.skip_additions()
     if head >> 2:
-        parts.additions(bits)
+        bits.skip_additions()
     return True
 
 
@@ -148,4 +148,4 @@ def _emergency(bits: Bits) -> None:
         parts.enumerated(bits, 3)
     bits.take(2 * (head >> 1 & 1) + 3 * (head & 1))
     if head >> 3:
-        parts.additions(bits)
+        bits.skip_additions()

@@ -86,7 +86,7 @@ def vehicle_class(bits: Bits) -> int:
     if raw >> 8 & 1:
         bits.take(4)
     if raw >> 9:
-        additions(bits)
+        bits.skip_additions()
     return raw & 0xFF
 
 
@@ -94,27 +94,13 @@ def enumerated(bits: Bits, width: int) -> int | None:
     """A value of an enumeration that later editions may extend; None for one of theirs."""
     if not bits.take(1):
         return bits.take(width)
-    _normally_small(bits)
+    bits.small()
     return None
-
-
-def additions(bits: Bits) -> None:
-    """Pass over what a later edition appended: how many fields it knows, which of them are there, each with its length."""
-    for _ in range(bits.take(_normally_small(bits) + 1).bit_count()):
-        bits.take(8 * bits.length())
-
-
-def _normally_small(bits: Bits) -> int:
-    """A number below 64."""
-    if bits.take(1):
-        raise RefusedError(Reason.UNSUPPORTED, "a part of the message has more than 64 additions of a later edition")
-    return bits.take(6)
 
 
 def ended(bits: Bits, what: str) -> None:
     """Refuse what goes on behind its end: only the last byte is filled up, with zeros (X.691, 11.1)."""
-    if bits.left >= 8:
-        raise RefusedError(Reason.BAD_LENGTH, f"{bits.left // 8} bytes follow the end of the {what}")
+    bits.end()
     if bits.take(bits.left):
         raise RefusedError(Reason.BAD_LENGTH, f"the last byte goes on behind the end of the {what}")
 

@@ -19,7 +19,7 @@ def read(bits: Bits) -> list[Bsm]:
     origin = parts.position(bits)
     seen = [_participant(bits, unit, origin) for _ in range(bits.take(4) + 1)]
     if head >> 71:
-        parts.additions(bits)
+        bits.skip_additions()
     parts.ended(bits, "RSM")
     return [one for one in seen if one is not None]
 
@@ -50,7 +50,7 @@ def _participant(bits: Bits, unit: str, origin: Place) -> Bsm | None:
     if present & 1:
         parts.vehicle_class(bits)
     if present >> 6:
-        parts.additions(bits)
+        bits.skip_additions()
     if kind != MOTOR:
         return None
     return Bsm(name, sec_mark, lat, lon, bsm.speed(motion >> 15), bsm.heading(motion & 0x7FFF), accel, signs=0)
