@@ -124,6 +124,14 @@ MODELS = (
         _no_doubt,
     ),
     Switch("queues followed by their two ends", ("StationaryTraffic",), "detectors.queues", "Queues.ends", _nothing),
+    Switch(
+        "falls too many for a jam that is known",
+        ("StationaryTraffic",),
+        "detectors.stationary_traffic",
+        "MORE",
+        lambda _: math.inf,
+    ),
+    Switch("heads of queues that stay where they are", ("StationaryTraffic",), "detectors.heads", "Heads.update", _nothing),
     Switch("single vehicles that stand in a lane", ("StationaryTraffic",), "detectors.standing", "Standing.update", _nothing),
     Switch(
         "the fleet's own threshold of long stops (quantile)",

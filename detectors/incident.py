@@ -84,7 +84,8 @@ class Incident:
 
     def touched(self, finding: Finding) -> tuple[float, Spot] | None:
         """The spot nearest to a finding of those that it touches, and how far off that is, m."""
-        if finding.kind not in self.family.kinds or apart(finding.lat, finding.lon, *self.began) > self.family.widest:
+        farthest = min(self.family.widest, finding.within)
+        if finding.kind not in self.family.kinds or apart(finding.lat, finding.lon, *self.began) > farthest:
             return None
         best: tuple[float, Spot] | None = None
         for spot in self.spots:

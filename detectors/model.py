@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -207,6 +208,7 @@ class Finding:
     cells: frozenset[int] = field(default=frozenset())  # H3 cells touched; the place's own cell if empty
     company: int = 1  # sources at least behind it, or it is nothing; all who were seen for the first time a moment ago are one
     opens: bool = True  # False: it only carries on an incident that is open
+    within: float = math.inf  # m: an incident that began farther off is another one, though this touches it
     strangers: frozenset[int] = frozenset()  # those of the reporters who were seen for the first time a moment ago
 
     @property

@@ -28,16 +28,17 @@ EXTENT = 50.0  # m around an end that a finding speaks of
 OVER = FAMILIES["dangerous_end_of_queue"].lasts  # ms without a word, after which its incident is cleared
 WAITS = 60_000  # ms of standing that open it anew: in what is left of a jam one moves on sooner
 
-TIME, LAT, LON, HEADING, USUAL, PASSED, TOLD = range(7)  # columns of a place
+TIME, LAT, LON, HEADING, USUAL, PASSED, TOLD, ASKED = range(8)  # columns of a place
 
 
 class Queues:
     """Places of queues: time of the last evidence (ms), lat, lon, heading, the speed (m/s) that was usual there, how many have
-    passed freely since that evidence, and when the queue was last told of (ms), 0 if never."""
+    passed freely since that evidence, when the queue was last told of (ms), 0 if never, and how much surprise it takes to tell
+    of what is known here, infinite if none is enough."""
 
     def __init__(self, usual: PlaceRates) -> None:
         self._usual = usual
-        self._places: Floats = np.empty((0, 7))
+        self._places: Floats = np.empty((0, 8))
 
     def forget(self, now: int) -> None:
         if len(self._places) and _gone(self._places, now):
@@ -47,11 +48,16 @@ class Queues:
         """Whether this place is in a known queue."""
         return bool(_nearest(self._places, lat, lon, heading)[0] <= REACH)
 
-    def note(self, now: int, lat: float, lon: float, heading: float, reported: bool = False) -> None:
-        """There is a queue at this place; if it was reported, its ends will be followed."""
+    def asks(self, lat: float, lon: float, heading: float) -> float:
+        """How much surprise it takes to tell of what is here: none if no queue is known, infinitely much if one was told of."""
+        return float(_asks(self._places, lat, lon, heading))
+
+    def note(self, now: int, lat: float, lon: float, heading: float, reported: bool = False, asked: float = math.inf) -> None:
+        """There is a queue at this place. If it was reported, its ends will be followed; if not, so much surprise is asked."""
         if not _refresh(self._places, lat, lon, heading, now, reported):
             usual = self._usual.at(lat, lon, heading, now).speed
-            self._places = np.vstack([self._places, (now, lat, lon, heading, usual, 0.0, now if reported else 0.0)])
+            told = now if reported else 0.0
+            self._places = np.vstack([self._places, (now, lat, lon, heading, usual, 0.0, told, asked)])
 
     def ends(self, seen: Rows, frame: Frame) -> list[Finding]:
         """Take note of who crawls in a queue, and report the ends of those where somebody does; every few seconds."""
@@ -127,6 +133,18 @@ def _nearest(places: Floats, lat: float, lon: float, heading: float) -> tuple[fl
         if far < least and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
             least, nearest = far, k
     return least, nearest
+
+
+@compiled
+def _asks(places: Floats, lat: float, lon: float, heading: float) -> float:
+    """The least that is asked at the places of queues within REACH; 0 if there are none, infinite if one has been told of."""
+    least, some, narrow = math.inf, False, math.cos(math.radians(lat))
+    for k in range(len(places)):
+        if _apart(places[k], lat, lon, narrow) <= REACH and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
+            if places[k, TOLD] > 0.0:
+                return math.inf
+            least, some = min(least, places[k, ASKED]), True
+    return least if some else 0.0
 
 
 @compiled

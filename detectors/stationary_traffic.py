@@ -18,6 +18,7 @@ from detectors.across import at_the_side
 from detectors.crawlers import Crawlers
 from detectors.driven import Driven
 from detectors.ground import Ground
+from detectors.heads import Heads
 from detectors.model import Finding, Frame, Rows
 from detectors.occurrences import BRAKED, HALTED, KINDS, Occurrences, counts_of, kind_of
 from detectors.place_rates import PlaceRates, Usual
@@ -32,6 +33,7 @@ COMPANY = 2  # reporters at least: one vehicle that stops may have its own reaso
 CRAWLED = 16.0  # s from which on one alone is looked at: who passes a small jam at a merge is through by then
 NOT_ON = 0.005  # surprise per metre that others drive in that time: every 200 m are ten times as rare
 LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
+MORE = 4.0  # -log10 of the chance on top of what was missing, for falls where a jam is known: it goes on growing by itself
 LINGERS = 3.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
 ALONE = 3  # reporters, he among them, who lately fell, stood or braked hard there: in a jam of more some always crawl
 
@@ -52,6 +54,7 @@ class StationaryTraffic:
         self._slowing = Slowing()
         self._crawlers = Crawlers()
         self._queues = Queues(self._places)
+        self._heads = Heads(self._places, self._slowing)
         self._standing = Standing(self._ground)
 
     def update(self, frame: Frame) -> list[Finding]:
@@ -64,28 +67,30 @@ class StationaryTraffic:
         self._driven.teach(now, self._places, self._ground.across, self._slowing)
         self._ground.learn(seen.acting, now)
         findings += self._watch(seen.lingering, now)
+        findings += self._heads.update(seen.rows, now, self._queues)
         findings += self._queues.ends(seen.rows, frame)
         return findings + self._standing.update(seen, frame, self._queues)
 
     def _look(self, one: Any, fresh: set[int], now: int) -> Finding | None:
         """Remember what one of the acting (`tracks.SEEN`) did; a finding, if too many did the like."""
         where = _place(one)
-        if self._queues.holds(*where):  # a queue must not teach that queues are usual
-            if one["fell"]:
-                self._queues.note(now, *where)
-            return None
-        for kind, did in ((kind_of(float(one["decel"])), one["eased"]), (HALTED, one["halted"]), (BRAKED, one["braked"])):
-            if did:
-                self._places.occur(now, *where, kind)
-        return self._judge(where, now) if int(one["reporter"]) in fresh else None
+        asked = self._queues.asks(*where)
+        if not asked:  # a queue must not teach that queues are usual
+            for kind, did in ((kind_of(float(one["decel"])), one["eased"]), (HALTED, one["halted"]), (BRAKED, one["braked"])):
+                if did:
+                    self._places.occur(now, *where, kind)
+        elif one["fell"]:
+            self._queues.note(now, *where)
+        return self._judge(where, now, asked) if asked < math.inf and int(one["reporter"]) in fresh else None
 
-    def _judge(self, where: Place, now: int) -> Finding | None:
-        """A finding, if too many vehicles lately fell, halted or braked hard around this place."""
+    def _judge(self, where: Place, now: int, asked: float) -> Finding | None:
+        """A finding, if too many vehicles lately fell, halted or braked hard here, even for a jam that is known (`asked`)."""
         clusters = self._clusters(where, now)
         if len(clusters[-1]) < COMPANY:
             return None
         score, behind = _weigh(clusters, self._places.at(*where, now), COMPANY)
-        if score < SURPRISE or not self._sudden(where, now, score - SURPRISE):
+        margin = score - SURPRISE
+        if margin < 0.0 or not (margin >= asked if asked else self._sudden(where, now, margin)):
             return None
         stopping = frozenset(behind["reporter"].tolist())
         return self._open(where, now, int(behind["time"].min()), score, stopping, ("stopping_vehicles", float(len(stopping))))
@@ -118,10 +123,15 @@ class StationaryTraffic:
         return [self._lately.cluster(*where, now, *scope) for scope in SCOPES]
 
     def _sudden(self, where: Place, now: int, margin: float) -> bool:
-        """Whether it is, with so much surprise to spare, or a jam that grew or comes from ahead: then a queue is known."""
-        if self._slowing.doubt(*where, now) + self._lately.jam_ahead(*where, now) <= margin:
+        """Whether it is, with so much surprise to spare, or a jam that grew or comes from ahead: then a queue is known.
+
+        Falls that are more of a surprise than that jam would be are told all the same: they come within seconds, before what
+        happened has slowed those behind and so made itself doubtful.
+        """
+        doubt = self._slowing.doubt(*where, now) + self._lately.jam_ahead(*where, now)
+        if doubt <= margin:
             return True
-        self._queues.note(now, *where)
+        self._queues.note(now, *where, asked=doubt + MORE)
         return False
 
     def _open(

@@ -324,6 +324,29 @@ def test_a_jam_that_comes_from_ahead_is_known(stood: tuple[float, ...], at: int,
     assert bool([f for f in found if seconds(f) > 860]) != known
 
 
+@pytest.mark.parametrize(("fall", "told"), [(2, False), (4, True)])
+def test_falls_that_are_too_many_for_a_known_jam_are_told(fall: int, told: bool) -> None:
+    """What stood ahead minutes ago makes the first two known; two more within seconds, braking hard, are no jam."""
+    ahead = [stand(9100 + k, 1100, 9, 0.0, place, speed=25.0) for k, place in enumerate((1200.0, 1350.0))]
+    stuck = [stand(9000 + k, 1580 + 3 * k, 12, 0.0, 1000.0 - 10 * k, speed=25.0) for k in range(fall)]
+    for rows in stuck:
+        rows["accel"][rows["speed"] == 0.0] = -6.0
+    found = findings(road.together(*open_road(1680), *ahead, *stuck))
+    assert bool([f for f in found if seconds(f) > 1500]) == told
+
+
+def test_a_queue_that_is_known_asks_for_more_and_one_that_was_told_of_for_no_end_of_it() -> None:
+    some = queues()
+    place = (road.LAT, road.LON, 0.0)
+    assert some.asks(*place) == 0.0
+    some.note(road.T0, *place, asked=5.0)
+    some.note(road.T0, road.LAT + 100 * road.METRE, road.LON, 0.0)
+    assert some.asks(*place) == 5.0
+    some.note(road.T0, road.LAT - 100 * road.METRE, road.LON, 0.0, reported=True)
+    assert some.asks(*place) == math.inf
+    assert some.asks(road.LAT, road.LON, 180.0) == 0.0
+
+
 def test_one_who_fell_ahead_may_have_had_his_own_reasons() -> None:
     some = Occurrences()
     for reporter, wanted in ((1, 0.5), (1, 0.5), (2, 1.0), (3, 1.0)):
