@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE, angle_between, distance
+from detectors.geometry import M_PER_DEGREE, turn_between
 from detectors.model import Finding, Rows
 from detectors.place_rates import PlaceRates
 from detectors.queues import Queues
@@ -35,7 +35,8 @@ LATELY = 120_000  # ms that are looked at
 LASTED = 60_000  # ms between the first and the last who left it there: a wave has travelled 270 m by then
 PLACE = 30.0  # m around the head: a few receivers' errors
 SIGHT = 350.0  # m in which others might have left a queue
-ONE_PLACE = 3.0  # -log10 of the chance that so many leave it at one place, were all alike: four, and nobody elsewhere
+ONE_PLACE = 3.0  # -log10 of the chance that so many leave it at one place, were all alike:
+LEAST = 4  # that may be, if nobody does elsewhere
 SIGMA = 60.0  # m: reach of the kernel that reads speeds, twice the step of what they are learned on
 BEHIND, BEYOND = -75.0, 200.0  # m from the head, where they are read
 CRAWL = 3.0  # m/s, 11 km/h: two fifths of the capacity, as above; a merge lets traffic get on at twice that and more
@@ -80,15 +81,18 @@ class Heads:
         if not (count := _follow(seen, *self._crawling.arrays, now, left)):
             return []
         left = left[:count]
-        self._left.note(left[np.argsort(left["reporter"])], now)
+        left = left.take(np.argsort(left["reporter"]))  # findings do not depend on the order of rows
+        self._left.note(left, now)
         return [finding for one in left if (finding := self._judge(one, now, queues))]
 
     def _judge(self, one: Any, now: int, queues: Queues) -> Finding | None:
         """A finding, if the place where this one left a queue is its head."""
         where = lat, lon, heading = float(one["lat"]), float(one["lon"]), float(one["heading"])
-        left = self._left.rows.compress(angle_between(self._left.rows["heading"], heading) <= SAME_WAY)
-        far = distance(left["lat"], left["lon"], lat, lon)
-        here, around = left.compress(far <= PLACE), left.compress((far > PLACE) & (far <= SIGHT))
+        apart = np.empty(len(self._left.rows))
+        if _in_sight(self._left.rows, lat, lon, heading, apart) < LEAST:
+            return None
+        here = self._left.rows.compress(apart <= PLACE)
+        around = self._left.rows.compress((apart > PLACE) & (apart <= SIGHT))
         reporters, others = np.unique(here["reporter"]), np.unique(around["reporter"])
         since, score = int(here["time"].min()), at_one_place(len(reporters), len(others))
         if now - since < LASTED or score < ONE_PLACE:
@@ -136,6 +140,21 @@ def _along(lat: float, lon: float, heading: float, metres: float) -> tuple[float
     turn = math.radians(heading)
     north, east = metres * math.cos(turn) / M_PER_DEGREE, metres * math.sin(turn) / M_PER_DEGREE
     return lat + north, lon + east / math.cos(math.radians(lat))
+
+
+@compiled
+def _in_sight(left: Rows, lat: float, lon: float, heading: float, apart: NDArray[np.float64]) -> int:
+    """How far from a place each has left a queue, m, infinite if it went another way; returns how many did within PLACE."""
+    count, narrow = 0, math.cos(math.radians(lat))
+    for i in range(len(left)):
+        one = left[i]
+        apart[i] = math.inf
+        if turn_between(one["heading"], heading) <= SAME_WAY:
+            north = (one["lat"] - lat) * M_PER_DEGREE
+            east = (one["lon"] - lon) * M_PER_DEGREE * narrow
+            apart[i] = math.sqrt(north * north + east * east)
+            count += apart[i] <= PLACE
+    return count
 
 
 @compiled
