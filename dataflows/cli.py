@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from dataflows import first_process, heap
+from dataflows.meant import no_such
 from dataflows.secret_files import exposed, refuse_on_the_command_line
 from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import close_the_engines_page, load, settings_file
@@ -200,7 +201,7 @@ def _with_formats(files: list[Path], form: str, again: bool = False) -> list[tup
             path, own = str(file), ""
         name = own or form
         if name not in FORMATS:
-            raise UsageError(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
+            raise UsageError(f"format: {no_such(name, FORMATS)}")
         if Path(path).is_dir():
             raise UsageError(f"{path} is a directory; name the recordings in it")
         if path == "-":

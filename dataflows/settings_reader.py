@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from dataflows.meant import no_such
 from dataflows.settings import PREFIX, Settings, SettingsError
 
 OF_KUBERNETES = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_\d+_\w+)")  # what it adds for a Service of our name; and
@@ -78,7 +78,7 @@ def _misspelt(variable: str) -> str | None:
     if homes := [name.upper() for name in Settings.model_fields if section in _fields([name])]:
         right = " or ".join(f"{PREFIX}{home}__{section.upper()}" for home in homes)
         return f"environment variable {variable}: write {right}, with its section"
-    return f"environment variable {variable}: {_nearest(section, Settings.model_fields)}"
+    return f"environment variable {variable}: {no_such(section, Settings.model_fields)}"
 
 
 def _place(loc: tuple[int | str, ...], flags: Mapping[str, Any], path: Path | None, filed: Mapping[str, Any]) -> str:
@@ -112,7 +112,7 @@ def _complaint(error: ErrorDetails) -> str:
         should, *_ = error["msg"].removeprefix("Value error, ").split(", unable to")  # the rest says only what it was read as
         return should.replace("Input should", "it should", 1)
     *parents, last = error["loc"]
-    return _nearest(str(last), _fields(parents))
+    return no_such(str(last), _fields(parents))
 
 
 def _fields(parents: list[int | str]) -> Mapping[str, FieldInfo]:
@@ -125,8 +125,3 @@ def _fields(parents: list[int | str]) -> Mapping[str, FieldInfo]:
         model = next((a for a in get_args(model) if isinstance(a, type) and issubclass(a, BaseModel)), model)
     fields: Mapping[str, FieldInfo] = model.model_fields
     return fields
-
-
-def _nearest(wrong: str, right: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(wrong, list(right), n=1, cutoff=0.5)
-    return f"there is no {wrong!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(right)}")

@@ -54,6 +54,15 @@ def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path)
     assert say(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
 
 
+@pytest.mark.parametrize(
+    ("written", "told"), [("ode-jsn", "did you mean 'ode-json'?"), ("x", "there are observation, ode-json, ")]
+)
+def test_a_format_that_there_is_not(recording: Path, written: str, told: str) -> None:
+    code, text = say(recording.parent, str(recording), "--format", written)
+    assert code == 1
+    assert f"roadwatch: format: there is no {written!r}; {told}" in text
+
+
 def test_a_recording_without_arrivals_is_told_its_remedy(recording: Path) -> None:
     """And what carries nothing is counted, too."""
     car = encode.ydt3709_bsm(time=road.T0, id="5AFE0000B3D65C18", lat=road.LAT, lon=road.LON, speed=20.0, heading=0.0)
