@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.heads import APART, LASTED, ONE_PLACE, Heads, at_one_place
+from detectors.heads import APART, LASTED, LEAST, ONE_PLACE, Heads, at_one_place
 from detectors.incidents import Incidents
 from detectors.model import Finding, Rows
 from detectors.place_rates import Usual
@@ -107,6 +107,7 @@ def test_the_more_leave_at_one_place_and_the_fewer_elsewhere_the_surer() -> None
     assert at_one_place(1, 9) == pytest.approx(0.0, abs=1e-9)
     assert at_one_place(3, 0) < at_one_place(4, 0) < at_one_place(5, 0)
     assert at_one_place(5, 4) < at_one_place(5, 1)
+    assert at_one_place(LEAST - 1, 0) < ONE_PLACE <= at_one_place(LEAST, 0)
 
 
 @dataclass
