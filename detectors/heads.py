@@ -128,7 +128,7 @@ def at_one_place(here: int, elsewhere: int) -> float:
     """-log10 of the chance that so many of those who leave a queue in sight do so where one of them did (a binomial tail).
 
     >>> round(at_one_place(3, 0), 1), round(at_one_place(3, 3), 1), round(at_one_place(8, 4), 1)
-    (2.1, 1.1, 5.2)
+    (2.1, 1.2, 5.1)
     """
     others = here - 1 + elsewhere
     tail = sum(math.comb(others, k) * _CHANCE**k * (1.0 - _CHANCE) ** (others - k) for k in range(here - 1, others + 1))
