@@ -126,9 +126,16 @@ class Known:
 
 
 def leave(
-    known: Known, every: float = 25.0, crawls: int = 12, slower: int = 4, gap: int = 1, others: float = math.nan
+    known: Known,
+    every: float = 25.0,
+    crawls: int = 12,
+    slower: int = 4,
+    gap: int = 1,
+    others: float = math.nan,
+    turned: float = 0.0,
 ) -> list[Finding]:
-    """Six vehicles crawl at the head and drive on, and before each of them another one at that metre, if any."""
+    """Six vehicles crawl at the head and drive on, and before each of them another one at that metre, if any; every second
+    of them goes in another direction, if any."""
     some, found, queues = Heads(known, known), [], StationaryTraffic()._queues  # type: ignore[arg-type]
     rows = []
     places = [place for _ in range(6) for place in (others, HEAD)]
@@ -139,7 +146,7 @@ def leave(
         rows += [(start + s, 100 + k, place, 1.0) for s in range(0, crawls, gap)]
         rows += [(start + crawls + slower, 100 + k, place + 60, 12.0)]
     for seconds, reporter, north, speed in sorted(rows):
-        seen = road.seen(1, north, reporter=reporter, speed=speed)
+        seen = road.seen(1, north, reporter=reporter, speed=speed, heading=turned * (reporter // 2 % 2))
         found += some.update(seen, road.T0 + int(seconds * 1000), queues)
     return found
 
@@ -163,6 +170,7 @@ def test_the_fourth_who_leaves_there_after_a_minute_makes_a_head() -> None:
         (Known(), {"slower": 25}),  # it took too long to drive: then it had to wait for others
         (Known(), {"crawls": 40, "gap": 10}),  # one who is seen now and then may have driven in between
         (Known(), {"others": 700.0}),  # stop and go
+        (Known(), {"turned": 180.0}),  # three each way
     ],
 )
 def test_what_makes_no_head(known: Known, said: dict[str, Any]) -> None:
