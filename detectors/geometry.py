@@ -55,6 +55,18 @@ def ahead(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float, heading: flo
     return east * math.sin(turn) + north * math.cos(turn)
 
 
+def along(lat: float, lon: float, heading: float, far: float) -> tuple[float, float]:
+    """The place `far` metres ahead of one, in degrees, for who goes there in that direction; behind it, if negative.
+
+    >>> lat, lon = along(22.54, 114.06, 90.0, 1027.0)
+    >>> round(lat, 2), round(lon, 2)
+    (22.54, 114.07)
+    """
+    turn = math.radians(heading)
+    north, east = far * math.cos(turn) / M_PER_DEGREE, far * math.sin(turn) / M_PER_DEGREE
+    return lat + north, lon + east / math.cos(math.radians(lat))
+
+
 def angle_between(a: ArrayLike, b: ArrayLike) -> Floats:
     """Smallest angle in degrees, 0 to 180, between two headings; NaN where one is missing.
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE, turn_between
+from detectors.geometry import M_PER_DEGREE, along, turn_between
 from detectors.model import Finding, Rows
 from detectors.place_rates import PlaceRates
 from detectors.queues import Queues
@@ -100,8 +100,8 @@ class Heads:
         usual = self._usual.at(*where, now)
         if not usual.warm:
             return None
-        behind = self._slowing.lately(*_along(*where, BEHIND), heading, now, SIGMA)
-        beyond = self._slowing.lately(*_along(*where, BEYOND), heading, now, SIGMA)
+        behind = self._slowing.lately(*along(*where, BEHIND), heading, now, SIGMA)
+        beyond = self._slowing.lately(*along(*where, BEYOND), heading, now, SIGMA)
         if not (behind <= min(CRAWL, UNUSUAL * usual.speed) and beyond >= DRIVES):  # NaN where nothing is known
             return None
         queues.note(now, *where, reported=True)
@@ -133,13 +133,6 @@ def at_one_place(here: int, elsewhere: int) -> float:
     others = here - 1 + elsewhere
     tail = sum(math.comb(others, k) * _CHANCE**k * (1.0 - _CHANCE) ** (others - k) for k in range(here - 1, others + 1))
     return -math.log10(tail)
-
-
-def _along(lat: float, lon: float, heading: float, metres: float) -> tuple[float, float]:
-    """The place so far ahead of one that goes this way; behind it, if negative."""
-    turn = math.radians(heading)
-    north, east = metres * math.cos(turn) / M_PER_DEGREE, metres * math.sin(turn) / M_PER_DEGREE
-    return lat + north, lon + east / math.cos(math.radians(lat))
 
 
 @compiled

@@ -13,7 +13,7 @@ import numpy as np
 
 from detectors.compiled import compiled
 from detectors.driven import DRIVEN, STEP, around
-from detectors.geometry import M_PER_DEGREE
+from detectors.geometry import M_PER_DEGREE, along
 from detectors.lattice import FadingSums, Room
 from detectors.model import SIGHT, Rows
 from detectors.rarity import TAU
@@ -67,9 +67,7 @@ class Slowing:
 
     def share_ahead(self, lat: float, lon: float, heading: float, now: int) -> float:
         """The same as far ahead of a place as it can be known."""
-        turn = math.radians(heading)
-        north, east = AHEAD * math.cos(turn) / M_PER_DEGREE, AHEAD * math.sin(turn) / M_PER_DEGREE / math.cos(math.radians(lat))
-        return self.share(lat + north, lon + east, heading, now)
+        return self.share(*along(lat, lon, heading, AHEAD), heading, now)
 
     def _around(self, lat: float, lon: float, heading: float, now: int, sigma: float) -> list[float]:
         """Seconds and metres around a place, lately and usually, weighed by a Gaussian kernel of `sigma` m."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +77,7 @@ def test_a_head_that_stays_is_found_where_it_is() -> None:
     ],
     ids=["a wave travels", "a merge lets them get on", "no free road beyond", "a moment of crawling"],
 )
-def test_what_is_no_head(legs: object) -> None:
-    assert callable(legs)
+def test_what_is_no_head(legs: Callable[[int], Legs]) -> None:
     slow = [drive(1000 + k, WARM + 10 * k, legs(k)) for k in range(12)]
     assert not heads(*flow(WARM), *slow)
 
