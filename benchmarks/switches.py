@@ -86,6 +86,14 @@ MODELS = (
         lambda _: lambda *_: 1.0,
     ),
     Switch(
+        "ramps, by the ways of those who pass",
+        ("StationaryTraffic",),
+        "detectors.forks",
+        "Forks.spread",
+        _no_doubt,
+    ),
+    Switch("of two who brake one as in an emergency", ("HardBraking",), "detectors.hard_braking", "EMERGENCY", lambda _: 0.0),
+    Switch(
         "the side of the road",
         ("HardBraking", "StationaryTraffic"),
         "detectors.across",

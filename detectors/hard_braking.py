@@ -1,9 +1,10 @@
 """Several vehicles that brake hard within seconds at one place: something is in their way.
 
 Single hard brakings are everyday, and some places see many. So every place learns its own rate, and a cluster is reported
-when, at that rate, its size is a surprise; decelerations that nobody chooses make it a greater one, and one at the side of
-the road, where a ramp's queue stands every day, a smaller one. Where traffic ahead had been slow for some time they brake for
-a jam that stands there already, so they have to be many, or brake very hard, to be news.
+when, at that rate, its size is a surprise; decelerations that nobody chooses make it a greater one, and one at the side of the
+road, where a ramp's queue stands every day, a smaller one. Of two alone one has to brake as in an emergency. Where traffic
+ahead had been slow for some time they brake for a jam that stands there already, so they have to be many, or brake very hard,
+to be news.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ WINDOW = 30.0  # s: after it, what was in the way is a queue
 RADIUS = 60.0  # m: the way to a stand from 80 km/h at that deceleration, and a vehicle or two
 SAME_WAY = 45.0  # degrees
 COMPANY = 2  # reporters at least: one vehicle that brakes hard is everyday
+EMERGENCY = 5.0  # m/s2: what automatic emergency braking has to reach (UN Regulation 152)
 FLOWED = 0.7  # of the usual speed, ahead in the minutes before: with it false alarms went from 30 to 24, found from 112 to 111
 STANDS = 6.0  # surprise that is taken off then: a million to one, but a pile-up at the tail of a jam is one
 SURPRISE = 5.0  # -log10 of the chance: some 1e4 places and half minutes to be wrong in on a day
@@ -48,6 +50,7 @@ class _Braking:
     lon: float
     heading: float
     decel: float  # m/s2
+    emergency: bool  # whether that is one, or how hard it braked was never said
 
 
 class HardBraking:
@@ -67,29 +70,35 @@ class HardBraking:
         self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
         seconds, spoke = (frame.end - frame.start) / 1000.0, np.zeros(len(rows), np.int64)
         driving, braking = _drive(rows, seconds, spoke, *unheld(len(rows)), self._driven.room(len(rows)))
-        fresh = self._fresh(rows, now) if braking else []
+        fresh, harder = self._fresh(rows, now) if braking else ([], [])
         for one in fresh:
             self._places.occur(now, one.lat, one.lon, one.heading)
         self._driven.wrote(driving, now)
         self._driven.teach(now, self._places, self._across, self._slowing)
-        return [finding for one in fresh if (finding := self._cluster(one, now))]
+        return [finding for one in fresh + harder if (finding := self._cluster(one, now))]
 
-    def _fresh(self, rows: Rows, now: int) -> list[_Braking]:
-        """Brakings that were not yet going on; of those that were, the hardest moment is noted."""
+    def _fresh(self, rows: Rows, now: int) -> tuple[list[_Braking], list[_Braking]]:
+        """Brakings that were not yet going on, and those that were and now are emergencies."""
         decel = np.fmax(-rows["accel"].astype(np.float64), 0.0)
+        emergency = (decel >= EMERGENCY) | np.isnan(rows["accel"])
         hard = np.flatnonzero(((rows["signs"] & _BRAKES_HARD) != 0) | (decel > HARD_BRAKE))
         known = {b.reporter: b for b in self._brakings}
-        fresh: dict[int, _Braking] = {}
+        fresh, harder = dict[int, _Braking](), list[_Braking]()
         for i in hard.tolist():
             reporter, heading = int(rows["reporter"][i]), float(rows["heading"][i])
             hardest = max(float(decel[i]), HARD_BRAKE)
             if reporter in known:
-                known[reporter].decel = max(known[reporter].decel, hardest)
+                one = known[reporter]
+                one.decel = max(one.decel, hardest)
+                if emergency[i] and not one.emergency:
+                    one.emergency = True
+                    if reporter not in fresh:
+                        harder.append(one)
             elif not math.isnan(heading):
                 where = float(rows["lat"][i]), float(rows["lon"][i])
-                known[reporter] = fresh[reporter] = _Braking(now, reporter, *where, heading, hardest)
+                known[reporter] = fresh[reporter] = _Braking(now, reporter, *where, heading, hardest, bool(emergency[i]))
         self._brakings += fresh.values()
-        return list(fresh.values())
+        return list(fresh.values()), harder
 
     def _cluster(self, braking: _Braking, now: int) -> Finding | None:
         """The brakings around this one, if they are too many for the place."""
@@ -97,7 +106,7 @@ class HardBraking:
         near = distance(lats, lons, braking.lat, braking.lon) <= RADIUS
         near &= angle_between(headings, braking.heading) <= SAME_WAY
         cluster = [self._brakings[i] for i in np.flatnonzero(near).tolist()]
-        if len(cluster) < COMPANY:
+        if len(cluster) < COMPANY or (len(cluster) == COMPANY and not any(b.emergency for b in cluster)):
             return None
         lats, lons, headings = lats[near], lons[near], headings[near]
         lat, lon, heading = float(lats.mean()), float(lons.mean()), mean_heading(headings)

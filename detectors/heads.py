@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
+from detectors.forks import FORKED, Forks
 from detectors.geometry import M_PER_DEGREE, along, turn_between
 from detectors.model import Finding, Rows
 from detectors.place_rates import PlaceRates
@@ -29,6 +30,7 @@ from detectors.tracks import CREEP
 CRAWLED = 8.0  # s below CREEP: more than a hesitation
 LOST = 8_000  # ms between two rows of a crawl
 DRIVES = 10.0  # m/s, 36 km/h: faster than between two waves of a jam
+FREELY = 13.0  # m/s, 47 km/h: the same at a ramp, before which a queue is as slow and beyond which it gets on by and by
 WITHIN = 20_000  # ms from the crawl to driving, and
 NEAR = 150.0  # m: from a stand with 1 m/s2 it takes ten seconds and 50 m
 LATELY = 120_000  # ms that are looked at
@@ -61,9 +63,10 @@ _CRAWL = np.dtype(
 class Heads:
     """Watches who leaves a queue, and where. What it knows of speeds it reads from what is learned anyway."""
 
-    def __init__(self, usual: PlaceRates, slowing: Slowing) -> None:
+    def __init__(self, usual: PlaceRates, slowing: Slowing, forks: Forks) -> None:
         self._usual = usual
         self._slowing = slowing
+        self._forks = forks
         self._crawling = Table(_CRAWL, "reporter")
         self._left = Sightings(LATELY)
         self._swept = 0  # ms
@@ -103,6 +106,8 @@ class Heads:
         behind = self._slowing.lately(*along(*where, BEHIND), heading, now, SIGMA)
         beyond = self._slowing.lately(*along(*where, BEYOND), heading, now, SIGMA)
         if not (behind <= min(CRAWL, UNUSUAL * usual.speed) and beyond >= DRIVES):  # NaN where nothing is known
+            return None
+        if beyond < FREELY and self._forks.spread(*where, now) >= FORKED:
             return None
         queues.note(now, *where, reported=True)
         return Finding(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +114,10 @@ class Usual:
     known: list[float]  # occurrences of each kind in these
     expected: list[float]  # rate of each kind, a metre, before the place has shown its own
     warm: bool  # whether enough has been seen to be surprised
+
+    def where_often(self, times: float) -> Usual:
+        """The same where everything is to be expected so many times as often, until the place has shown its own rates."""
+        return replace(self, expected=[times * rate for rate in self.expected])
 
     def surprises(self, counts: Sequence[int], window: float, radius: float) -> list[float]:
         """Per kind, -log10 of the chance of so many or more within `radius` m and `window` s, all being well."""

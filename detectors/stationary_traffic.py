@@ -1,12 +1,12 @@
 """Traffic that comes to a stand where it usually flows: the queue behind an obstruction, and where its tail is.
 
 A vehicle that falls to less than half of its lately highest speed, or stands for a while, is rare on a road that flows and
-common at merges and lights. So every place learns how often vehicles ease off, stand and brake hard there; several that do so
-within a minute or two, where that is a surprise, open an incident. One alone, or nearly, does if it does not get on: a quarter
-of a minute of crawling where others drive. What traffic had been getting slower for is a jam that grew, and where vehicles
-fell ahead minutes before it is one that comes back: that is known, and nothing is said. From then on weaker evidence is
-enough: whoever falls or crawls near a known queue belongs to it, and the two ends of one that was reported are followed for as
-long as it lasts.
+common at merges and lights. So every place learns how often vehicles ease off, stand and brake hard there, and where roads
+join and part more is expected from the start; several that do so within a minute or two, where that is a surprise, open an
+incident. One alone, or nearly, does if it does not get on: a quarter of a minute of crawling where others drive. What traffic
+had been getting slower for is a jam that grew, and where vehicles fell ahead minutes before it is one that comes back: that is
+known, and nothing is said. From then on weaker evidence is enough: whoever falls or crawls near a known queue belongs to it,
+and the two ends of one that was reported are followed for as long as it lasts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from detectors.across import at_the_side
 from detectors.crawlers import Crawlers
 from detectors.driven import Driven
+from detectors.forks import Forks
 from detectors.ground import Ground
 from detectors.heads import Heads
 from detectors.model import Finding, Frame, Rows
@@ -50,11 +51,12 @@ class StationaryTraffic:
         self._driven = Driven()
         self._places = PlaceRates(KINDS)
         self._ground = Ground()
+        self._forks = Forks()
         self._lately = Occurrences()
         self._slowing = Slowing()
         self._crawlers = Crawlers()
         self._queues = Queues(self._places)
-        self._heads = Heads(self._places, self._slowing)
+        self._heads = Heads(self._places, self._slowing, self._forks)
         self._standing = Standing(self._ground)
 
     def update(self, frame: Frame) -> list[Finding]:
@@ -66,6 +68,7 @@ class StationaryTraffic:
         self._driven.take(seen.rows, now)
         self._driven.teach(now, self._places, self._ground.across, self._slowing)
         self._ground.learn(seen.acting, now)
+        self._forks.learn(seen.rows, frame)
         findings += self._watch(seen.lingering, now)
         findings += self._heads.update(seen.rows, now, self._queues)
         findings += self._queues.ends(seen.rows, frame)
@@ -88,7 +91,7 @@ class StationaryTraffic:
         clusters = self._clusters(where, now)
         if len(clusters[-1]) < COMPANY:
             return None
-        score, behind = _weigh(clusters, self._places.at(*where, now), COMPANY)
+        score, behind = self._surprise(clusters, where, now, self._places.at(*where, now), COMPANY, SURPRISE)
         margin = score - SURPRISE
         if margin < 0.0 or not (margin >= asked if asked else self._sudden(where, now, margin)):
             return None
@@ -112,7 +115,8 @@ class StationaryTraffic:
         clusters = self._clusters(where, now)
         if counts_of(clusters[-1])[1] > ALONE:
             return None
-        score = _weigh(clusters, usual, 1)[0] + NOT_ON * usual.speed * min(crept, LONGEST)
+        patience = NOT_ON * usual.speed * min(crept, LONGEST)
+        score = self._surprise(clusters, where, now, usual, 1, LINGERS - patience)[0] + patience
         if score < LINGERS or not self._sudden(where, now, score - LINGERS):
             return None
         onset = now - round(crept * 1000.0)
@@ -121,6 +125,14 @@ class StationaryTraffic:
     def _clusters(self, where: Place, now: int) -> list[Rows]:
         """What was done around this place lately, for each of the scopes."""
         return [self._lately.cluster(*where, now, *scope) for scope in SCOPES]
+
+    def _surprise(
+        self, clusters: list[Rows], where: Place, now: int, usual: Usual, company: int, least: float
+    ) -> tuple[float, Rows]:
+        """`_weigh`, with what is to be expected where roads join and part; below `least` that is not asked, for it costs."""
+        weighed = _weigh(clusters, usual, company)
+        often = self._forks.often(*where, now) if weighed[0] >= least else 1.0
+        return weighed if often == 1.0 else _weigh(clusters, usual.where_often(often), company)
 
     def _sudden(self, where: Place, now: int, margin: float) -> bool:
         """Whether it is, with so much surprise to spare, or a jam that grew or comes from ahead: then a queue is known.

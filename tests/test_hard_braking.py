@@ -44,6 +44,7 @@ QUIET: dict[str, list[Rows]] = {
     "one vehicle brakes as hard as can be": [brake(1, BEFORE, 500, decel=12.0)],
     "one vehicle brakes three times": [brake(1, BEFORE + 5 * k, 500 + 10 * k) for k in range(3)],
     "three brake minutes apart": [brake(k, BEFORE - 200 + 100 * k, 500) for k in range(3)],
+    "two brake as hard as one may": [brake(k, BEFORE + k, 500, decel=4.9) for k in range(2)],
     "three brake 200 m apart": [brake(k, BEFORE + k, 200 + 200 * k) for k in range(3)],
     "two brake 100 m apart": [brake(k, BEFORE + k, 450 + 100 * k, decel=8.0) for k in range(2)],
     "two brake on the two carriageways": [brake(1, BEFORE, 500), brake(2, BEFORE + 1, 500, heading=180.0)],
@@ -72,6 +73,17 @@ def test_a_cluster_is_found_where_it_is(count: int) -> None:
 def test_the_sign_alone_is_enough() -> None:
     rows = [brake(k, BEFORE + k, 500, accel=np.nan, signs=int(Sign.HARD_BRAKE)) for k in range(3)]
     assert findings(*rows)
+
+
+def test_of_two_one_has_to_brake_as_in_an_emergency() -> None:
+    """When it does, which may be a second after it began; where nobody says how hard, the sign counts for it."""
+    first, second = brake(1, BEFORE, 500, decel=4.5), brake(2, BEFORE + 2, 500, decel=4.5)
+    assert not findings(first, second)
+    (found,) = findings(first, second, brake(2, BEFORE + 3, 505, decel=5.5))
+    assert found.time == road.T0 + (BEFORE + 4) * 1000
+    assert findings(first, brake(2, BEFORE + 2, 500, decel=5.5))
+    assert findings(first, brake(2, BEFORE + 2, 500, accel=np.nan, signs=int(Sign.HARD_BRAKE)))
+    assert findings(first, second, brake(3, BEFORE + 3, 500, decel=4.5))
 
 
 def test_harder_is_surer() -> None:

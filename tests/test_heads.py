@@ -112,17 +112,21 @@ def test_the_more_leave_at_one_place_and_the_fewer_elsewhere_the_surer() -> None
 
 @dataclass
 class Known:
-    """What is learned elsewhere: the usual speed, and the speeds behind a head and beyond it."""
+    """What is learned elsewhere: the usual speed, the speeds behind a head and beyond it, and how the ways there differ."""
 
     behind: float = 1.5
     beyond: float = 20.0
     warm: bool = True
+    ways: float = 0.0
 
     def at(self, *_: object) -> Usual:
         return Usual(speed=22.0, flow=0.3, metres=1e5, known=[], expected=[], warm=self.warm)
 
     def lately(self, lat: float, *_: object) -> float:
         return self.behind if lat < road.LAT + HEAD * road.METRE else self.beyond
+
+    def spread(self, *_: object) -> float:
+        return self.ways
 
 
 def leave(
@@ -136,7 +140,7 @@ def leave(
 ) -> list[Finding]:
     """Six vehicles crawl at the head and drive on, and before each of them another one at that metre, if any; every second
     of them goes in another direction, if any."""
-    some, found, queues = Heads(known, known), [], StationaryTraffic()._queues  # type: ignore[arg-type]
+    some, found, queues = Heads(known, known, known), [], StationaryTraffic()._queues  # type: ignore[arg-type]
     rows = []
     places = [place for _ in range(6) for place in (others, HEAD)]
     for k, place in enumerate(places):
@@ -163,6 +167,7 @@ def test_the_fourth_who_leaves_there_after_a_minute_makes_a_head() -> None:
         (Known(behind=3.5), {}),
         (Known(behind=math.nan), {}),
         (Known(beyond=8.0), {}),
+        (Known(beyond=11.0, ways=15.0), {}),  # as a queue before a ramp gets on
         (Known(warm=False), {}),
         (Known(), {"every": 10.0}),  # all six within 50 s: a wave is still near
         (Known(), {"every": 50.0}),  # three in two minutes
@@ -175,6 +180,11 @@ def test_the_fourth_who_leaves_there_after_a_minute_makes_a_head() -> None:
 )
 def test_what_makes_no_head(known: Known, said: dict[str, Any]) -> None:
     assert not leave(known, **said)
+
+
+@pytest.mark.parametrize("known", [Known(beyond=11.0, ways=12.0), Known(beyond=14.0, ways=15.0)])
+def test_what_makes_one_all_the_same(known: Known) -> None:
+    assert leave(known)
 
 
 def test_what_happens_out_of_sight_says_nothing_of_a_head() -> None:

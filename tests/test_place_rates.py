@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -49,3 +51,15 @@ def test_the_braking_of_a_cluster_does_not_excuse_it() -> None:
     for second in range(SETTLE // 1000, (SETTLE + 2 * BATCH) // 1000 + 1):
         drive(places, lately, began + second * 1000, CALM, speed=10.0)
     assert score(places, CALM, MINUTES * 60_000 + SETTLE + 2 * BATCH) < before - 0.5
+
+
+def test_where_more_is_to_be_expected_a_place_is_less_surprised_until_it_has_shown_its_own_rate() -> None:
+    places, _ = learned()
+    usual = places.at(road.LAT, road.LON, 0.0, road.T0 + MINUTES * 60_000)
+    surprised, known = (
+        [each.surprises([2], 30.0, 60.0)[0] for each in (some, some.where_often(10.0))]
+        for some in (usual, replace(usual, metres=1e8, known=[1e5]))
+    )
+    assert surprised[1] < surprised[0] - 0.5
+    assert known[1] > known[0] - 0.2
+    assert usual.where_often(1.0) == usual

@@ -13,6 +13,7 @@ import zstandard
 
 from detectors.crawlers import LATELY, Crawlers
 from detectors.driven import BATCH, Driven
+from detectors.forks import FORKED
 from detectors.geometry import distance
 from detectors.incident import Change
 from detectors.incidents import Incidents
@@ -244,6 +245,22 @@ def test_who_does_not_get_on_among_several_who_fell_is_not_alone(
     fell = [stand(9002 + k, 701 + 2 * k, 6, 0.0, 980.0 - 20 * k, speed=25.0) for k in range(others)]
     found = findings(road.together(*open_road(900), stand(9001, 700, 40, 0.0, 1000.0, speed=25.0), *fell))
     assert bool(found) == news
+
+
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        [stand(9001, 700, 40, 0.0, 1000.0, speed=25.0)],
+        [stand(9001 + k, 700 + k, 12, 0.0, 1000.0 - 20 * k, speed=25.0) for k in range(3)],
+    ],
+    ids=["one who does not get on", "several who stop"],
+)
+def test_where_roads_join_or_part_it_is_less_of_a_surprise(stopped: list[Rows], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = road.together(*open_road(900), *stopped)
+    plain, *_ = findings(rows)
+    monkeypatch.setattr("detectors.forks.Forks.spread", lambda *_: FORKED)
+    at_a_ramp, *_ = findings(rows)
+    assert at_a_ramp.score < plain.score - 0.3
 
 
 def test_a_moment_of_crawling_is_no_news() -> None:

@@ -1,0 +1,134 @@
+"""Where roads join and part, as the traffic itself shows it: there vehicles stop for one another every day.
+
+On a plain road all who pass a place came the same way and go on the same way, but for the lanes that they change. Where a ramp
+joins some came from beside it, and where one parts some will leave. So the way of each over some hundred metres is held against
+where it heads at its two ends. The ways of all who come to a place, or go from it, differ by some eight metres on a plain road,
+lanes and receivers together, and by 13 to 30 at ramps; after ten minutes at 20 % of the vehicles, or half an hour at 5 %, that
+is known. A bend turns all ways alike, and so is no fork.
+
+Ramps disturb traffic from 450 m before an exit to 450 m behind an entry (the ramp influence areas of the Highway Capacity
+Manual, 1500 ft), which is about as far as such ways and BACK reach.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from detectors.compiled import compiled
+from detectors.driven import OCTANT, STEP, key_of, place_key
+from detectors.geometry import M_PER_DEGREE, along
+from detectors.lattice import FadingSums, Floats, Keys, Known, row_and_column
+from detectors.model import Frame, Rows
+from detectors.table import Names, Slots, Table, claim, find
+
+WAY = 400.0  # m, as the crow flies
+LONGEST = 40_000  # ms for it, 36 km/h: who takes longer queues, or is in town
+BENT = 45.0  # degrees between a way and where it heads at an end: what is bent more is no way along this road
+EVERY = 2_000  # ms between two looks at who has come so far: 60 m at most
+TAU = 4 * 3_600_000.0  # ms: ramps stay; when hardly anybody drives little is learned
+FORGET = 0.1  # ways
+SIGMA = 75.0  # m: reach of the kernel that reads a place
+REACH = 150.0  # m
+ACROSS = 25.0  # m: the same across the road: a ramp beside a road is no fork of that
+PRIOR = 5.0  # ways without any spread that are assumed: one in a few may have been an error
+BACK = 200.0  # m: what joined, or was about to part, so far behind still matters
+PLAIN, FORKED = 11.0, 14.0  # m of spread: no ramp below, for certain one above; 9 and 12 find the same
+OFTEN = 10.0  # times as often as elsewhere something stops at a ramp that has not shown its own rate; 4 to 100 differ little
+
+_MARK = np.dtype([("reporter", "u8"), ("time", "i8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8")])
+
+
+class Forks:
+    """Ways of those who came to a place and of those who went from it, on a lattice: how far each was off where it headed."""
+
+    def __init__(self) -> None:
+        self._marks = Table(_MARK, "reporter")  # where the way of each begins
+        self._came = FadingSums((TAU,) * 3, FORGET)  # angles, their squares, ways
+        self._went = FadingSums((TAU,) * 3, FORGET)
+        self._swept = 0  # ms
+
+    def learn(self, seen: Rows, frame: Frame) -> None:
+        """Take in the vehicles (`tracks.SEEN`) of a pane."""
+        now = frame.end
+        if now % EVERY >= now - frame.start or not len(seen):
+            return
+        if now - self._swept >= LONGEST:
+            self._swept = now
+            self._marks.keep(self._marks.held["time"] >= now - LONGEST)
+            self._came.sweep(now)
+            self._went.sweep(now)
+        self._marks.reserve(len(seen))
+        keys, turns = np.empty((2, len(seen)), np.int64), np.empty((2, len(seen)))
+        if count := _follow(seen, *self._marks.arrays, now, keys, turns):
+            for sums, key, turn in zip((self._went, self._came), keys[:, :count], turns[:, :count], strict=True):
+                sums.add(key, (turn, turn * turn, np.ones(count)), now)
+
+    def often(self, lat: float, lon: float, heading: float, now: int) -> float:
+        """How many times as often as on a plain road vehicles are to be expected to stop at a place, 1 to OFTEN."""
+        share = (self.spread(lat, lon, heading, now) - PLAIN) / (FORKED - PLAIN)
+        return math.pow(OFTEN, min(max(share, 0.0), 1.0))
+
+    def spread(self, lat: float, lon: float, heading: float, now: int) -> float:
+        """Standard deviation of the ways to or from a place, or one a little behind it, in metres over WAY."""
+        places = (lat, lon), along(lat, lon, heading, -BACK)
+        known = self._came.arrays(now), self._went.arrays(now)
+        return max(float(_spread(*place, heading, sums)) for place in places for sums in known)
+
+
+@compiled
+def _spread(lat: float, lon: float, heading: float, known: Known) -> float:
+    """Metres over WAY by which the ways to or from a place differ, in a Gaussian kernel that is narrow across the road."""
+    keys, slots, sums, fades = known
+    angles = squares = ways = 0.0
+    row, column = row_and_column(lat, lon, STEP)
+    narrow, turn = math.cos(math.radians(lat)), math.radians(heading)
+    high, octant = math.ceil(REACH / (STEP * M_PER_DEGREE)), math.floor(heading / OCTANT)
+    wide = math.ceil(high / narrow)
+    for r in range(row - high, row + high + 1):
+        north = ((r + 0.5) * STEP - 90.0 - lat) * M_PER_DEGREE
+        for c in range(column - wide, column + wide + 1):
+            east = ((c + 0.5) * STEP - 180.0 - lon) * M_PER_DEGREE * narrow
+            ahead = (east * math.sin(turn) + north * math.cos(turn)) / SIGMA
+            right = (east * math.cos(turn) - north * math.sin(turn)) / ACROSS
+            weight = math.exp(-0.5 * (ahead * ahead + right * right))
+            for o in range(octant - 1, octant + 2):
+                at = find(slots, keys, key_of(r, c, o))
+                if at >= 0:
+                    angles += sums[at, 0] * fades[0] * weight
+                    squares += sums[at, 1] * fades[1] * weight
+                    ways += sums[at, 2] * fades[2] * weight
+    return WAY * math.sqrt(max(squares - angles * angles / ways, 0.0) / (ways + PRIOR)) if ways > 0.0 else 0.0
+
+
+@compiled
+def _follow(seen: Rows, marks: Rows, names: Names, slots: Slots, size: Keys, now: int, keys: Keys, turns: Floats) -> int:
+    """Write the ways that have become long enough: the places where they begin and end, and by what angle (rad) each turns
+    right of where it heads there. Returns how many."""
+    count = 0
+    for i in range(len(seen)):
+        one, known = seen[i], size[0]
+        mark = marks[claim(slots, names, size, one["reporter"])]
+        north = (one["lat"] - mark["lat"]) * M_PER_DEGREE
+        east = (one["lon"] - mark["lon"]) * M_PER_DEGREE * math.cos(math.radians(one["lat"]))
+        ends = size[0] == known and now - mark["time"] <= LONGEST
+        if ends and north * north + east * east < WAY * WAY:
+            continue
+        if ends:
+            way = math.degrees(math.atan2(east, north))
+            first, last = _turn(mark["heading"], way), _turn(one["heading"], way)
+            if abs(first) <= BENT and abs(last) <= BENT:
+                keys[0, count] = place_key(mark["lat"], mark["lon"], mark["heading"])
+                keys[1, count] = place_key(one["lat"], one["lon"], one["heading"])
+                turns[0, count], turns[1, count] = math.radians(first), math.radians(last)
+                count += 1
+        mark["time"], mark["heading"] = now, one["heading"]
+        mark["lat"], mark["lon"] = one["lat"], one["lon"]
+    return count
+
+
+@compiled
+def _turn(heading: float, way: float) -> float:
+    """Degrees by which a way turns right of a heading, -180 to 180."""
+    return (way - heading + 180.0) % 360.0 - 180.0
