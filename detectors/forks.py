@@ -19,7 +19,7 @@ import numpy as np
 from detectors.compiled import compiled
 from detectors.driven import OCTANT, STEP, key_of, place_key
 from detectors.geometry import M_PER_DEGREE, along
-from detectors.lattice import FadingSums, Floats, Keys, Known, row_and_column
+from detectors.lattice import FadingSums, Floats, Keys, Known, Room, row_and_column
 from detectors.model import Frame, Rows
 from detectors.table import Names, Slots, Table, claim, find
 
@@ -41,12 +41,12 @@ _MARK = np.dtype([("reporter", "u8"), ("time", "i8"), ("lat", "f8"), ("lon", "f8
 
 
 class Forks:
-    """Ways of those who came to a place and of those who went from it, on a lattice: how far each was off where it headed."""
+    """Ways of those who went from a place and of those who came to it, on a lattice: how far each was off where it headed."""
 
     def __init__(self) -> None:
         self._marks = Table(_MARK, "reporter")  # where the way of each begins
-        self._came = FadingSums((TAU,) * 3, FORGET)  # angles, their squares, ways
-        self._went = FadingSums((TAU,) * 3, FORGET)
+        # Angles, their squares and ways of who went, the same of who came, and ways of both.
+        self._ways = FadingSums((TAU,) * 7, FORGET)
         self._swept = 0  # ms
 
     def learn(self, seen: Rows, frame: Frame) -> None:
@@ -57,13 +57,9 @@ class Forks:
         if now - self._swept >= LONGEST:
             self._swept = now
             self._marks.keep(self._marks.held["time"] >= now - LONGEST)
-            self._came.sweep(now)
-            self._went.sweep(now)
+            self._ways.sweep(now)
         self._marks.reserve(len(seen))
-        keys, turns = np.empty((2, len(seen)), np.int64), np.empty((2, len(seen)))
-        if count := _follow(seen, *self._marks.arrays, now, keys, turns):
-            for sums, key, turn in zip((self._went, self._came), keys[:, :count], turns[:, :count], strict=True):
-                sums.add(key, (turn, turn * turn, np.ones(count)), now)
+        _follow(seen, *self._marks.arrays, now, self._ways.room(2 * len(seen), now))
 
     def often(self, lat: float, lon: float, heading: float, now: int) -> float:
         """How many times as often as on a plain road vehicles are to be expected to stop at a place, 1 to OFTEN."""
@@ -72,16 +68,21 @@ class Forks:
 
     def spread(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Standard deviation of the ways to or from a place, or one a little behind it, in metres over WAY."""
-        places = (lat, lon), along(lat, lon, heading, -BACK)
-        known = self._came.arrays(now), self._went.arrays(now)
-        return max(float(_spread(*place, heading, sums)) for place in places for sums in known)
+        known, sums = self._ways.arrays(now), np.zeros((2, 7))
+        _around(lat, lon, heading, known, sums[0])
+        _around(*along(lat, lon, heading, -BACK), heading, known, sums[1])
+        return WAY * max(_deviation(*ways) for each in sums.tolist() for ways in (each[:3], each[3:6]))
+
+
+def _deviation(angles: float, squares: float, ways: float) -> float:
+    variance = (squares - angles * angles / ways) / (ways + PRIOR) if ways else 0.0
+    return math.sqrt(max(variance, 0.0))
 
 
 @compiled
-def _spread(lat: float, lon: float, heading: float, known: Known) -> float:
-    """Metres over WAY by which the ways to or from a place differ, in a Gaussian kernel that is narrow across the road."""
+def _around(lat: float, lon: float, heading: float, known: Known, total: Floats) -> None:
+    """Add what is held around a place in about this direction, weighed by a Gaussian kernel that is narrow across the road."""
     keys, slots, sums, fades = known
-    angles = squares = ways = 0.0
     row, column = row_and_column(lat, lon, STEP)
     narrow, turn = math.cos(math.radians(lat)), math.radians(heading)
     high, octant = math.ceil(REACH / (STEP * M_PER_DEGREE)), math.floor(heading / OCTANT)
@@ -96,36 +97,39 @@ def _spread(lat: float, lon: float, heading: float, known: Known) -> float:
             for o in range(octant - 1, octant + 2):
                 at = find(slots, keys, key_of(r, c, o))
                 if at >= 0:
-                    angles += sums[at, 0] * fades[0] * weight
-                    squares += sums[at, 1] * fades[1] * weight
-                    ways += sums[at, 2] * fades[2] * weight
-    return WAY * math.sqrt(max(squares - angles * angles / ways, 0.0) / (ways + PRIOR)) if ways > 0.0 else 0.0
+                    for k in range(len(fades)):
+                        total[k] += sums[at, k] * fades[k] * weight
 
 
 @compiled
-def _follow(seen: Rows, marks: Rows, names: Names, slots: Slots, size: Keys, now: int, keys: Keys, turns: Floats) -> int:
-    """Write the ways that have become long enough: the places where they begin and end, and by what angle (rad) each turns
-    right of where it heads there. Returns how many."""
-    count = 0
+def _follow(seen: Rows, marks: Rows, names: Names, slots: Slots, size: Keys, now: int, room: Room) -> None:
+    """Begin a way for each that has none, and add those that have become long enough to where they begin and end."""
     for i in range(len(seen)):
         one, known = seen[i], size[0]
         mark = marks[claim(slots, names, size, one["reporter"])]
-        north = (one["lat"] - mark["lat"]) * M_PER_DEGREE
-        east = (one["lon"] - mark["lon"]) * M_PER_DEGREE * math.cos(math.radians(one["lat"]))
-        ends = size[0] == known and now - mark["time"] <= LONGEST
-        if ends and north * north + east * east < WAY * WAY:
-            continue
-        if ends:
+        if size[0] == known and now - mark["time"] <= LONGEST:
+            north = (one["lat"] - mark["lat"]) * M_PER_DEGREE
+            east = (one["lon"] - mark["lon"]) * M_PER_DEGREE * math.cos(math.radians(one["lat"]))
+            if north * north + east * east < WAY * WAY:
+                continue
             way = math.degrees(math.atan2(east, north))
             first, last = _turn(mark["heading"], way), _turn(one["heading"], way)
             if abs(first) <= BENT and abs(last) <= BENT:
-                keys[0, count] = place_key(mark["lat"], mark["lon"], mark["heading"])
-                keys[1, count] = place_key(one["lat"], one["lon"], one["heading"])
-                turns[0, count], turns[1, count] = math.radians(first), math.radians(last)
-                count += 1
+                _add(room, 0, place_key(mark["lat"], mark["lon"], mark["heading"]), math.radians(first))
+                _add(room, 3, place_key(one["lat"], one["lon"], one["heading"]), math.radians(last))
         mark["time"], mark["heading"] = now, one["heading"]
         mark["lat"], mark["lon"] = one["lat"], one["lon"]
-    return count
+
+
+@compiled
+def _add(room: Room, column: int, key: int, angle: float) -> None:
+    """Add a way to those of one kind, whose first column is given, and to those of both."""
+    keys, slots, size, sums, weights = room
+    at = claim(slots, keys, size, key)
+    sums[at, column] += angle * weights[column]
+    sums[at, column + 1] += angle * angle * weights[column + 1]
+    sums[at, column + 2] += weights[column + 2]
+    sums[at, 6] += weights[6]
 
 
 @compiled
