@@ -52,12 +52,12 @@ class Forks:
     def learn(self, seen: Rows, frame: Frame) -> None:
         """Take in the vehicles (`tracks.SEEN`) of a pane."""
         now = frame.end
-        if now % EVERY >= now - frame.start or not len(seen):
-            return
-        if now - self._swept >= LONGEST:
+        if now - self._swept >= LONGEST:  # nobody is remembered for longer because nobody else came
             self._swept = now
             self._marks.keep(self._marks.held["time"] >= now - LONGEST)
             self._ways.sweep(now)
+        if now % EVERY >= now - frame.start or not len(seen):
+            return
         self._marks.reserve(len(seen))
         _follow(seen, *self._marks.arrays, now, self._ways.room(2 * len(seen), now))
 
