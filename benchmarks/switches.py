@@ -92,7 +92,9 @@ MODELS = (
         "Forks.spread",
         _no_doubt,
     ),
-    Switch("of two who brake one as in an emergency", ("HardBraking",), "detectors.hard_braking", "EMERGENCY", lambda _: 0.0),
+    Switch(
+        "of two who brake one as in an emergency", ("HardBraking",), "detectors.hard_braking", "EMERGENCY", lambda _: -math.inf
+    ),
     Switch(
         "the side of the road",
         ("HardBraking", "StationaryTraffic"),

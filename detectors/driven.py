@@ -114,30 +114,44 @@ def _take(seen: Rows, driven: Rows) -> None:
         drove(driven, i, one["lat"], one["lon"], one["heading"], one["speed"], one["seconds"], one["braking"])
 
 
-def around(lat: float, lon: float, heading: float, reach: tuple[int, int], sigma: float, known: Known) -> list[float]:
+def around(
+    lat: float, lon: float, heading: float, reach: tuple[int, int], sigma: float, known: Known, across: float = 0.0
+) -> list[float]:
     """What is held around a place in about this direction, weighed by a Gaussian kernel of `sigma` m, per column of sums.
 
-    `reach` is how many rows and columns of the lattice it reads on each side, `known` is `FadingSums.arrays`.
+    `reach` is how many rows and columns of the lattice it reads on each side, `known` is `FadingSums.arrays`; across the road
+    the kernel has `across` m, if that is given.
     """
     *_, fades = known
     total = np.zeros(len(fades))
-    _around(lat, lon, heading, reach, sigma, known, total)
+    narrower = 0.5 / (across * across) - 0.5 / (sigma * sigma) if across else 0.0
+    _around(lat, lon, heading, reach, sigma, narrower, known, total)
     sums: list[float] = total.tolist()
     return sums
 
 
 @compiled
-def _around(lat: float, lon: float, heading: float, reach: tuple[int, int], sigma: float, known: Known, total: Floats) -> None:
-    """Add it to `total`, which has a column for each of sums."""
+def _around(
+    lat: float,
+    lon: float,
+    heading: float,
+    reach: tuple[int, int],
+    sigma: float,
+    narrower: float,
+    known: Known,
+    total: Floats,
+) -> None:
+    """Add it to `total`, which has a column for each of sums; the exponent has so much more per m2 across the road."""
     keys, slots, sums, fades = known
     row, column = row_and_column(lat, lon, STEP)
-    narrow = math.cos(math.radians(lat))
+    narrow, turn = math.cos(math.radians(lat)), math.radians(heading)
     octant = math.floor(heading / OCTANT)
     for r in range(row - reach[0], row + reach[0] + 1):
         north = ((r + 0.5) * STEP - 90.0 - lat) * M_PER_DEGREE
         for c in range(column - reach[1], column + reach[1] + 1):
             east = ((c + 0.5) * STEP - 180.0 - lon) * M_PER_DEGREE * narrow
-            weight = math.exp((north * north + east * east) * (-0.5 / (sigma * sigma)))
+            right = east * math.cos(turn) - north * math.sin(turn)
+            weight = math.exp((north * north + east * east) * (-0.5 / (sigma * sigma)) - right * right * narrower)
             for o in range(octant - 1, octant + 2):
                 at = find(slots, keys, key_of(r, c, o))
                 if at >= 0:

@@ -49,8 +49,17 @@ class _Braking:
     lat: float
     lon: float
     heading: float
-    decel: float  # m/s2
-    emergency: bool  # whether that is one, or how hard it braked was never said
+    decel: float  # m/s2; NaN until it says how hard
+
+    @property
+    def hardest(self) -> float:
+        """m/s2; at least what makes it a hard braking."""
+        return float(np.fmax(self.decel, HARD_BRAKE))
+
+    @property
+    def emergency(self) -> bool:
+        """Whether it is one, for all that is known."""
+        return not self.decel < EMERGENCY
 
 
 class HardBraking:
@@ -79,24 +88,20 @@ class HardBraking:
 
     def _fresh(self, rows: Rows, now: int) -> tuple[list[_Braking], list[_Braking]]:
         """Brakings that were not yet going on, and those that were and now are emergencies."""
-        decel = np.fmax(-rows["accel"].astype(np.float64), 0.0)
-        emergency = (decel >= EMERGENCY) | np.isnan(rows["accel"])
+        decel = -rows["accel"].astype(np.float64)
         hard = np.flatnonzero(((rows["signs"] & _BRAKES_HARD) != 0) | (decel > HARD_BRAKE))
         known = {b.reporter: b for b in self._brakings}
         fresh, harder = dict[int, _Braking](), list[_Braking]()
         for i in hard.tolist():
             reporter, heading = int(rows["reporter"][i]), float(rows["heading"][i])
-            hardest = max(float(decel[i]), HARD_BRAKE)
             if reporter in known:
                 one = known[reporter]
-                one.decel = max(one.decel, hardest)
-                if emergency[i] and not one.emergency:
-                    one.emergency = True
-                    if reporter not in fresh:
-                        harder.append(one)
+                before, one.decel = one.emergency, float(np.fmax(one.decel, decel[i]))
+                if one.emergency and not before and reporter not in fresh:
+                    harder.append(one)
             elif not math.isnan(heading):
                 where = float(rows["lat"][i]), float(rows["lon"][i])
-                known[reporter] = fresh[reporter] = _Braking(now, reporter, *where, heading, hardest, bool(emergency[i]))
+                known[reporter] = fresh[reporter] = _Braking(now, reporter, *where, heading, float(decel[i]))
         self._brakings += fresh.values()
         return list(fresh.values()), harder
 
@@ -111,7 +116,7 @@ class HardBraking:
         lats, lons, headings = lats[near], lons[near], headings[near]
         lat, lon, heading = float(lats.mean()), float(lons.mean()), mean_heading(headings)
         score = sum(self._places.at(lat, lon, heading, now).surprises((len(cluster),), WINDOW, RADIUS))
-        score += WEIGHT * sum(max(0.0, b.decel - UNCHOSEN) for b in cluster)
+        score += WEIGHT * sum(max(0.0, b.hardest - UNCHOSEN) for b in cluster)
         if score >= SURPRISE:  # only then look, for it costs
             score -= at_the_side(float(self._across.aside(lats, lons, headings, now).mean()))
         if score >= SURPRISE and self._slowing.share_ahead(lat, lon, heading, now) < FLOWED:
@@ -130,7 +135,7 @@ class HardBraking:
             reporters=frozenset(b.reporter for b in cluster),
             evidence=(
                 ("hard_braking_vehicles", float(len(cluster))),
-                ("hardest_deceleration", max(b.decel for b in cluster)),
+                ("hardest_deceleration", max(b.hardest for b in cluster)),
             ),
         )
 

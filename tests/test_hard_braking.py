@@ -79,7 +79,7 @@ def test_of_two_one_has_to_brake_as_in_an_emergency() -> None:
     """When it does, which may be a second after it began; where nobody says how hard, the sign counts for it."""
     first, second = brake(1, BEFORE, 500, decel=4.5), brake(2, BEFORE + 2, 500, decel=4.5)
     assert not findings(first, second)
-    (found,) = findings(first, second, brake(2, BEFORE + 3, 505, decel=5.5))
+    (found,) = findings(first, second, *(brake(2, BEFORE + 3 + k, 505 + 5 * k, decel=5.5) for k in range(3)))
     assert found.time == road.T0 + (BEFORE + 4) * 1000
     assert findings(first, brake(2, BEFORE + 2, 500, decel=5.5))
     assert findings(first, brake(2, BEFORE + 2, 500, accel=np.nan, signs=int(Sign.HARD_BRAKE)))
