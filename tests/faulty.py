@@ -93,7 +93,7 @@ def run(order: Order) -> None:
         flow(settings, ends, store),
         process_id=order.process_id,
         addresses=order.addresses,
-        epoch_interval=timedelta(milliseconds=20),
+        epoch_interval=timedelta(milliseconds=20) if recovery else None,  # the engine asks for snapshots nobody keeps, too
         recovery_config=recovery,
     )
 

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
+import orjson
 import pytest
 
 from dataflows.demo.recording import BUNDLE
@@ -34,9 +35,9 @@ def incidents(folder: Path, north: float, east: float, recording: Path = RECORDI
     moved = folder / "moved.jsonl"
     with moved.open("wb") as file:
         for message in messages(recording, FORMATS["observation"]):
-            seen = json.loads(message)
+            seen = orjson.loads(message)
             seen["lat"], seen["lon"] = seen["lat"] + up, seen["lon"] + right
-            file.write(json.dumps(seen).encode() + b"\n")
+            file.write(orjson.dumps(seen) + b"\n")
     run = child(Order([(str(moved), "observation")], str(folder / "alerts.jsonl"), batch=5000))
     assert run.wait() == 0, run.communicate()[0]
     found = [json.loads(alert) for alert in alerts(folder / "alerts.jsonl")]
