@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.driven import BATCH, STEP, around, place_key
@@ -27,7 +26,7 @@ REACH = 150.0  # m: two sigma, beyond which nothing is read
 SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
 WARM_UP = 300_000  # ms: nothing surprises who knows nothing; some cycles of lights
 FORGET = 1.0  # m driven
-FIRST = (1.0, 300.0)  # the first guess of a fleet, occurrences in m driven: as in town, so that a start is quiet
+FIRST = (1.0, 300.0)  # what is known of a fleet before it drives, occurrences in m: as in town, so that a start is quiet
 GENTLE = 1.5  # m/s2: what a driver brakes with who has to; lifting the foot gives 0.5 to 1
 FIRST_BRAKING = 0.01  # s of gentle braking a metre driven, as in town: two seconds in a block of 200 m
 NERVOUS = 10.0  # s of gentle braking that are assumed at the fleet's rate before a place has shown its own
@@ -149,16 +148,19 @@ def _drive(room: Room, driven: Rows) -> float:
 
 
 class Fading:
-    """A few sums that fade together with the time constant TAU."""
+    """A few sums that fade together with the time constant TAU, down to what they were at `first`.
 
-    def __init__(self, values: tuple[float, ...]) -> None:
-        self._values: NDArray[np.float64] = np.array(values)
+    That stays, for a rate must not fall without end where nothing has occurred for a night: then anything would be a surprise.
+    """
+
+    def __init__(self, first: tuple[float, ...]) -> None:
+        self._first = np.array(first)
+        self._since = np.zeros(len(first))
         self._time = 0
 
     def add(self, values: tuple[float, ...], now: int) -> None:
-        self._values = self._values * (math.exp((self._time - now) / TAU) if self._time else 1.0) + np.array(values)
+        self._since = self._since * math.exp((self._time - now) / TAU) + np.array(values)
         self._time = now
 
     def read(self, now: int) -> tuple[float, ...]:
-        fade = math.exp((self._time - now) / TAU) if self._time else 1.0
-        return tuple((self._values * fade).tolist())
+        return tuple((self._first + self._since * math.exp((self._time - now) / TAU)).tolist())

@@ -129,6 +129,16 @@ def silence(start: int, seconds: int, every: int = 1000) -> Iterator[Frame]:
         yield Frame(at, at + every, NO_ROWS, np.empty(0, SENSOR), np.empty(0, READING))
 
 
+def later(frame: Frame, by: int) -> Frame:
+    """The same, so many ms later."""
+    tables = frame.observations.copy(), frame.sensors.copy(), frame.readings.copy(), frame.notices.copy()
+    for table in tables:
+        table["time"] += by
+    for name in ("onset", "version", "until"):
+        tables[3][name] += by
+    return Frame(frame.start + by, frame.end + by, *tables)
+
+
 MOTORWAY = 3000.0  # m
 APART = 18.0  # m between the middles of two carriageways
 

@@ -187,6 +187,15 @@ def test_a_season_of_silence_leaves_nothing(make: type[Detector]) -> None:
 
 
 @every
+def test_what_is_found_is_found_again_after_a_season(make: type[Detector]) -> None:
+    """Of a road that is closed in winter, or by a worker whose store was put away: what fades must not fade to nothing."""
+    detector, season = make(), 100 * 24 * HOUR * 1000
+    found = [feed(detector, some) for some in (stream(), [road.later(frame, season) for frame in stream()])]
+    assert {f.kind for f in found[1]} == {f.kind for f in found[0]}
+    assert opened(found[1], stream()[-1].end + season)
+
+
+@every
 def test_more_vehicles_on_the_same_road_cost_no_more(make: type[Detector]) -> None:
     """Temporary ids change every few minutes: state that grew with them would grow for ever."""
     detector, held = make(), []

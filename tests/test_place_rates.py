@@ -53,6 +53,18 @@ def test_the_braking_of_a_cluster_does_not_excuse_it() -> None:
     assert score(places, CALM, MINUTES * 60_000 + SETTLE + 2 * BATCH) < before - 0.5
 
 
+def test_a_night_in_which_nothing_occurs_makes_nothing_a_greater_surprise() -> None:
+    """Nor do a thousand: what a fleet's rate is is not known better than by the three quarters of an hour that count."""
+    places, lately = PlaceRates(), Driven()
+    surprised = []
+    for hours in (12, 24, 24 * 30):
+        began = road.T0 + hours * 3_600_000
+        for second in range(0, 8 * 3_600, 10):
+            drive(places, lately, began + second * 1000, CALM)
+        surprised.append(score(places, CALM, hours * 3_600_000 + 8 * 3_600_000))
+    assert max(surprised) - min(surprised) < 0.1
+
+
 def test_where_more_is_to_be_expected_a_place_is_less_surprised_until_it_has_shown_its_own_rate() -> None:
     places, _ = learned()
     usual = places.at(road.LAT, road.LON, 0.0, road.T0 + MINUTES * 60_000)
