@@ -86,7 +86,9 @@ def _fired(look: Rows, cell: NDArray[np.int64], usual: dict[int, tuple[float, in
     order = np.argsort(cell, kind="stable")
     look, cell = look[order], cell[order]
     names, starts = np.unique(cell, return_index=True)
-    for name, here in zip(names.tolist(), np.split(look, starts[1:]), strict=True):
+    bounds = [*starts.tolist(), len(look)]
+    for k, name in enumerate(names.tolist()):
+        here = look[bounds[k] : bounds[k + 1]]
         brakes = here[(here["signs"] & Sign.HARD_BRAKE) != 0]
         if len(np.unique(brakes["reporter"])) >= BRAKES:
             yield RULES[0], name, brakes

@@ -174,6 +174,12 @@ def test_three_hard_brakes_fire_the_naive_rule_and_two_do_not() -> None:
     assert naive.alerts(braking(2)) == []
 
 
+def test_naive_rules_bear_a_night_in_which_nobody_drives_for_a_while() -> None:
+    later = braking(3)
+    later["time"] += 3_600_000
+    assert [a.kind for a in naive.alerts(np.concatenate([braking(3), later]))] == ["dangerous_situation"] * 2
+
+
 def test_one_that_stands_for_a_minute_fires_the_naive_rule() -> None:
     rows = np.repeat(braking(1), 80)
     rows["time"] = T0 + np.arange(80) * 1000
