@@ -35,7 +35,7 @@ class Grid:
         self.resolution = window.cell_resolution
         self.shard_resolution = window.shard_resolution
         self.shards = window.shards
-        self.reading_shards = window.reading_shards
+        self._fleets: list[tuple[int, ...]] = [(shard,) for shard in range(window.reading_shards)]
         self.cells = Cells(self.resolution)
         self._shards: dict[int, int] = {}  # of parents: one for some thousand cells
         self._forget()
@@ -67,6 +67,10 @@ class Grid:
             names, which = np.unique(cells.compress(new), return_inverse=True)
             views[new] = np.array([self._learn(cell) for cell in names.tolist()])[which]
         return views, self._lookers
+
+    def fleets(self, reporters: NDArray[np.uint64]) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+        """The same for electric cars: the fleet of each, and the one shard of each fleet."""
+        return spread(reporters, len(self._fleets)), self._fleets
 
     def _learn(self, cell: int) -> int:
         shards = (self.owner(cell), *self.watchers(cell))

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from dataflows.formats import Format
 from dataflows.formats.base import Context, Decoded, Refusal
 from dataflows.formats.guard import decode_safely
-from dataflows.grid import Grid, spread
+from dataflows.grid import Grid
 from dataflows.metrics import METRICS
-from dataflows.panes import TABLES, grouped, joined
+from dataflows.panes import TABLES, dealt
 from dataflows.settings import Window
 from detectors.model import Rows
 
@@ -232,22 +232,13 @@ class Intake:
                 continue
             rows["cell"] = self._grid.cells(rows["lat"], rows["lon"])
             if name == "readings":  # a battery belongs to its vehicle, wherever that drives
-                dealt = dict(grouped(rows, spread(rows["reporter"], self._grid.reading_shards)))
-            else:
-                dealt = self._by_shard(rows)
-            for shard, mine in dealt.items():
+                by, takers = self._grid.fleets(rows["reporter"])
+            else:  # to the shard that owns the cell, and to those that own a neighbouring one
+                by, takers = self._grid.views(rows["cell"])
+            for shard, mine in dealt(rows, by, takers).items():
                 pieces.setdefault(shard, {})[name] = mine
         tick = self._tick(arrival)
         return {shard: tick.carrying(*map(piece.get, TABLES)) for shard, piece in pieces.items()}
-
-    def _by_shard(self, rows: Rows) -> dict[int, Rows]:
-        """Rows for the shard that owns their cell, and copies for the shards that own a neighbouring one."""
-        views, lookers = self._grid.views(rows["cell"])
-        parts: dict[int, list[Rows]] = {}
-        for view, some in grouped(rows, views):
-            for shard in lookers[view]:
-                parts.setdefault(shard, []).append(some)
-        return {shard: joined(some) for shard, some in parts.items()}
 
     def _dead_letters(
         self, refusals: Sequence[Refusal], messages: Sequence[bytes], offsets: Sequence[int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -48,17 +48,20 @@ def split(rows: Rows, time: int) -> tuple[Rows, Rows]:
     return rows.compress(older), rows.compress(~older)
 
 
-def grouped(rows: Rows, by: NDArray[np.int64]) -> list[tuple[int, Rows]]:
-    """The rows of each small number in `by`, in the order that they have."""
+def dealt(rows: Rows, by: NDArray[np.int64], takers: Sequence[tuple[int, ...]]) -> dict[int, Rows]:
+    """To each taker the rows whose small number in `by` is one of his, in the order that they have."""
     counts = np.bincount(by)
-    numbers = np.flatnonzero(counts)
+    numbers = np.flatnonzero(counts).tolist()
     if len(numbers) == 1:
-        return [(int(numbers[0]), rows)]
+        return dict.fromkeys(takers[numbers[0]], rows)
     ends = np.cumsum(counts)
     order = np.empty(len(by), np.int64)
     _group(by, ends - counts, order)
-    arranged = rows.take(order)
-    return [(int(number), arranged[ends[number] - counts[number] : ends[number]]) for number in numbers]
+    theirs: dict[int, list[NDArray[np.int64]]] = {}
+    for number in numbers:
+        for taker in takers[number]:
+            theirs.setdefault(taker, []).append(order[ends[number] - counts[number] : ends[number]])
+    return {taker: rows.take(np.concatenate(places)) for taker, places in theirs.items()}
 
 
 def frames(tables: Mapping[str, Rows], closed: int, limit: int, length: int, awake_until: int) -> Iterator[Frame]:

@@ -16,7 +16,7 @@ from dataflows.demo.recording import BUNDLE, electric_cars
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Context, Decoded, Pseudonym
 from dataflows.grid import Grid
-from dataflows.panes import TABLES, frames, grouped, in_order
+from dataflows.panes import TABLES, dealt, frames, in_order
 from dataflows.recorded import messages
 from dataflows.settings import Window
 from detectors import CATALOGUE
@@ -50,7 +50,7 @@ def rehearse(window: Window, vehicles: tuple[int, int] = VEHICLES, cars: int = C
             except Exception as error:  # noqa: BLE001  # the worker goes on, as it does when that happens in a pane
                 log.error("a detector failed in its rehearsal", detector=type(detector).__name__, error=str(error))
     # what the flow itself runs over rows, and what it asks of findings
-    grouped(tables["observations"], grid.views(tables["observations"]["cell"])[0])
+    dealt(tables["observations"], *grid.views(tables["observations"]["cell"]))
     Census().update(tables["observations"], last)
     plausibility.strangers(frozenset({1}))
     log.info("the loops are compiled", seconds=round(time.monotonic() - started, 1))

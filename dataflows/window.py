@@ -135,11 +135,14 @@ class ShardWindow:
         tables = [(name, rows) for name in TABLES if (rows := getattr(chunk, name)) is not None]
         self.state.partitions[chunk.partition] = chunk.carrying() if tables else chunk
         for name, rows in tables:
-            late, rows = split(rows, self.state.closed)
-            if len(late):  # only after its partition was idle
+            new = Waiting.of(rows)
+            if new.oldest < self.state.closed:  # only after its partition was idle
+                late, rows = split(rows, self.state.closed)
                 METRICS.dropped(late=len(late))
-            if len(rows):
-                self.state.waiting[name].append(Waiting.of(rows))
+                if not len(rows):
+                    continue
+                new = Waiting.of(rows)
+            self.state.waiting[name].append(new)
 
     def close(self) -> Report | None:
         """Close every pane that the watermark has passed; None if there was none."""
@@ -201,12 +204,13 @@ class ShardWindow:
     def _ready(self, name: str, limit: int) -> Rows:
         """Take the waiting rows before `limit`, in their one order: by time, reporter, then bytes; copies fall out."""
         waiting = self.state.waiting[name]
-        parts = [split(each.rows, limit) for each in waiting if each.oldest < limit]
-        self.state.waiting[name] = [each for each in waiting if each.oldest >= limit]
-        self.state.waiting[name] += [Waiting.of(rest) for _, rest in parts if len(rest)]
+        parts = [each.rows for each in waiting if each.oldest < limit]
         if not parts:
             return EMPTY[name]
-        rows = joined([due for due, _ in parts])
+        rows, rest = split(joined(parts), limit)
+        self.state.waiting[name] = [each for each in waiting if each.oldest >= limit]
+        if len(rest):
+            self.state.waiting[name].append(Waiting.of(rest))
         ordered = in_order(rows)
         if len(ordered) < len(rows):
             METRICS.dropped(duplicates=len(rows) - len(ordered))
