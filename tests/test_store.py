@@ -22,6 +22,7 @@ from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import load
 from dataflows.store import LOCK, NOTE, VERSION, RecoveryError, has_snapshot, open_store, sole_use, unusable
 from dataflows.store_check import parts
+from dataflows.worker import _sentence
 from tests import golden
 
 ROOT = Path(__file__).parents[1]
@@ -140,6 +141,16 @@ def test_what_counts_from_here_is_named_whole(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(SettingsError, match=f"privacy.key_file {tmp_path}/var/key is empty"):
         open_store(load(None, paths))
     assert str(unusable(Path("var"), "disk is full")).startswith(f"cannot use the recovery store in {tmp_path}/var: ")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_of_the_store_is_known_by_either_path(whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine opens it by one and we by the other."""
+    monkeypatch.chdir(tmp_path)
+    settings = load(None, {"recovery": {"directory": "recovery"}})
+    full = OSError(28, "No space left on device", str(Path("recovery/starts").absolute() if whole else "recovery/starts"))
+    said = str(_sentence(full, "", settings, alone=True))
+    assert said.startswith(f"cannot use the recovery store in {tmp_path}/recovery: ")
 
 
 def test_another_key_is_refused(filled: Path) -> None:
