@@ -99,7 +99,7 @@ def ends(settings: Settings) -> Ends:
     """Connect, see which partitions there are, and give the graph its ends. Raises BrokerError, RecoveryError."""
     grid = Grid(settings.window)
     cluster = connect(settings)
-    recovery = settings.recovery.directory if settings.recovery.enabled and is_there(settings) else None
+    recovery = settings.recovery.directory.absolute() if settings.recovery.enabled and is_there(settings) else None
     if recovery:
         keep_to(cluster.id, settings.kafka.bootstrap_servers, recovery)
     return Ends(

@@ -25,6 +25,7 @@ _QUIET.setLevel(logging.CRITICAL)
 MISSPELT = 0.8  # of the letters that two names share: so near, and one is probably the other
 SILENT = 10_000  # ms: a request unanswered for so long means a dead connection; the client's own 60 s make alerts a minute late
 RECONNECT = 5000  # ms at most between attempts, up to half more by chance: who is back is seen within 10 s
+TO_MAKE = "make it: roadwatch topics, with the same --config and --set as here"  # or it would make those of other settings
 KEPT = 7 * 24 * 3600 * 1000  # ms: alerts, cells and dead letters stay a week
 
 
@@ -74,7 +75,7 @@ def connect(settings: Settings) -> Cluster:
         others = [name for name in there if name not in wanted]
         near = [found for name in missing for found in difflib.get_close_matches(name, others, n=1, cutoff=MISSPELT)]
         meant, where = f"did you mean {', '.join(near)}? If not, " if near else "", settings.kafka.bootstrap_servers
-        raise BrokerError(f"the broker at {where} has no topic {', '.join(missing)}; {meant}make it: roadwatch topics")
+        raise BrokerError(f"the broker at {where} has no topic {', '.join(missing)}; {meant}{TO_MAKE}")
     for number, each in enumerate(settings.inputs.topics):
         absent = [partition for partition in each.partitions if partition >= there[each.topic]]
         if absent:

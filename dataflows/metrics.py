@@ -97,13 +97,13 @@ class Metrics:
         """What one series says now, 0 where it does not exist: for the summary at the end of a run, and for tests."""
         return self.registry.get_sample_value(PREFIX + name, labels) or 0.0
 
-    def by_reason(self, name: str) -> dict[str, int]:
-        """What one counter says by its label `reason`, of all topics, the commonest first."""
+    def by_label(self, name: str, label: str) -> dict[str, int]:
+        """What one counter says by one of its labels, of all others, the commonest first."""
         counts: Tally[str] = Tally()
         for family in self.registry.collect():
             for sample in family.samples:
                 if sample.name == PREFIX + name and sample.value:
-                    counts[sample.labels["reason"]] += round(sample.value)
+                    counts[sample.labels[label]] += round(sample.value)
         return dict(counts.most_common())
 
     # -- source --------------------------------------------------------------------------------------------------------

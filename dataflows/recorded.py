@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import zstandard
 
 from dataflows.formats import Format
-from dataflows.formats.text import HEX, OTHER_STAMP, is_document
+from dataflows.formats.text import HEX, OTHER_STAMP, PRINTABLE, is_document
 from dataflows.told import ToldError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ WINDOW = 128 << 20  # bytes that a .zst file may ask to be kept in memory: what 
 BOM = b"\xef\xbb\xbf"
 STAMP = re.compile(rb"[0-9]{13}")  # ms since the epoch, of the years 2001 to 2286
 UNKNOWN = -1  # arrival
-CONTROL = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r\x1b")  # bytes that no text has
+IN_BINARY = (b"##", b"$$")  # how a GB/T 32960 frame begins, of which most bytes may be letters and digits
 
 Recorded = tuple[int, bytes, int]
 """The line, from 1, at which a message starts; the message as it would come from Kafka; its arrival in ms since the epoch."""
@@ -159,9 +159,10 @@ def _lines(head: bytes, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _in_hex(head: bytes, form: Format) -> bool:
-    if form.framing == "hex_lines":
-        return not head.startswith((b"##", b"$$")) and CONTROL.isdisjoint(head)  # the first is a GB/T 32960 frame in binary
-    return HEX.issuperset(head)
+    """Whether these are lines of hexadecimal, some of them damaged: text, or mostly digits, as random bytes are not."""
+    if form.framing == "hex_lines" and head.startswith(IN_BINARY):
+        return False
+    return PRINTABLE.issuperset(head) or 2 * sum(map(HEX.__contains__, head)) > len(head)
 
 
 def _from_hex(text: bytes) -> tuple[bytes, int]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dataflows import heap, logs, replay
+from dataflows.ahead import most_ahead
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym, Reason
 from dataflows.incidents import flow
@@ -56,6 +57,7 @@ def replay_files(
             raise RecordingError(f"cannot write {path}: {error.strerror}; name another place to write to") from None
     if making := key_to_be_made(settings):
         say.print(making, highlight=False, soft_wrap=True)
+    context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=say, transient=True) as bar:
         counting = bar.add_task("counting messages", total=None)
@@ -82,23 +84,23 @@ def replay_files(
         soft_wrap=True,
     )
     if late > MANY_LATE * received:
-        say.print(
-            f"{late / received:.0%} came too late, and nothing is made of them: window.lateness is "
-            f"{settings.window.lateness} ms. Is the file in the order of arrival, and no time in it far ahead of the others?",
-            highlight=False,
-            soft_wrap=True,
-        )
+        lateness = settings.window.lateness
+        said = f"{late / received:.0%} came too late, and nothing is made of them: window.lateness is {lateness} ms"
+        say.print(f"{said}. {_why_late(files, lateness, context)}", highlight=False, soft_wrap=True)
     if recognised := round(sum(METRICS.value("recognised_records_total", topic=str(path)) for path in totals)):
         what = f"{recognised} of the accepted carry nothing that is looked at"
         say.print(f"{what}; roadwatch decode says what they are", highlight=False, soft_wrap=True)
-    if refused := METRICS.by_reason("refused_records_total"):
+    if refused := METRICS.by_label("refused_records_total", "reason"):
         say.print(f"refused: {_listed(refused)}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
     for path, name in files:
         missing = round(METRICS.value("refused_records_total", topic=str(path), reason=Reason.NO_TIME))
         if missing and not FORMATS[name].dated:
             what = f"{missing} messages of {path} do not say when they arrived, and only that tells when they were sent"
             say.print(f"{what}: begin each line with it, in ms since 1970", highlight=False, soft_wrap=True)
-    _tell_what_is_not_believed(METRICS.by_reason("implausible_reports_total"), accepted)
+    _tell_what_is_not_believed(METRICS.by_label("implausible_reports_total", "reason"), accepted)
+    for detector, count in METRICS.by_label("detector_errors_total", "detector").items():
+        what = f"{detector} failed {count} times, and began afresh without what it had learned"
+        say.print(f"{what}: a defect of roadwatch, so report it with the log above", highlight=False, soft_wrap=True)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
     for path, name in files:
         if not totals[path]:
@@ -108,13 +110,25 @@ def replay_files(
             what = f"{silent:,.0f} observations of {path} say no speed"
             say.print(f"{what}, without which hardly anything is found; see roadwatch decode", highlight=False, soft_wrap=True)
         if totals[path] and not any(METRICS.value(f"{part}_records_total", topic=str(path)) for part in ("accepted", "late")):
-            said = advice(path, name, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead))
-            said = said or "roadwatch decode says what is wrong with it"
+            said = advice(path, name, context) or "roadwatch decode says what is wrong with it"
             raise RecordingError(f"nothing in {path} could be read as {name}; {said}")
 
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.items())
+
+
+def _why_late(files: Sequence[tuple[Path, str]], lateness: int, context: Context) -> str:
+    """What to ask of the file of which most came too late, and which of its lines to look at."""
+    path, name = max(files, key=lambda file: METRICS.value("late_records_total", topic=str(file[0])))
+    asked = "Is the file in the order of arrival, and no time in it far ahead of the others"
+    ahead = most_ahead(path, FORMATS[name], context, lateness)
+    if ahead is None:
+        return f"{asked}?"
+    return (
+        f"{asked}, as line {ahead.line} of {path} is, {ahead.by / 1000:,.1f} s ahead of line {ahead.behind}, "
+        f"the first of {ahead.late} that are late by it?"
+    )
 
 
 def _tell_what_is_not_believed(doubted: Mapping[str, int], accepted: int) -> None:
@@ -128,7 +142,13 @@ def _tell_what_is_not_believed(doubted: Mapping[str, int], accepted: int) -> Non
 
 
 def _apart(read: Sequence[Path], written: Sequence[Path]) -> None:
-    """Nothing that is read, or written for another purpose, may be written anew. Raises RecordingError."""
+    """Nothing that is read, or written for another purpose, may be written anew, nor anything be read twice.
+
+    Raises RecordingError.
+    """
+    for number, path in enumerate(read):
+        if any(_same(path, other) for other in read[:number]):
+            raise RecordingError(f"{path} is named twice, and a recording goes in once; leave one of them out")
     for number, path in enumerate(written):
         if any(_same(path, other) for other in read):
             raise RecordingError(f"{path} is one of the recordings, and would be written anew; name another file to write to")

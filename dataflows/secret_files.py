@@ -37,7 +37,7 @@ def pseudonym_key(settings: Settings) -> bytes:
     """The key that hides identities: given, or kept in a file of mode 0600 that the first run makes. Raises SettingsError."""
     if settings.privacy.key is not None:
         return settings.privacy.key.get_secret_value().encode()[:64]
-    path = settings.privacy.key_file
+    path = settings.privacy.key_file.absolute()  # said in sentences, to who has started it elsewhere than before
     try:
         return _key_in(path)
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def _key_in(path: Path) -> bytes:
 
 def key_to_be_made(settings: Settings) -> str:
     """That the key which hides identities will be made now, and where; empty if there is one, or none can be seen."""
-    file = settings.privacy.key_file
+    file = settings.privacy.key_file.absolute()
     try:
         if settings.privacy.key is not None or file.exists():
             return ""
@@ -97,7 +97,7 @@ def exposed(settings: Settings, config: Path | None) -> list[str]:
         "kafka.sasl_password_file": kafka.sasl_password_file,
         "kafka.ssl_key_password_file": kafka.ssl_key_password_file,
         "kafka.ssl_key_location": kafka.ssl_key_location,
-        "privacy.key_file": None if settings.privacy.key else settings.privacy.key_file,
+        "privacy.key_file": None if settings.privacy.key else settings.privacy.key_file.absolute(),
     }
     if config is not None and _holds_a_secret(config):
         files["the settings file with a secret in it,"] = config

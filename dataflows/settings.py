@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from dataflows.told import ToldError
 
 PREFIX = "ROADWATCH_"  # of the environment variables that set one
+COUNTS_FROM = "a relative path counts from the directory in which the command is started"
 
 
 class SettingsError(ToldError):
@@ -144,7 +145,9 @@ class Recovery(Section):
     """The store from which a worker resumes."""
 
     enabled: bool = Field(True, description="without it a restart begins from nothing")
-    directory: Path = Field(Path("var/recovery"), description="where the store lies; must survive, and has one worker")
+    directory: Path = Field(
+        Path("var/recovery"), description=f"where the store lies; must survive, and has one worker; {COUNTS_FROM}"
+    )
     interval: float = Field(10.0, gt=0, description="s between snapshots: what a crash makes the worker read again")
     partitions: int = Field(4, ge=1, description="fixed for the life of the store; at least the number of processes")
 
@@ -156,7 +159,9 @@ class Privacy(Section):
         None, description="secret that identities are hashed with; all processes of a cluster share it"
     )
     key_file: Path = Field(
-        Path("var/pseudonym.key"), description="file of that secret, read where key is not set; the first run makes it"
+        Path("var/pseudonym.key"),
+        description="file of that secret, read where key is not set; whichever of run, replay and decode comes first makes it; "
+        f"{COUNTS_FROM}",
     )
 
 

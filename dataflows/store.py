@@ -75,7 +75,7 @@ def sole_use(settings: Settings, process_id: int = 0) -> Iterator[None]:
     if process_id:
         yield
         return
-    directory = settings.recovery.directory
+    directory = settings.recovery.directory.absolute()
     with _locked(directory):
         try:
             forget_unfinished(directory)
@@ -110,7 +110,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def open_store(settings: Settings, process_id: int = 0) -> RecoveryConfig:
     """Open the store, or make it at the first run (the first process does, the others wait). Raises RecoveryError."""
-    directory, made_with, seal = settings.recovery.directory, _made_with(settings), Seal(pseudonym_key(settings))
+    directory, made_with, seal = settings.recovery.directory.absolute(), _made_with(settings), Seal(pseudonym_key(settings))
     note = directory / NOTE
     try:
         if process_id == 0 and not note.exists():
@@ -142,10 +142,8 @@ def open_store(settings: Settings, process_id: int = 0) -> RecoveryConfig:
 
 def unusable(directory: Path, complaint: str) -> RecoveryError:
     """SQLite's or the engine's complaint as a sentence that says what to do."""
-    for words, remedy in REMEDIES.items():
-        if words in complaint:
-            return RecoveryError(f"cannot use the recovery store in {directory}: {complaint}; {remedy}")
-    return RecoveryError(f"cannot use the recovery store in {directory}: {complaint}; {REMEDIES['malformed']}")
+    remedy = next((remedy for words, remedy in REMEDIES.items() if words in complaint), REMEDIES["malformed"])
+    return RecoveryError(f"cannot use the recovery store in {directory.absolute()}: {complaint}; {remedy}")
 
 
 def of_sqlite(text: str) -> str:
@@ -173,7 +171,7 @@ def _damaged(directory: Path) -> str:
 
 def _compare(found: Mapping[str, Any], made_with: Mapping[str, Any], seal: Seal, settings: Settings) -> None:
     """The layout first: what another version wrote, and how it sealed it, only that one knows."""
-    directory = settings.recovery.directory
+    directory, key_file = settings.recovery.directory.absolute(), settings.privacy.key_file.absolute()
     if found.get("version") != VERSION:
         raise RecoveryError(
             f"the recovery store in {directory} was made by another version of roadwatch (layout {found.get('version')}, not "
@@ -181,7 +179,7 @@ def _compare(found: Mapping[str, Any], made_with: Mapping[str, Any], seal: Seal,
         )
     said = {name: value for name, value in found.items() if name != "seal"}
     if found.get("seal") != seal.of_note(said):
-        key = "privacy.key" if settings.privacy.key is not None else f"privacy.key_file {settings.privacy.key_file}"
+        key = "privacy.key" if settings.privacy.key is not None else f"privacy.key_file {key_file}"
         raise RecoveryError(
             f"the recovery store in {directory} was made under another key than this {key}, or written by somebody else; "
             f"put back the key that it was made under, or {AFRESH}"

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 
-from dataflows.kafka_admin import BrokerError, client
+from dataflows.kafka_admin import TO_MAKE, BrokerError, client
 from dataflows.kafka_admin import topics as partitions
 from dataflows.settings import Settings
 
@@ -44,7 +44,7 @@ class Reader:
         )
         missing = [topic for topic in topics if topic not in known]
         if missing:
-            raise BrokerError(f"the broker at {servers} has no topic {', '.join(missing)}; make it with: roadwatch topics")
+            raise BrokerError(f"the broker at {servers} has no topic {', '.join(missing)}; {TO_MAKE}")
         self._consumer.assign(
             [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in topics for number in range(known[topic])]
         )

@@ -147,7 +147,7 @@ def _serve(settings: Settings, process_id: int) -> health.Server | None:
 
 def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool) -> Exception | None:
     """What the engine's end means, in our words; None: we have none."""
-    cause, directory = _root(error), settings.recovery.directory
+    cause, directory = _root(error), settings.recovery.directory.absolute()
     if FAILURE.error is not None:
         return FAILURE.error
     if disk.FAILURE.error is not None:
@@ -158,7 +158,7 @@ def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool)
         return unusable(directory, str(cause))
     if isinstance(cause, SealError):
         return unusable(directory, f"the state of {cause} was changed while it was being read")
-    if isinstance(cause, OSError) and directory in Path(str(cause.filename)).parents:
+    if isinstance(cause, OSError) and directory in Path(str(cause.filename)).absolute().parents:
         return unusable(directory, str(cause))
     if isinstance(error, MissingPartitionsError | NoPartitionsError | InconsistentPartitionsError):
         return unusable(directory, str(error))

@@ -221,7 +221,7 @@ def test_a_missing_topic_ends_it_at_once(broker: str, tmp_path: Path) -> None:
     assert ended.stdout == ""
     assert " ".join(ended.stderr.split()) == (
         f"roadwatch: the broker at {broker} has no topic v2x, ev, sensors, road.alerts, road.incidents, road.cells, "
-        "road.dead-letters; make it: roadwatch topics"
+        "road.dead-letters; make it: roadwatch topics, with the same --config and --set as here"
     )
 
 

@@ -168,7 +168,27 @@ def test_an_arrival_in_another_unit_is_told(form: str, stamp: float | str, tmp_p
     assert {one.detail for one in found} == {
         "the digits in front of the message are no arrival in ms since 1970, which has 13 of them"
     }
-    assert len(found) == (1 if form == "j2735" and "." in str(stamp) else len(VALID[form]))  # that is one message in binary
+    assert len(found) == len(VALID[form])
+
+
+@pytest.mark.parametrize("form", [name for name, form in FORMATS.items() if form.framing != "lines"])
+@pytest.mark.parametrize("damage", ["no hexadecimal", "00zz", "\x00\x01\x02", "\u4e00", "2025-03-04T07:30:00Z 0014"])
+def test_damaged_lines_of_hexadecimal_are_refused_one_by_one(form: str, damage: str, tmp_path: Path) -> None:
+    """Wherever they stand; a file with one of them was taken for one message in binary."""
+    good = [f"{TIME + 20} {VALID[form][0].hex()}"] * 6
+    path = written(tmp_path, "\n".join([damage, *good[:3], damage, *good[3:], damage]).encode(), "cars.hex")
+    found = [one for one in decode_file(FORMATS[form], path, CONTEXT) if isinstance(one, DecodedRow | RefusedRecord)]
+    assert [one.line for one in found if isinstance(one, RefusedRecord)] == [1, 5, 9]
+    assert len(found) == len(good) + 3
+
+
+@pytest.mark.parametrize("form", [name for name, form in FORMATS.items() if form.framing != "lines"])
+def test_no_message_in_binary_is_taken_for_lines(form: str, tmp_path: Path) -> None:
+    """A login of GB/T 32960 is mostly digits: of its vehicle and of its card; and ten o'clock looks like the end of a line."""
+    login = encode.gbt32960_login(time=TIME - 5 * 3_600_000, vin="20250304073000123")
+    assert b"\n" in login
+    for message in (*VALID[form], login) if form == "gbt32960" else VALID[form]:
+        assert list(messages(written(tmp_path, message, "one.bin"), FORMATS[form])) == [message]
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

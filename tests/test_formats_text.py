@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dataflows.formats.base import Reason
+from dataflows.formats.text import ONLY_AN_ARRIVAL
 from tests.cases import CASES, Case
 from tests.wire import decode
 
 SHAPE, UNREADABLE = Reason.WRONG_SHAPE, Reason.UNREADABLE
 STATES = "surface_state: expected unknown, dry, moist, wet, ice, snow, slush or frost"  # not what came, whatever it looks like
 PLACE = '"lat":22.5,"lon":114.1'
+DIGITS = "0202b3d65c18c3d00058628c1955e890711ffffffc23b7743e40"
+DAMAGED = DIGITS.replace("c3d", "c?d")
 
 
 @pytest.mark.parametrize(
@@ -38,8 +41,14 @@ PLACE = '"lat":22.5,"lon":114.1'
         ("gbt32960", "2323fe0", UNREADABLE, "this is hexadecimal with a digit too few or too many"),
         ("gbt32960", "2323fe01", UNREADABLE, "these are hexadecimal digits, and a message has the bytes themselves"),
         ("gbt32960", "\x00\x01\x02", UNREADABLE, "no frame starts at byte 0: neither 2323 nor 2424 stands there"),
-        ("j2735", "hello, vehicle", Reason.TRUNCATED, "this is text and no hexadecimal"),
-        ("j2735", "some\nlines\n", Reason.TRUNCATED, "this is text and no hexadecimal"),
+        ("j2735", "hello, vehicle", UNREADABLE, "this is text and no hexadecimal"),
+        ("j2735", "some\nlines\n", UNREADABLE, "this is text and no hexadecimal"),
+        ("j2735", DAMAGED, UNREADABLE, "this is text and no hexadecimal"),
+        ("etsi", DAMAGED, UNREADABLE, "this is text and no hexadecimal"),
+        ("ydt3709", DAMAGED, UNREADABLE, "this is text and no hexadecimal"),
+        ("etsi", f"2025-03-04T07:30:00Z {DIGITS}", UNREADABLE, f"this is text and no hexadecimal; {ONLY_AN_ARRIVAL}"),
+        ("etsi", f"1741073400080,{DIGITS}", UNREADABLE, f"this is text and no hexadecimal; {ONLY_AN_ARRIVAL}"),
+        ("gbt32960", f"1741073400080;{DIGITS}", UNREADABLE, f"this is text and no hexadecimal; {ONLY_AN_ARRIVAL}"),
     ],
 )
 def test_the_sentence(format: str, message: str, reason: Reason, sentence: str) -> None:

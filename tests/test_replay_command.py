@@ -10,7 +10,9 @@ import pytest
 from bytewax.testing import run_main
 
 from dataflows import replay
-from dataflows.formats import encode
+from dataflows.ahead import most_ahead
+from dataflows.formats import FORMATS, encode
+from dataflows.formats.base import Context, Pseudonym
 from dataflows.incidents import flow
 from dataflows.recorded import RecordingError
 from dataflows.replay_command import _apart, replay_files
@@ -30,9 +32,9 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def say(folder: Path, *arguments: str) -> tuple[int, str]:
+def say(folder: Path, *arguments: str, module: str = "dataflows.cli") -> tuple[int, str]:
     """Exit code and what it said."""
-    ended = Forked("dataflows.cli", "replay", *arguments, f"--set=privacy.key_file={folder}/key", cwd=folder)
+    ended = Forked(module, "replay", *arguments, f"--set=privacy.key_file={folder}/key", cwd=folder)
     said = ended.communicate(PATIENCE)[1].decode()
     return ended.wait(), said
 
@@ -104,6 +106,33 @@ def test_many_late_records_are_mentioned_with_the_setting(recording: Path) -> No
         code,
         "50% came too late, and nothing is made of them: window.lateness is 2 ms. Is the file in the order" in text,
     ) == (0, True)
+
+
+@pytest.mark.parametrize("at", [0, 5])
+def test_the_line_is_named_whose_time_is_ahead(at: int, recording: Path) -> None:
+    """By one clock that is an hour ahead all others are late; which one it is nobody would find in a million lines."""
+    times = [road.T0 + 1000 * number + 3_600_000 * (number == at) for number in range(20)]
+    other = recording.with_name("other.jsonl")
+    other.write_text(recording.read_text())
+    recording.write_text("\n" + "".join(json.dumps(OBSERVATION | {"ts": time}) + "\n" for time in times))
+    text = say(recording.parent, str(other), str(recording))[1]
+    told = f"as line {at + 2} of {recording} is, 3,599.0 s ahead of line {at + 3}, the first of {19 - at} that are late by it?"
+    assert told in text
+
+
+def test_with_its_arrival_a_clock_that_is_ahead_makes_nobody_late(recording: Path) -> None:
+    times = [(road.T0 + 1000 * number + 9_000 * (number == 5), road.T0 + 1000 * number) for number in range(20)]
+    recording.write_text("".join(json.dumps(OBSERVATION | {"ts": ts, "rx": rx}) + "\n" for ts, rx in times))
+    assert "20 accepted, 0 late" in say(recording.parent, str(recording))[1]
+    assert most_ahead(recording, FORMATS["observation"], Context(Pseudonym(b"a key")), lateness=2000) is None
+
+
+def test_a_detector_that_failed_is_named(recording: Path) -> None:
+    """What it had learned is gone, and incidents may be missing."""
+    assert "began afresh" not in say(recording.parent, str(recording))[1]
+    code, text = say(recording.parent, str(recording), module="tests.indiscreet")
+    assert code == 0
+    assert "\nWrongWay failed 1 times, and began afresh without what it had learned: a defect of roadwatch" in text
 
 
 def test_alerts_of_before_do_not_go_unmentioned(recording: Path) -> None:
@@ -180,6 +209,15 @@ def test_a_recording_is_known_by_other_names(name: str, recording: Path) -> None
     (folder / "hard.jsonl").hardlink_to(moved)
     with pytest.raises(RecordingError, match="is one of the recordings"):
         _apart([moved], [folder / "other.jsonl", folder / name])
+
+
+def test_a_recording_that_is_named_twice_is_refused(recording: Path) -> None:
+    """It was read once, without a word."""
+    code, text = say(recording.parent, str(recording), f"{recording}=observation")
+    sentence = f"roadwatch: {recording} is named twice, and a recording goes in once; leave one of them out\n"
+    assert (code, text) == (1, sentence)
+    with pytest.raises(RecordingError, match="twice"):
+        _apart([recording, recording.parent / "." / recording.name], [])
 
 
 def test_one_file_is_not_written_for_two_purposes(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_misspelt_topic_is_told_the_right_one(tmp_path: Path) -> None:
         settings = load(_config(tmp_path / "worker", broker, 0))
         create_missing(settings, 1, 1)
         wrong = settings.inputs.topics[0].model_copy(update={"topic": "v2"})
-        with pytest.raises(BrokerError, match=r"no topic v2; did you mean v2x\? If not, make it: roadwatch topics$"):
+        with pytest.raises(BrokerError, match=r"no topic v2; did you mean v2x\? If not, make it: roadwatch topics, with"):
             connect(settings.model_copy(update={"inputs": Inputs(topics=(wrong,))}))
 
 

@@ -17,10 +17,12 @@ import pytest
 
 from dataflows.merge import IncidentMerge
 from dataflows.seal import Seal
+from dataflows.secret_files import key_to_be_made
 from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import load
-from dataflows.store import LOCK, NOTE, VERSION, RecoveryError, has_snapshot, open_store, sole_use
+from dataflows.store import LOCK, NOTE, VERSION, RecoveryError, has_snapshot, open_store, sole_use, unusable
 from dataflows.store_check import parts
+from dataflows.worker import _sentence
 from tests import golden
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +125,32 @@ def test_another_version_is_refused(version: int | None, filled: Path) -> None:
     note = filled / "recovery" / NOTE
     note.write_text(json.dumps(json.loads(note.read_text()) | {"version": version}))
     refused(filled, rf"another version of roadwatch \(layout {version}, not {VERSION}\); run that one")
+
+
+def test_what_counts_from_here_is_named_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere the same relative paths are another key and another store, and whoever reads of them should see which."""
+    paths = {"recovery": {"directory": "var/recovery"}, "privacy": {"key_file": "var/key"}}
+    monkeypatch.chdir(tmp_path)
+    assert f"made in {tmp_path}/var/key: " in key_to_be_made(load(None, paths))
+    open_store(load(None, paths))
+    (tmp_path / "var" / "key").write_bytes(b"another")
+    said = rf"store in {tmp_path}/var/recovery was made under another key than this privacy.key_file {tmp_path}/var/key, or"
+    with pytest.raises(RecoveryError, match=said):
+        open_store(load(None, paths))
+    (tmp_path / "var" / "key").write_bytes(b"")
+    with pytest.raises(SettingsError, match=f"privacy.key_file {tmp_path}/var/key is empty"):
+        open_store(load(None, paths))
+    assert str(unusable(Path("var"), "disk is full")).startswith(f"cannot use the recovery store in {tmp_path}/var: ")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_of_the_store_is_known_by_either_path(whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine opens it by one and we by the other."""
+    monkeypatch.chdir(tmp_path)
+    settings = load(None, {"recovery": {"directory": "recovery"}})
+    full = OSError(28, "No space left on device", str(Path("recovery/starts").absolute() if whole else "recovery/starts"))
+    said = str(_sentence(full, "", settings, alone=True))
+    assert said.startswith(f"cannot use the recovery store in {tmp_path}/recovery: ")
 
 
 def test_another_key_is_refused(filled: Path) -> None:

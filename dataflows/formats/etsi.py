@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats import etsi_pdu, geonetworking
-from dataflows.formats.base import Context, Decoded, Reason, Refusal, RefusedError
+from dataflows.formats.base import Context, Decoded, Reason, RefusedError
 from dataflows.formats.etsi_rows import Gathered, Said
 from dataflows.formats.plausible import admit
-from dataflows.formats.text import not_bytes
+from dataflows.formats.text import refuse_bytes
 
 LONGEST = 8_192  # bytes: a DENM with all its traces, history and containers, signed, has some 5000
 
@@ -24,7 +24,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
         try:
             gathered.add(number, read(message), arrival)
         except RefusedError as refused:
-            refusals.append(Refusal(number, refused.reason, not_bytes(message) or refused.detail))
+            refusals.append(refuse_bytes(number, message, refused))
     return admit(gathered.rows(), arrivals, context)
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats import bsm, ieee1609
-from dataflows.formats.base import UNDATED, Context, Decoded, Reason, Refusal, RefusedError
+from dataflows.formats.base import UNDATED, Context, Decoded, Reason, RefusedError
 from dataflows.formats.bits import Bits
 from dataflows.formats.bsm import Bsm
 from dataflows.formats.plausible import admit
-from dataflows.formats.text import not_bytes
+from dataflows.formats.text import refuse_bytes
 
 LONGEST = 16_384  # bytes: where the length of an open type would come in fragments, which no BSM needs
 BSM_ID = 20  # DSRCmsgID of the basic safety message
@@ -35,7 +35,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
             if arrival < 0:
                 raise RefusedError(Reason.NO_TIME, f"a BSM says its time within the minute only, {UNDATED}")
         except RefusedError as refused:
-            decoded.refusals.append(Refusal(number, refused.reason, not_bytes(message) or refused.detail))
+            decoded.refusals.append(refuse_bytes(number, message, refused))
             continue
         seen.append((bsm.event_time(arrival, said.sec_mark, context.max_ahead), context.pseudonym(said.id), said))
         of.append(number)

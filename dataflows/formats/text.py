@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from dataflows.formats.base import Reason, Refusal
+from dataflows.formats.base import Reason, Refusal, RefusedError
 
 Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 """A vehicle's or a device's name: bounded, for the last many are remembered to hash them quickly."""
@@ -44,6 +44,8 @@ HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")
 OTHER_STAMP = re.compile(rb"(?!\d{13}\b)\d{9,19}(\.\d*)?[ \t]+[0-9a-fA-F]+")
 """A line of hexadecimal digits behind what may be a time, and not in milliseconds: in seconds, say."""
 PRINTABLE = frozenset(string.printable.encode())
+BEHIND = re.compile(rb"[\s,;|][0-9a-fA-F]{20}")  # more digits than a word or a number has: hexadecimal, and something before it
+ONLY_AN_ARRIVAL = "only the arrival may stand before the digits: 13 digits, ms since 1970, and a space"
 
 
 def refuse(number: int, error: Exception, shape: type[msgspec.Struct] | None = None) -> Refusal:
@@ -95,6 +97,13 @@ def too_large(number: int, size: int, longest: int) -> Refusal:
     return Refusal(number, Reason.TOO_LARGE, f"the message has {size} bytes; the longest honest one has {longest}")
 
 
+def refuse_bytes(number: int, message: bytes, error: RefusedError) -> Refusal:
+    """The refusal of message `number` of a binary format. Text is told what it is, not what its letters mean as bits."""
+    if error.reason is not Reason.TOO_LARGE and (said := not_bytes(message)):
+        return Refusal(number, Reason.UNREADABLE, said)
+    return Refusal(number, error.reason, error.detail)
+
+
 def not_bytes(message: bytes) -> str | None:
     """What to say of a text that came where the bytes of a binary format are expected; None if it is none."""
     head = message[:64]
@@ -103,7 +112,7 @@ def not_bytes(message: bytes) -> str | None:
     if OTHER_STAMP.match(head):
         return "the digits in front of the message are no arrival in ms since 1970, which has 13 of them"
     if not HEX.issuperset(head):
-        return "this is text and no hexadecimal"
+        return "this is text and no hexadecimal" + (f"; {ONLY_AN_ARRIVAL}" if BEHIND.search(head) else "")
     if len(message) % 2:
         return "this is hexadecimal with a digit too few or too many"
     return "these are hexadecimal digits, and a message has the bytes themselves"

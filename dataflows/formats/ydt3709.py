@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.formats import bsm, ydt3709_bsm, ydt3709_rsm
-from dataflows.formats.base import UNDATED, Context, Decoded, Reason, Refusal, RefusedError
+from dataflows.formats.base import UNDATED, Context, Decoded, Reason, RefusedError
 from dataflows.formats.bits import Bits
 from dataflows.formats.bsm import Bsm
 from dataflows.formats.plausible import admit
-from dataflows.formats.text import not_bytes
+from dataflows.formats.text import not_bytes, refuse_bytes
 
 LONGEST = 16_384  # bytes: where the length of an open type would come in fragments; a BSM or RSM has some hundred at most
 BSM, RSM = 0, 2  # of the MessageFrame's alternatives
@@ -42,7 +42,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
             if arrival < 0:
                 raise RefusedError(Reason.NO_TIME, f"the message says its time within the minute only, {UNDATED}")
         except RefusedError as refused:
-            decoded.refusals.append(Refusal(number, refused.reason, not_bytes(message) or refused.detail))
+            decoded.refusals.append(refuse_bytes(number, message, refused))
             continue
         for one in said:
             seen.append((bsm.event_time(arrival, one.sec_mark, context.max_ahead), context.pseudonym(one.id), one))
