@@ -76,7 +76,8 @@ def supervise(
             return
         if stopping:
             raise ClusterError(
-                f"the cluster did not drain cleanly (exit codes {codes}); the next start resumes from its last snapshot"
+                f"the cluster did not drain cleanly (exit codes {codes}); the log above says why, "
+                "and the next start resumes from its last snapshot"
             )
         if START_AGAIN in codes and set(codes) <= {0, START_AGAIN}:  # all ended in order, so this is no death
             log.info("all start again from the last snapshot, with the partitions that were added")

@@ -17,7 +17,6 @@ from dataflows.metrics import CONTENT_TYPE, METRICS, Metrics
 from dataflows.told import ToldError
 
 HEARTBEAT_LIMIT = 60.0  # s: a snapshot of 50 000 keys was seen to stop the world for 13 s; four times that is a hang
-NOT_ASKED = "it has not been asked yet"
 START_LIMIT = 600.0  # s until the first poll: reading a large recovery store back takes longer than a pause
 
 
@@ -50,7 +49,8 @@ class Health:
         self._begun = False
         self._partitions = 0
         self._helps = False
-        self._broker: str | None = NOT_ASKED
+        self._runs = False
+        self._broker: str | None = None
         self._undelivered = 0
         self._unreadable: dict[tuple[str, int], str] = {}  # why, by topic and partition
         self._stopping: str | None = None
@@ -74,6 +74,10 @@ class Health:
         """This worker is one of several. The engine deals the partitions out, and one that gets none detects what the others
         read: that it does not poll is no sign of death."""
         self._helps = True
+
+    def runs(self) -> None:
+        """The engine runs, and deals the partitions out."""
+        self._runs = True
 
     def broker(self, reachable: bool, why: str = "it does not answer") -> None:
         """Whether the broker answers; `why` not: the client's own words."""
@@ -118,12 +122,18 @@ class Health:
     def _only_helps(self) -> bool:
         return self._helps and not self._partitions
 
+    @property
+    def _starts(self) -> bool:
+        return not self._partitions and not (self._helps and self._runs)
+
     def unready(self) -> tuple[str, ...]:
         """Why the worker does no work now, in sentences; empty while it is ready."""
         found = list(self.dead())
         if self._stopping is not None:
             found.append(f"The worker is shutting down and takes no more messages: {self._stopping}.")
-        if self._broker is not None and not (self._only_helps and self._broker is NOT_ASKED):
+        if self._starts:
+            found.append("The worker is starting: it reads no input partition yet.")
+        if self._broker is not None:
             found.append(f"The Kafka broker cannot be reached ({self._broker}): check kafka.bootstrap_servers and the broker.")
         if self._undelivered:
             found.append(
@@ -131,8 +141,6 @@ class Health:
                 "check the broker and the output topics; it goes on by itself."
             )
         found += self._refusals()
-        if not self._partitions and not self._helps:
-            found.append("No input partition is assigned: check that the input topics exist (roadwatch topics creates them).")
         return tuple(found)
 
     def _refusals(self) -> list[str]:

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from dataflows.complaint import Complaint
 from dataflows.health import HEALTH
 from dataflows.intake import Intake, Poll, Progress
+from dataflows.kafka_admin import BrokerError
 from dataflows.kafka_away import AWAY
 from dataflows.kafka_closing import CLOSING
 from dataflows.kafka_consumer import consumer
@@ -21,6 +22,7 @@ from dataflows.kafka_partitions import Starts
 from dataflows.kafka_readable import Readable
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace, nap
+from dataflows.panics import LastWords
 from dataflows.seal import Seal
 from dataflows.seldom import Seldom
 from dataflows.settings import Input, Kafka
@@ -36,6 +38,7 @@ OF_A_TOPIC = {  # what the client tells its error callback, and nobody else, of 
 }
 FIRST_ASKED, ASKED = 10.0, 2.0  # s that the broker has to say where a partition begins and ends: at a start, and while all wait
 NOT_YET = float("-inf")  # s, on the clock that does not jump
+FAILURE = LastWords[BrokerError]()
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             self._offset = first
             log.info("a partition without a snapshot is read from here", topic=each.topic, partition=number, first=first)
         else:
-            low, high = self._ends(FIRST_ASKED)
-            self._offset = low if self._kafka.start == "earliest" else high
+            self._offset = self._first()
         shared.starts.note(each.topic, number, self._offset)
         self._read_on()
 
@@ -177,6 +179,18 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         except KafkaException:
             return
         AWAY.back()
+
+    def _first(self) -> int:
+        """Where one begins that nobody has read before. Raises BrokerError."""
+        try:
+            low, high = self._ends(FIRST_ASKED)
+        except KafkaException as error:
+            FAILURE.error = BrokerError(
+                f"the Kafka broker does not say where {self._topic}, partition {self._number}, begins and ends "
+                f"({error.args[0].str()}); see whether it is there, then start again"
+            )
+            raise FAILURE.error from None
+        return low if self._kafka.start == "earliest" else high
 
     def _ends(self, timeout: float) -> tuple[int, int]:
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=timeout)

@@ -158,7 +158,7 @@ CATALOGUE = (
            "Standing still: a crash would replay from the last one; see the recovery volume and the log."),
 
     Metric(WORKER, "gauge", "ready", (),
-           "1 while partitions are assigned and the broker answers.",
+           "1 once it has started, while the broker answers.",
            "0: ask /readyz, it says why in a sentence."),
     Metric(WORKER, "gauge", "heartbeat_age_seconds", (),
            "Time since the flow's last sign of life.",

@@ -17,12 +17,12 @@ import structlog
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig
 from bytewax.run import cli_main
 
-from dataflows import clock_watch, disk, health, heap, logs
+from dataflows import clock_watch, disk, health, heap, kafka_reader, kafka_sink, logs
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
 from dataflows.kafka_admin import output_names
-from dataflows.kafka_sink import FAILURE, DeliveryError
+from dataflows.kafka_sink import DeliveryError
 from dataflows.metrics import METRICS
 from dataflows.panics import Panics
 from dataflows.rehearsal import rehearse
@@ -148,8 +148,8 @@ def _serve(settings: Settings, process_id: int) -> health.Server | None:
 def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool) -> Exception | None:
     """What the engine's end means, in our words; None: we have none."""
     cause, directory = _root(error), settings.recovery.directory.absolute()
-    if FAILURE.error is not None:
-        return FAILURE.error
+    if (told := kafka_sink.FAILURE.error or kafka_reader.FAILURE.error) is not None:
+        return told
     if disk.FAILURE.error is not None:
         return unusable(directory, disk.complaint(disk.FAILURE.error))
     if isinstance(cause, DeliveryError):
@@ -167,8 +167,19 @@ def _sentence(error: BaseException, panic: str, settings: Settings, alone: bool)
     if not alone and type(error).__name__ == "PanicException":  # the engine's, which has no name in Python, and says nothing
         if settings.recovery.enabled and (complaint := trouble(directory)):
             return unusable(directory, complaint)
-        return ClusterError("another process of the cluster died, so this one ends; start them all again together")
+        return _left()
     return None
+
+
+def _left() -> ClusterError:
+    """The engine says no more than that a connection broke; where all were asked to end, nobody need have died."""
+    if health.HEALTH.stops:
+        away = "" if health.HEALTH.reachable else " while the Kafka broker is away"
+        return ClusterError(
+            f"asked to end{away}, and another process of the cluster ended first, so this one wrote no last snapshot; "
+            "the next start resumes from the one before"
+        )
+    return ClusterError("another process of the cluster died, so this one ends; start them all again together")
 
 
 def _root(error: BaseException) -> BaseException:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from detectors.geometry import apart
 from detectors.judgement import RANK, Family, lasts
-from detectors.model import CAUSES, Finding
+from detectors.model import CAUSES, WARNED, Finding
 
 Status = Literal["opened", "updated", "cleared"]
 
@@ -45,6 +45,11 @@ class Change:
     @property
     def cause(self) -> int:
         return CAUSES[self.kind]
+
+    @property
+    def warned(self) -> frozenset[str]:
+        """What stations warn of beside what it is called: names of the evidence. Each stays for as long as it is valid."""
+        return frozenset(name for name, _ in self.evidence if name.startswith(WARNED)) - {f"{WARNED}{self.cause}"}
 
 
 class Spot(NamedTuple):

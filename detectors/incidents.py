@@ -147,9 +147,11 @@ class Incidents:
 
 
 def _worth_saying(said: Change, now: Change, family: Family) -> bool:
-    """Worse at once, and where it is once that is known; grown, moved or joined by others when some time has passed; and before
-    the last word expires."""
+    """Worse at once, or warned of for another cause, and where it is once that is known; grown, moved or joined by others when
+    some time has passed; and before the last word expires."""
     if (now.kind, now.subcause, now.severity, now.certainty) != (said.kind, said.subcause, said.severity, said.certainty):
+        return True
+    if not now.warned <= said.warned:  # people on the road beside a crash
         return True
     if math.isnan(said.lat) and not math.isnan(now.lat):
         return True

@@ -234,6 +234,8 @@ CAUSES: dict[str, int] = {  # ETSI EN 302 637-3 cause codes; 0: ours, no DENM ca
     "battery_anomaly": 0,
 }
 
+WARNED = "warned_"  # and a cause: evidence, how many stations warn of that (DENM)
+
 
 @runtime_checkable
 class Detector(Protocol):

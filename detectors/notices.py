@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.geometry import angle_between, distance
-from detectors.model import CAUSES, NOTICE, Finding, Frame, Rows, plain
+from detectors.model import CAUSES, NOTICE, WARNED, Finding, Frame, Rows, plain
 from detectors.stations import is_due
 from detectors.table import MIX
 
@@ -109,6 +109,7 @@ def _found(one: Any, valid: Rows, now: int) -> Finding:
     cause, subcause = int(one["cause"]), int(one["subcause"])
     kind, agreeing = NAMES[_KINDS[cause, subcause]], valid.compress(_agrees(one, valid))
     stations = frozenset(agreeing["reporter"].tolist())
+    same = set(agreeing.compress(agreeing["cause"] == cause)["reporter"].tolist())
     return Finding(
         kind=kind,
         time=now,
@@ -119,7 +120,7 @@ def _found(one: Any, valid: Rows, now: int) -> Finding:
         radius=EXTENT,
         score=SCORE,
         reporters=stations,
-        evidence=(("warned_cause", float(cause)), ("warning_stations", float(len(stations)))),
+        evidence=((f"{WARNED}{cause}", float(len(same))),),
         company=1 if _ALONE[cause, subcause] else COMPANY,
     )
 

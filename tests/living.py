@@ -92,12 +92,15 @@ class LivingWorker:
         return all(get(f"{url}/readyz") is not None for url in self.urls)
 
     def problems(self) -> str:
-        """Why the worker is not ready, in its own words; nothing while it is."""
-        try:
-            with urlopen(f"{self.url}/readyz", timeout=5.0):
-                return ""
-        except HTTPError as error:
-            return " ".join(json.loads(error.read())["problems"])
+        """Why the worker, or who of a cluster, is not ready, in its own words; nothing while all are."""
+        said: list[str] = []
+        for url in self.urls:
+            try:
+                with urlopen(f"{url}/readyz", timeout=5.0):
+                    pass
+            except HTTPError as error:
+                said += json.loads(error.read())["problems"]
+        return " ".join(said)
 
     def check(self) -> None:
         assert self.child.poll() is None, f"the worker ended: {self.log.read_text()[-3000:]}"

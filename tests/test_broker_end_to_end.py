@@ -203,6 +203,11 @@ def test_received_is_accepted_and_late_and_refused(told: Told) -> None:
     assert read == total if told.stop == signal.SIGTERM else read >= total
 
 
+def test_nothing_lags_once_everything_is_read(told: Told) -> None:
+    """Whichever broker it is: each says where its partitions end."""
+    assert told.pages[1].values("consumer_lag_messages") == [0.0] * len(told.sent)
+
+
 def test_no_identity_leaves(told: Told) -> None:
     names = {json.loads(message)["id"] for (topic, _), messages in told.sent.items() if topic == "v2x" for message in messages}
     out = [m.value or b"" for topic in ("road.alerts", "road.incidents", "road.cells") for m in told.received[topic]]

@@ -95,18 +95,25 @@ def test_a_beat_keeps_it_alive(health: Health, clock: Clock) -> None:
     assert health.age() == 0
 
 
-def test_it_is_ready_once_the_broker_answers_and_partitions_are_assigned(health: Health) -> None:
-    assert len(health.unready()) == 2
-    health.broker(True)
-    assert health.unready() == (
-        "No input partition is assigned: check that the input topics exist (roadwatch topics creates them).",
-    )
+def test_while_it_starts_it_says_so_and_sends_nobody_after_a_fault(health: Health) -> None:
+    assert health.unready() == ("The worker is starting: it reads no input partition yet.",)
+    health.runs()
+    assert not health.ready(), "reading a large recovery store back takes a while"
     health.assigned(3)
+    assert health.ready()
+
+
+def test_one_of_several_starts_until_the_engine_runs(health: Health) -> None:
+    """It may wait for the others."""
+    health.helps()
+    assert "is starting" in health.unready()[0]
+    health.runs()
     assert health.ready()
 
 
 def test_one_of_several_that_got_no_partition_lives_and_is_ready(health: Health, clock: Clock) -> None:
     health.helps()
+    health.runs()
     clock.now += 10_000
     assert health.ready()
     assert health.age() == 0
@@ -117,15 +124,13 @@ def test_one_of_several_that_got_no_partition_lives_and_is_ready(health: Health,
     assert "10000 s" in health.dead()[0], "of one that reads it is"
 
 
-@pytest.mark.parametrize("trouble", ["broker", "partitions", "stopping", "dead"])
+@pytest.mark.parametrize("trouble", ["broker", "stopping", "dead"])
 def test_each_trouble_alone_makes_it_unready(health: Health, clock: Clock, trouble: str) -> None:
     health.beat()
     health.broker(True)
     health.assigned(3)
     if trouble == "broker":
         health.broker(False, "Connection refused")
-    elif trouble == "partitions":
-        health.assigned(0)
     elif trouble == "stopping":
         health.stopping()
     else:

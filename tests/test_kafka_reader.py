@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from dataflows import kafka_away, kafka_consumer, kafka_reader
 from dataflows.health import Health
 from dataflows.intake import LEAST, Intake
+from dataflows.kafka_admin import BrokerError
 from dataflows.kafka_closing import Closing
 from dataflows.kafka_partitions import Starts
 from dataflows.kafka_reader import KafkaPartition, Shared
@@ -80,6 +81,19 @@ def partition(client: Client, way: Intake, monkeypatch: pytest.MonkeyPatch) -> K
     monkeypatch.setattr(kafka_consumer, "Consumer", lambda _: client)
     shared = Shared(Kafka(poll_messages=MOST), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), 1)
     return KafkaPartition(Input(topic="t", format="observation"), 0, way, shared, None)
+
+
+def test_a_broker_that_goes_while_a_partition_is_begun_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noted, too, for of an exception there the engine of a cluster says nothing."""
+
+    class Away(Client):
+        def get_watermark_offsets(self, *_: Any, **__: Any) -> tuple[int, int]:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    monkeypatch.setattr(kafka_reader.FAILURE, "error", None)
+    with pytest.raises(BrokerError, match=r"where t, partition 0, begins and ends \(Local: Timed out\); see whether") as caught:
+        partition(Away(0), intake(), monkeypatch)
+    assert kafka_reader.FAILURE.error is caught.value
 
 
 def test_a_hundred_partitions_hold_no_more_than_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def test_what_speaks_for_itself_opens_alone_and_stays_possible(meaning: tuple[in
     cause, subcause = meaning
     first, *_ = changes(findings(road.notice(7, 10.0, cause, heading=90.0, subcause=5 if subcause == ANY else subcause)))
     assert (first.status, first.kind, first.certainty, first.reporters) == ("opened", kind, "Possible", 1)
-    assert dict(first.evidence)["warned_cause"] == cause
+    assert first.evidence == ((f"warned_{cause}", 1.0),)
     assert first.onset == road.T0 + 9_000
 
 
@@ -56,7 +56,38 @@ def test_who_goes_on_under_another_name_is_no_company() -> None:
 
 def test_two_causes_of_one_kind_are_company() -> None:
     *_, last = findings(road.notice(7, 10.0, 2), road.notice(8, 10.5, 92), road.notice(7, 11.0, 2))
-    assert (last.kind, last.reporters, dict(last.evidence)["warning_stations"]) == ("accident", {7, 8}, 2.0)
+    assert (last.kind, last.reporters, last.evidence) == ("accident", {7, 8}, (("warned_2", 1.0),))
+
+
+def test_how_many_warn_of_each_cause_is_counted() -> None:
+    *_, last = changes(findings(*(road.notice(name, 10.0, 2) for name in (7, 8, 9)), road.notice(9, 10.5, 92, number=1)))
+    assert last.evidence == (("warned_2", 3.0), ("warned_92", 1.0))
+
+
+def test_another_cause_at_a_known_incident_is_told_at_once() -> None:
+    """A crash, and twenty seconds later people on the road beside it."""
+    said = changes(findings(road.notice(7, 10.0, 2), road.notice(8, 30.5, 12, 50.0)), until=60)
+    assert [(c.status, c.kind, c.updated - road.T0, dict(c.evidence)) for c in said] == [
+        ("opened", "accident", 11_000, {"warned_2": 1.0}),
+        ("updated", "accident", 31_000, {"warned_2": 1.0, "warned_12": 1.0}),
+    ]
+
+
+def test_a_warning_of_what_the_incident_is_called_already_is_no_news() -> None:
+    """Here by an emergency call."""
+    call, crash = road.notice(7, 10.0, 92), road.notice(7, 20.0, 2, number=1)
+    assert [c.status for c in changes(findings(call, crash), until=60)] == ["opened"]
+
+
+def test_causes_that_take_turns_are_each_told_once() -> None:
+    """Beside that their incident is repeated as one of which nothing changes."""
+    causes = sorted({cause for (cause, _), kind in (ALONE | TOGETHER).items() if FAMILIES[kind] is FAMILIES["accident"]})
+    turns = [road.notice(7 + k % 2, 10.0 + k, causes[k // 2 % len(causes)], number=k) for k in range(3590)]
+    said = changes(findings(*turns))
+    repeats = 3_600_000 // (FAMILIES["accident"].valid // 2)
+    assert len(causes) == 12
+    assert len({change.incident_id for change in said}) == 1
+    assert len(said) <= len(causes) + repeats
 
 
 def test_the_other_carriageway_is_no_company() -> None:

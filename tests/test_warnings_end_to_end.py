@@ -17,7 +17,7 @@ from tests import road
 
 CARS = (101, 102, 103)
 NORTH = 25.0  # m/s
-ON_THE_ROAD, QUEUE = 12, 27  # causes: people on the road, a dangerous end of a queue
+CRASH, ON_THE_ROAD, QUEUE = 2, 12, 27  # causes: an accident, people on the road, a dangerous end of a queue
 
 Sent = tuple[int, dict[str, object]]  # arrival in ms, and what is said; a DENM has a cause
 
@@ -66,12 +66,20 @@ def test_one_warning_opens_an_incident_and_its_station_ends_it(form: str, tmp_pa
     over = warning(101, 40, 0, ended=True)
     first, *more, last = alerts(tmp_path, [*driving(240), *said, over], form)
     assert (first["status"], first["kind"], first["certainty"], first["reporters"]) == ("opened", "obstacle", "Possible", 1)
-    assert first["evidence"] == {"warned_cause": 12.0, "warning_stations": 1.0}
+    assert first["evidence"] == {"warned_12": 1.0}
     assert first["onset_at"] == "2025-03-04T07:30:30.101Z"
     assert first["detected_at"] == "2025-03-04T07:30:33.000Z"
     assert not more
     assert (last["status"], last["detected_at"]) == ("cleared", first["detected_at"])
     assert str(last["updated_at"]) < "2025-03-04T07:32:45"  # two minutes after the last word
+
+
+def test_people_on_the_road_beside_a_crash_that_is_known_are_told_within_seconds(tmp_path: Path) -> None:
+    sent = [*driving(60), warning(101, 10, CRASH), warning(102, 30, ON_THE_ROAD)]
+    crash, people = alerts(tmp_path, sent)
+    assert (people["incident_id"], people["status"], people["kind"]) == (crash["incident_id"], "updated", "accident")
+    assert people["updated_at"] == "2025-03-04T07:30:33.000Z"
+    assert (crash["evidence"], people["evidence"]) == ({"warned_2": 1.0}, {"warned_12": 1.0, "warned_2": 1.0})
 
 
 def test_what_is_everyday_is_told_when_a_second_car_that_was_seen_to_drive_says_so(tmp_path: Path) -> None:
