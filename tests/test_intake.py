@@ -133,6 +133,23 @@ def test_neighbours_see_over_the_border(lat: float, lon: float) -> None:
         assert GRID.owner(there) in poll.chunks
 
 
+def test_one_batch_from_all_over_is_dealt_as_each_message_alone_would_be() -> None:
+    """Along a meridian of some hundred shards, whose borders others look over: a poll has rows of many views."""
+    some = [message(T0 + k, lat=22.0 + k / 50, lon=114.0) for k in range(200)]
+    alone: dict[int, list[int]] = {}
+    for one in some:
+        for shard, chunk in take(intake(), [one]).chunks.items():
+            assert chunk.observations is not None
+            alone.setdefault(shard, []).extend(chunk.observations["time"].tolist())
+    together = {
+        shard: sorted(chunk.observations["time"].tolist())
+        for shard, chunk in take(intake(), some).chunks.items()
+        if chunk.observations is not None
+    }
+    assert together == alone
+    assert sum(map(len, alone.values())) > len(some)
+
+
 @pytest.mark.parametrize("bad", [b"", b"[]", b"nonsense", b'{"id": 1}'])
 def test_nothing_raises(bad: bytes) -> None:
     assert len(take(intake(), [bad]).dead) == 1

@@ -65,8 +65,8 @@ def test_how_many_warn_of_each_cause_is_counted() -> None:
 
 
 def test_another_cause_at_a_known_incident_is_told_at_once() -> None:
-    """A crash, and twenty seconds later people on the road beside it."""
-    said = changes(findings(road.notice(7, 10.0, 2), road.notice(8, 30.5, 12, 50.0)), until=60)
+    """A crash, and twenty seconds later people on the road beside it, by the same station: a second is news by itself."""
+    said = changes(findings(road.notice(7, 10.0, 2), road.notice(7, 30.5, 12, 50.0, number=1)), until=60)
     assert [(c.status, c.kind, c.updated - road.T0, dict(c.evidence)) for c in said] == [
         ("opened", "accident", 11_000, {"warned_2": 1.0}),
         ("updated", "accident", 31_000, {"warned_2": 1.0, "warned_12": 1.0}),
