@@ -16,6 +16,7 @@ from detectors.table import SMALLEST, find
 BATCH = 30_000  # ms learned at once: in between, nothing that goes on excuses itself
 STEP = 0.0003  # degrees: 33 m, well under the kernels that read, so that where the lattice lies does not matter
 OCTANT = 45.0  # degrees
+SIGMAS = 2.0  # of a kernel, beyond which nothing is read
 
 DRIVEN = np.dtype(
     [
@@ -114,15 +115,14 @@ def _take(seen: Rows, driven: Rows) -> None:
         drove(driven, i, one["lat"], one["lon"], one["heading"], one["speed"], one["seconds"], one["braking"])
 
 
-def around(
-    lat: float, lon: float, heading: float, reach: tuple[int, int], sigma: float, known: Known, across: float = 0.0
-) -> list[float]:
+def around(lat: float, lon: float, heading: float, sigma: float, known: Known, across: float = 0.0) -> list[float]:
     """What is held around a place in about this direction, weighed by a Gaussian kernel of `sigma` m, per column of sums.
 
-    `reach` is how many rows and columns of the lattice it reads on each side, `known` is `FadingSums.arrays`; across the road
-    the kernel has `across` m, if that is given.
+    `known` is `FadingSums.arrays`; across the road the kernel has `across` m, if that is given.
     """
     *_, fades = known
+    high = SIGMAS * sigma / (STEP * M_PER_DEGREE)
+    reach = math.ceil(high), math.ceil(high / math.cos(math.radians(lat)))
     total = np.zeros(len(fades))
     narrower = 0.5 / (across * across) - 0.5 / (sigma * sigma) if across else 0.0
     _around(lat, lon, heading, reach, sigma, narrower, known, total)
@@ -141,7 +141,11 @@ def _around(
     known: Known,
     total: Floats,
 ) -> None:
-    """Add it to `total`, which has a column for each of sums; the exponent has so much more per m2 across the road."""
+    """Add it to `total`, which has a column for each of sums.
+
+    `reach` is how many rows and columns of the lattice are read on each side; across the road the exponent has `narrower` more
+    per m2.
+    """
     keys, slots, sums, fades = known
     row, column = row_and_column(lat, lon, STEP)
     narrow, turn = math.cos(math.radians(lat)), math.radians(heading)

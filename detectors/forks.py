@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.driven import STEP, around, place_key
+from detectors.driven import around, place_key
 from detectors.geometry import M_PER_DEGREE, along
 from detectors.lattice import FadingSums, Keys, Room
 from detectors.model import Frame, Rows
@@ -30,14 +30,12 @@ EVERY = 2_000  # ms between two looks at who has come so far: 60 m at most
 TAU = 4 * 3_600_000.0  # ms: ramps stay; when hardly anybody drives little is learned
 FORGET = 0.1  # ways
 SIGMA = 75.0  # m: reach of the kernel that reads a place
-REACH = 150.0  # m
 ACROSS = 25.0  # m: the same across the road: a ramp beside a road is no fork of that
 PRIOR = 5.0  # ways without any spread that are assumed: one in a few may have been an error
 BACK = 200.0  # m: what joined, or was about to part, so far behind still matters
 PLAIN, FORKED = 11.0, 14.0  # m of spread: no ramp below, for certain one above; 9 and 12 find 158 where these find 160
 OFTEN = 10.0  # times as often as elsewhere something stops at a ramp that has not shown its own rate; 4 to 100 differ little
 
-_HIGH = math.ceil(REACH / (STEP * M_PER_DEGREE))  # rows of the lattice
 _MARK = np.dtype([("reporter", "u8"), ("time", "i8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f8")])
 
 
@@ -69,9 +67,8 @@ class Forks:
 
     def spread(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Standard deviation of the ways to or from a place, or one a little behind it, in metres over WAY."""
-        known, wide = self._ways.arrays(now), math.ceil(REACH / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
-        places = (lat, lon), along(lat, lon, heading, -BACK)
-        sums = [around(*place, heading, (_HIGH, wide), SIGMA, known, ACROSS) for place in places]
+        known, places = self._ways.arrays(now), ((lat, lon), along(lat, lon, heading, -BACK))
+        sums = [around(*place, heading, SIGMA, known, ACROSS) for place in places]
         return WAY * max(_deviation(*ways) for each in sums for ways in (each[:3], each[3:6]))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.across import NEAR, SQUARES, TAU, Across
+from detectors.across import NEAR, TAU, Across
 from detectors.driven import around, place_key
 from detectors.lattice import FadingSums
 from detectors.model import Rows
@@ -58,5 +58,5 @@ class Ground:
         driving = self.across.driving(lat, lon, heading, now)
         if driving is None:
             return Spot(0.0, 0.0, 0.0, 0.0, 0.0)
-        stood, stands = around(lat, lon, heading, SQUARES, NEAR, self._sums.arrays(now))
+        stood, stands = around(lat, lon, heading, NEAR, self._sums.arrays(now))
         return Spot(driving.passes, stands, stood, driving.beside, driving.speed)

@@ -14,15 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.driven import BATCH, STEP, around, place_key
-from detectors.geometry import M_PER_DEGREE
+from detectors.driven import BATCH, SIGMAS, around, place_key
 from detectors.lattice import FadingSums, Floats, Keys, Room
 from detectors.model import Rows
 from detectors.rarity import TAU, surprise
 from detectors.table import claim
 
 SIGMA = 75.0  # m: reach of the kernel that reads a place
-REACH = 150.0  # m: two sigma, beyond which nothing is read
+REACH = SIGMAS * SIGMA  # m, beyond which nothing is read
 SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
 WARM_UP = 300_000  # ms: nothing surprises who knows nothing; some cycles of lights
 FORGET = 1.0  # m driven
@@ -31,8 +30,6 @@ GENTLE = 1.5  # m/s2: what a driver brakes with who has to; lifting the foot giv
 FIRST_BRAKING = 0.01  # s of gentle braking a metre driven, as in town: two seconds in a block of 200 m
 NERVOUS = 10.0  # s of gentle braking that are assumed at the fleet's rate before a place has shown its own
 POWER = 2.0  # of the share of gentle braking: stops need two who get in each other's way. 1 was a little worse
-
-_HIGH = math.ceil(REACH / (STEP * M_PER_DEGREE))  # rows of the lattice
 
 
 class PlaceRates:
@@ -80,7 +77,7 @@ class PlaceRates:
 
     def at(self, lat: float, lon: float, heading: float, now: int) -> Usual:
         """What is usual at a place, for those who go in about this direction."""
-        *known, braked, seconds, metres = self._around(lat, lon, heading, now)
+        *known, braked, seconds, metres = around(lat, lon, heading, SIGMA, self._sums.arrays(now))
         *occurrences, gently, driven = self._fleet.read(now)
         observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
         nervous = self.nervous(braked, gently / driven * metres)
@@ -96,11 +93,6 @@ class PlaceRates:
     def nervous(self, braked: float, expected: float) -> float:
         """How many times the fleet's rate is to be expected where so many seconds of gentle braking were, and so many usual."""
         return math.pow((braked + NERVOUS) / (expected + NERVOUS), POWER)
-
-    def _around(self, lat: float, lon: float, heading: float, now: int) -> list[float]:
-        """Occurrences, seconds and metres around a place in about this direction, weighed by a Gaussian kernel."""
-        reach = _HIGH, math.ceil(REACH / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
-        return around(lat, lon, heading, reach, SIGMA, self._sums.arrays(now))
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ import math
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.driven import DRIVEN, STEP, around
-from detectors.geometry import M_PER_DEGREE, along
+from detectors.driven import DRIVEN, SIGMAS, around
+from detectors.geometry import along
 from detectors.lattice import FadingSums, Room
 from detectors.model import SIGHT, Rows
 from detectors.rarity import TAU
@@ -25,7 +25,7 @@ FORGET = 1.0  # m driven
 STALE = 600_000  # ms: a batch that nothing has followed for so long is not of the minutes before any more
 LEAST = 1.0  # s of driving, by which a speed is known at all
 PRIOR = 10.0  # s of driving at the usual speed that are assumed
-AHEAD = SIGHT - 2.0 * SIGMA  # m: two sigma beyond a place are read
+AHEAD = SIGHT - SIGMAS * SIGMA  # m: so much beyond a place is read
 SLOWER = 0.95  # of the usual speed; before 52 of 69 incidents found at 5 % of vehicles it was that, before 11 of 32 false ones
 DOUBT = 10.0  # surprise that is taken off for each unit below that, here and again ahead
 LARGEST = 6.0  # surprise that is taken off at most at either place: at 0.35 of the usual speed, a million to one
@@ -54,7 +54,7 @@ class Slowing:
 
     def share(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Speed of the minutes before, as a share of the usual speed around a place; 1 where nothing is known."""
-        seconds, metres, usually, far = self._around(lat, lon, heading, now, SIGMA)
+        seconds, metres, usually, far = around(lat, lon, heading, SIGMA, self._sums.arrays(now))
         if not far:
             return 1.0
         usual = far / usually
@@ -62,18 +62,12 @@ class Slowing:
 
     def lately(self, lat: float, lon: float, heading: float, now: int, sigma: float) -> float:
         """Speed of the minutes before, m/s, within some `sigma` m of a place; NaN where hardly anybody was."""
-        seconds, metres, *_ = self._around(lat, lon, heading, now, sigma)
+        seconds, metres, *_ = around(lat, lon, heading, sigma, self._sums.arrays(now))
         return metres / seconds if seconds > LEAST else math.nan
 
     def share_ahead(self, lat: float, lon: float, heading: float, now: int) -> float:
         """The same as far ahead of a place as it can be known."""
         return self.share(*along(lat, lon, heading, AHEAD), heading, now)
-
-    def _around(self, lat: float, lon: float, heading: float, now: int, sigma: float) -> list[float]:
-        """Seconds and metres around a place, lately and usually, weighed by a Gaussian kernel of `sigma` m."""
-        high = 2.0 * sigma / (STEP * M_PER_DEGREE)
-        reach = math.ceil(high), math.ceil(high / math.cos(math.radians(lat)))
-        return around(lat, lon, heading, reach, sigma, self._sums.arrays(now))
 
     def doubt(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Surprise to take off what happens here, for traffic had been getting slower anyway."""

@@ -77,6 +77,6 @@ def test_who_speaks_ten_times_a_second_drives_no_farther(beside: int) -> None:
         detector = HardBraking()
         for frame in road.frames(rows, seconds=80):
             detector.update(frame)
-        metres.append(detector._places._around(road.LAT + 300.0 * road.METRE, road.LON, 0.0, road.T0 + 80_000)[-1])
+        metres.append(detector._places.at(road.LAT + 300.0 * road.METRE, road.LON, 0.0, road.T0 + 80_000).metres)
     assert metres[1] == pytest.approx(metres[0], rel=1e-3)
     assert metres[0] > 0.0

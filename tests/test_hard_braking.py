@@ -159,7 +159,7 @@ def test_the_lattice_learns_what_the_estimator_learns() -> None:
     for later in (now - 60_000, now):
         lately.take(road.seen(1, heading=90.0, seconds=0.0), later)
         lately.teach(later, places)  # what waits
-    known, _, _, driven = places._around(road.LAT, road.LON, 90.0, now)
-    assert known / driven == pytest.approx(place._count / place._exposure, rel=0.05)  # a minute or two late
+    usual = places.at(road.LAT, road.LON, 90.0, now)
+    assert usual.known[0] / usual.metres == pytest.approx(place._count / place._exposure, rel=0.05)  # a minute or two late
     assert place.score_one({"time": 0.0, "exposure": 100.0, "count": 2.0}) > 0.0
     assert place.clone()._count == 0.0  # as river's estimators are: a clone knows the parameters and nothing else

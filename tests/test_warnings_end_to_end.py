@@ -75,7 +75,7 @@ def test_one_warning_opens_an_incident_and_its_station_ends_it(form: str, tmp_pa
 
 
 def test_people_on_the_road_beside_a_crash_that_is_known_are_told_within_seconds(tmp_path: Path) -> None:
-    sent = [*driving(60), warning(101, 10, CRASH), warning(102, 30, ON_THE_ROAD)]
+    sent = [*driving(60), warning(101, 10, CRASH), warning(101, 30, ON_THE_ROAD, number=2)]
     crash, people = alerts(tmp_path, sent)
     assert (people["incident_id"], people["status"], people["kind"]) == (crash["incident_id"], "updated", "accident")
     assert people["updated_at"] == "2025-03-04T07:30:33.000Z"
