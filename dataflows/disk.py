@@ -77,7 +77,8 @@ class Disk:
     def room(self, size: int) -> NDArray[np.uint8]:
         """So many bytes to copy into what is to be written: those of the last time again, once they are not `lent` any more.
 
-        Pages that are there already are written to in an eighth of the time (docs/decisions.md). Raises OSError.
+        Pages that are there already are written to in an eighth of the time:
+        docs/decisions.md#nobody-waits-for-a-copy-to-be-written. Raises OSError.
         """
         if self.lent is not None:
             self.let_go(self.lent)

@@ -1,8 +1,9 @@
 """What a shard was fed since its state was written whole, appended to a file batch by batch as it comes.
 
-Fed again to that state it gives the state of now, for the same input gives the same state (docs/decisions.md). So a snapshot
-need not write what is large, but only say how long this file is. The file begins with the partitions whose watermarks were
-waited for: another start may know more of them, but the panes that were closed were closed by these.
+Fed again to that state it gives the state of now, for the same input gives the same state. So a snapshot need not write what
+is large, but only say how long this file is: docs/decisions.md#a-snapshot-says-how-long-the-journal-is. The file begins with
+the partitions whose watermarks were waited for: another start may know more of them, but the panes that were closed were
+closed by these.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Files beside the engine's, for state that is too large for its rows: written over in turn, and vouched for by sealed slips.
 
 The engine copies a row four times and writes it twice, and clears away page by page what it replaces. A file that is written
-over takes a tenth of that (docs/decisions.md). So the row holds no more than slips: which files, how long, and the SHA-256 of
-each. The row is under the seal, so its files are as good as under it.
+over takes a tenth of that (docs/decisions.md#large-state-lies-beside-the-engines-rows). So the row holds no more than slips:
+which files, how long, and the SHA-256 of each. The row is under the seal, so its files are as good as under it.
 """
 
 from __future__ import annotations

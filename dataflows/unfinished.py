@@ -3,7 +3,8 @@
 A worker that is killed between the rows of an epoch and its completion leaves some of these rows. The engine resumes before
 them and runs the epoch anew, but only what is fed then gets a new row. Once the epoch is complete, in that life, the next one
 takes the old rows for the truth: state that knows of input which is still to come, and believes that it told what never left
-the process. Alerts were lost that way (docs/decisions.md).
+the process. Alerts were lost that way:
+docs/decisions.md#what-an-epoch-left-that-was-never-complete-is-taken-out-first.
 """
 
 from __future__ import annotations

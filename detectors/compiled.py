@@ -2,8 +2,8 @@
 
 A pane of a shard has some hundred rows: in numpy each step over them costs more by the call than by the row, and every
 intermediate array is written and read again. One compiled loop that does all steps for one row after the other takes a tenth
-to a sixtieth of that time (docs/decisions.md), and reads like the plain Python that it is: the tests run the same loops
-uncompiled, and they must say the same to the last bit.
+to a sixtieth of that time (docs/decisions.md#loops-over-rows-are-compiled), and reads like the plain Python that it is: the
+tests run the same loops uncompiled, and they must say the same to the last bit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def compiled(function: F) -> F:
     The shell's loops over rows (order, grouping, counts) are compiled with it as well.
 
     A loop makes no arrays: it is given those that it writes to. So numba need not count who holds them (`_nrt`), which cost
-    up to a quarter of a detector's time (docs/decisions.md); whoever makes one is told so when it is compiled.
+    up to a quarter of a detector's time (docs/decisions.md#a-compiled-loop-holds-nobodys-arrays); whoever makes one is told so
+    when it is compiled.
 
     Inside, division by zero gives infinity or NaN as in numpy. No order of additions is changed and none is fused, so that
     every machine says the same. Where no directory can be written the machine code is made anew at every start.

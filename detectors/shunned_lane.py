@@ -16,7 +16,7 @@ from detectors.lane_shares import LaneShares
 from detectors.model import Finding, Frame, Rows
 from detectors.stations import FAST, FORGET, HOUR, MOST, NEXT, SAME_WAY, SWEEP, is_due, is_late
 
-CLAIMED = 9.0  # nats: by chance alone once in 67 hours of a station (docs/decisions.md)
+CLAIMED = 9.0  # nats: by chance once in 67 hours of a station: docs/decisions.md#a-threshold-must-not-be-the-simulations
 HELD = 4.5  # nats: less, and a claim is over
 EMPTY = 0.5  # of an equal share: a lane that takes more is not shunned, whatever it used to take
 ACCUSTOMED = 7_200_000  # ms: a lane that nobody has used for two hours is closed, and that is usual by then

@@ -181,7 +181,8 @@ def _see(rows: Rows, seen: Rows) -> int:
 def _look(seen: Rows, suspects: NDArray[np.uint64], ignorant: bool, known: Known, looked: Rows) -> int:
     """Write `counts` and `usual` of those seen, and to `looked` with whom everybody's way was compared; returns how many.
 
-    A loop of its own: while one waits for what is held of its place the next ones look theirs up (docs/decisions.md).
+    A loop of its own: while one waits for what is held of its place the next ones look theirs up:
+    docs/decisions.md#a-compiled-loop-holds-nobodys-arrays.
     """
     m = 0
     for n in range(len(seen)):

@@ -2,7 +2,7 @@
 
 A frame is `2323 | command | response | VIN 17 | encryption | length 2 | units | BCC`, in the edition of 2025 `2424 | ...`; the
 BCC is the exclusive or of everything from the command on. In Python one took 24 us, as long as judging seven of them
-(docs/decisions.md).
+(docs/decisions.md#gbt-frames-are-read-by-a-compiled-loop).
 
 Loops tell what is wrong by a number; `gbt32960` has the sentences.
 """

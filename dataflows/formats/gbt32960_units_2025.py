@@ -15,7 +15,8 @@
 | FF | signature: kind, and twice a 2-byte length with what it is of |
 
 There are no extremes of the battery any more: they come from 07 and 08. A pack's cells are all in one frame. What no table
-knows (00, 09 to 2F, 33 to 7F) has no length that is known, and ends the report's reading: docs/decisions.md.
+knows (00, 09 to 2F, 33 to 7F) has no length that is known, and ends the report's reading:
+docs/decisions.md#what-is-not-known-of-a-2025-frame-is-refused-not-guessed.
 """
 
 from __future__ import annotations

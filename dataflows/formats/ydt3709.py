@@ -1,7 +1,8 @@
 """YD/T 3709-2020 (T/CSAE 53-2020), what China's connected vehicles and their roadside units say over LTE-V2X: BSM and RSM.
 
 One MessageFrame in unaligned PER a message, as the radio's message layer has it. Maps, signal phases and roadside information
-are recognised by their frame and not read. Sources and editions: docs/decisions.md.
+are recognised by their frame and not read. Sources and editions:
+docs/decisions.md#lte-v2x-is-read-by-a-layout-put-together-from-others.
 """
 
 from __future__ import annotations
