@@ -93,7 +93,11 @@ MODELS = (
         _no_doubt,
     ),
     Switch(
-        "of two who brake one as in an emergency", ("HardBraking",), "detectors.hard_braking", "EMERGENCY", lambda _: -math.inf
+        "who brakes for one who brakes is no witness",
+        ("HardBraking",),
+        "detectors.hard_braking",
+        "ANSWERED",
+        lambda _: -math.inf,
     ),
     Switch(
         "the side of the road",

@@ -2,9 +2,9 @@
 
 Single hard brakings are everyday, and some places see many. So every place learns its own rate, and a cluster is reported
 when, at that rate, its size is a surprise; decelerations that nobody chooses make it a greater one, and one at the side of the
-road, where a ramp's queue stands every day, a smaller one. Of two alone one has to brake as in an emergency. Where traffic
-ahead had been slow for some time they brake for a jam that stands there already, so they have to be many, or brake very hard,
-to be news.
+road, where a ramp's queue stands every day, a smaller one. Who brakes hard makes those behind brake, too, and that is over
+within seconds: what is in the way is still there for those who come later. Where traffic ahead had been slow for some time
+they brake for a jam that stands there already, so they have to be many, or brake very hard, to be news.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from detectors.table import Names, Slots, claim, find, unheld
 HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
 WEIGHT = 0.3  # surprise per m/s2 beyond that, measured on labelled clusters
-WINDOW = 30.0  # s: after it, what was in the way is a queue
+WINDOW = 60.0  # s: after it, what was in the way is a queue
+ANSWERED = 3.0  # s: who sees another brake does so within 2.5 s (AASHTO, nine of ten drivers), and a pane is 1 s
 RADIUS = 60.0  # m: the way to a stand from 80 km/h at that deceleration, and a vehicle or two
 SAME_WAY = 45.0  # degrees
 COMPANY = 2  # reporters at least: one vehicle that brakes hard is everyday
-EMERGENCY = 5.0  # m/s2: what automatic emergency braking has to reach (UN Regulation 152)
 FLOWED = 0.7  # of the usual speed, ahead in the minutes before: with it false alarms went from 30 to 24, found from 112 to 111
 STANDS = 6.0  # surprise that is taken off then: a million to one, but a pile-up at the tail of a jam is one
 SURPRISE = 5.0  # -log10 of the chance: some 1e4 places and half minutes to be wrong in on a day
@@ -56,11 +56,6 @@ class _Braking:
         """m/s2; at least what makes it a hard braking."""
         return float(np.fmax(self.decel, HARD_BRAKE))
 
-    @property
-    def emergency(self) -> bool:
-        """Whether it is one, for all that is known."""
-        return not self.decel < EMERGENCY
-
 
 class HardBraking:
     """Finds clusters of hard brakings. A finding is repeated while new brakings join the cluster."""
@@ -79,31 +74,29 @@ class HardBraking:
         self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
         seconds, spoke = (frame.end - frame.start) / 1000.0, np.zeros(len(rows), np.int64)
         driving, braking = _drive(rows, seconds, spoke, *unheld(len(rows)), self._driven.room(len(rows)))
-        fresh, harder = self._fresh(rows, now) if braking else ([], [])
+        fresh = self._fresh(rows, now) if braking else []
         for one in fresh:
             self._places.occur(now, one.lat, one.lon, one.heading)
         self._driven.wrote(driving, now)
         self._driven.teach(now, self._places, self._across, self._slowing)
-        return [finding for one in fresh + harder if (finding := self._cluster(one, now))]
+        return [finding for one in fresh if (finding := self._cluster(one, now))]
 
-    def _fresh(self, rows: Rows, now: int) -> tuple[list[_Braking], list[_Braking]]:
-        """Brakings that were not yet going on, and those that were and now are emergencies."""
+    def _fresh(self, rows: Rows, now: int) -> list[_Braking]:
+        """Brakings that were not yet going on; those that were may have become harder."""
         decel = -rows["accel"].astype(np.float64)
         hard = np.flatnonzero(((rows["signs"] & _BRAKES_HARD) != 0) | (decel > HARD_BRAKE))
         known = {b.reporter: b for b in self._brakings}
-        fresh, harder = dict[int, _Braking](), list[_Braking]()
+        fresh = list[_Braking]()
         for i in hard.tolist():
             reporter, heading = int(rows["reporter"][i]), float(rows["heading"][i])
             if reporter in known:
-                one = known[reporter]
-                before, one.decel = one.emergency, float(np.fmax(one.decel, decel[i]))
-                if one.emergency and not before and reporter not in fresh:
-                    harder.append(one)
+                known[reporter].decel = float(np.fmax(known[reporter].decel, decel[i]))
             elif not math.isnan(heading):
                 where = float(rows["lat"][i]), float(rows["lon"][i])
-                known[reporter] = fresh[reporter] = _Braking(now, reporter, *where, heading, float(decel[i]))
-        self._brakings += fresh.values()
-        return list(fresh.values()), harder
+                known[reporter] = _Braking(now, reporter, *where, heading, float(decel[i]))
+                fresh.append(known[reporter])
+        self._brakings += fresh
+        return fresh
 
     def _cluster(self, braking: _Braking, now: int) -> Finding | None:
         """The brakings around this one, if they are too many for the place."""
@@ -111,7 +104,8 @@ class HardBraking:
         near = distance(lats, lons, braking.lat, braking.lon) <= RADIUS
         near &= angle_between(headings, braking.heading) <= SAME_WAY
         cluster = [self._brakings[i] for i in np.flatnonzero(near).tolist()]
-        if len(cluster) < COMPANY or (len(cluster) == COMPANY and not any(b.emergency for b in cluster)):
+        began = min(b.time for b in cluster)
+        if len(cluster) < COMPANY or now - began <= ANSWERED * 1000.0:
             return None
         lats, lons, headings = lats[near], lons[near], headings[near]
         lat, lon, heading = float(lats.mean()), float(lons.mean()), mean_heading(headings)
@@ -126,7 +120,7 @@ class HardBraking:
         return Finding(
             kind="dangerous_situation",
             time=now,
-            onset=min(b.time for b in cluster),
+            onset=began,
             lat=lat,
             lon=lon,
             heading=heading,

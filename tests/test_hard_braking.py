@@ -44,13 +44,13 @@ QUIET: dict[str, list[Rows]] = {
     "one vehicle brakes as hard as can be": [brake(1, BEFORE, 500, decel=12.0)],
     "one vehicle brakes three times": [brake(1, BEFORE + 5 * k, 500 + 10 * k) for k in range(3)],
     "three brake minutes apart": [brake(k, BEFORE - 200 + 100 * k, 500) for k in range(3)],
-    "two brake as hard as one may": [brake(k, BEFORE + k, 500, decel=4.9) for k in range(2)],
-    "three brake 200 m apart": [brake(k, BEFORE + k, 200 + 200 * k) for k in range(3)],
-    "two brake 100 m apart": [brake(k, BEFORE + k, 450 + 100 * k, decel=8.0) for k in range(2)],
-    "two brake on the two carriageways": [brake(1, BEFORE, 500), brake(2, BEFORE + 1, 500, heading=180.0)],
-    "three brake as drivers do": [brake(k, BEFORE + k, 500, decel=3.0) for k in range(3)],
-    "three brake before anything is known": [brake(k, 60 + k, 500) for k in range(3)],
-    "nobody says which way": [brake(k, BEFORE + k, 500, heading=np.nan) for k in range(3)],
+    "one brakes and all behind brake for it": [brake(k, BEFORE + k, 500 - 15 * k, decel=9.0) for k in range(4)],
+    "three brake 200 m apart": [brake(k, BEFORE + 5 * k, 200 + 200 * k) for k in range(3)],
+    "two brake 100 m apart": [brake(k, BEFORE + 5 * k, 450 + 100 * k, decel=8.0) for k in range(2)],
+    "two brake on the two carriageways": [brake(1, BEFORE, 500), brake(2, BEFORE + 5, 500, heading=180.0)],
+    "three brake as drivers do": [brake(k, BEFORE + 5 * k, 500, decel=3.0) for k in range(3)],
+    "three brake before anything is known": [brake(k, 60 + 5 * k, 500) for k in range(3)],
+    "nobody says which way": [brake(k, BEFORE + 5 * k, 500, heading=np.nan) for k in range(3)],
 }
 
 
@@ -61,33 +61,33 @@ def test_everyday_brakings_are_not_news(rows: list[Rows]) -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_a_cluster_is_found_where_it_is(count: int) -> None:
-    found = findings(*(brake(k, BEFORE + 3 * k, 500 + 8 * k, decel=6.0) for k in range(count)))
+    found = findings(*(brake(k, BEFORE + 4 * k, 500 + 8 * k, decel=6.0) for k in range(count)))
     last = found[-1]
     assert last.kind == "dangerous_situation"
     assert last.reporters == {10_000 + k for k in range(count)}
-    assert last.time <= road.T0 + (BEFORE + 3 * count + 1) * 1000
+    assert last.time <= road.T0 + (BEFORE + 4 * count + 1) * 1000
     assert abs((last.lat - road.LAT) / road.METRE - 500) < 60
     assert dict(last.evidence)["hardest_deceleration"] == pytest.approx(6.0)
 
 
 def test_the_sign_alone_is_enough() -> None:
-    rows = [brake(k, BEFORE + k, 500, accel=np.nan, signs=int(Sign.HARD_BRAKE)) for k in range(3)]
+    rows = [brake(k, BEFORE + 2 * k, 500, accel=np.nan, signs=int(Sign.HARD_BRAKE)) for k in range(3)]
     assert findings(*rows)
 
 
-def test_of_two_one_has_to_brake_as_in_an_emergency() -> None:
-    """When it does, which may be a second after it began; where nobody says how hard, the sign counts for it."""
-    first, second = brake(1, BEFORE, 500, decel=4.5), brake(2, BEFORE + 2, 500, decel=4.5)
-    assert not findings(first, second)
-    (found,) = findings(first, second, *(brake(2, BEFORE + 3 + k, 505 + 5 * k, decel=5.5) for k in range(3)))
-    assert found.time == road.T0 + (BEFORE + 4) * 1000
-    assert findings(first, brake(2, BEFORE + 2, 500, decel=5.5))
-    assert findings(first, brake(2, BEFORE + 2, 500, accel=np.nan, signs=int(Sign.HARD_BRAKE)))
-    assert findings(first, second, brake(3, BEFORE + 3, 500, decel=4.5))
+@pytest.mark.parametrize("later", [4, 20, 55])
+def test_what_is_in_the_way_is_still_there_for_who_comes_later(later: int) -> None:
+    """Of those who brake at once one may have made the others; with who brakes there afterwards it is a finding."""
+    at_once = [brake(k, BEFORE, 500 - 20 * k, decel=8.0) for k in range(2)]
+    (found,) = findings(*at_once, brake(2, BEFORE + later, 490, decel=5.0))
+    assert found.time == road.T0 + (BEFORE + later + 1) * 1000
+    assert found.onset == road.T0 + (BEFORE + 1) * 1000
+    assert dict(found.evidence)["hard_braking_vehicles"] == 3
+    assert not findings(*at_once, brake(2, BEFORE + 70, 490, decel=5.0))
 
 
 def test_harder_is_surer() -> None:
-    soft, hard = (findings(*(brake(k, BEFORE + k, 500, decel=d) for k in range(3)))[-1] for d in (4.0, 8.0))
+    soft, hard = (findings(*(brake(k, BEFORE + 2 * k, 500, decel=d) for k in range(3)))[-1] for d in (4.0, 8.0))
     assert hard.score > soft.score
 
 
@@ -97,7 +97,7 @@ def test_at_the_side_it_is_less_of_a_surprise() -> None:
 
     def score(east: float) -> float:
         detector = HardBraking()
-        clusters = [brake(k, BEFORE + k, 500, decel=8.0) for k in range(3)]
+        clusters = [brake(k, BEFORE + 2 * k, 500, decel=8.0) for k in range(3)]
         for row in clusters:
             row["lon"] += east * road.METRE_EAST
         rows = road.together(*lanes, *clusters)
@@ -111,7 +111,7 @@ def test_at_the_side_it_is_less_of_a_surprise() -> None:
 def test_who_brakes_for_a_jam_that_stands_ahead_is_no_news(place: float, speed: float, found: bool) -> None:
     """For three minutes everybody drives so fast from `place` m on: only what is ahead, and much slower, is a jam."""
     jam = [road.drive(5000 + k, BEFORE - 180 + 4 * k, int(300 / speed), 0.0, place, 0.0, speed) for k in range(45)]
-    brakings = [brake(k, BEFORE + k, 500, decel=6.0) for k in range(3)]
+    brakings = [brake(k, BEFORE + 2 * k, 500, decel=6.0) for k in range(3)]
     assert bool([f for f in findings(*jam, *brakings) if f.time >= road.T0 + BEFORE * 1000]) == found
 
 
