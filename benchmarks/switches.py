@@ -94,8 +94,8 @@ MODELS = (
     ),
     Switch(
         "who brakes for one who brakes is no witness",
-        ("HardBraking",),
-        "detectors.hard_braking",
+        ("HardBraking", "StationaryTraffic"),
+        "detectors.answers",
         "ANSWERED",
         lambda _: -math.inf,
     ),

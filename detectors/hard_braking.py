@@ -1,10 +1,10 @@
-"""Several vehicles that brake hard within seconds at one place: something is in their way.
+"""Several vehicles that brake hard within a minute at one place: something is in their way.
 
 Single hard brakings are everyday, and some places see many. So every place learns its own rate, and a cluster is reported
 when, at that rate, its size is a surprise; decelerations that nobody chooses make it a greater one, and one at the side of the
-road, where a ramp's queue stands every day, a smaller one. Who brakes hard makes those behind brake, too, and that is over
-within seconds: what is in the way is still there for those who come later. Where traffic ahead had been slow for some time
-they brake for a jam that stands there already, so they have to be many, or brake very hard, to be news.
+road, where a ramp's queue stands every day, a smaller one. Who only answers another is no witness (`answers`). Where traffic
+ahead had been slow for some time they brake for a jam that stands there already, so they have to be many, or brake very hard,
+to be news.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.across import Across, at_the_side
+from detectors.answers import only_answers
 from detectors.compiled import compiled
 from detectors.driven import Driven, drove
 from detectors.geometry import angle_between, distance, mean_heading
@@ -29,7 +30,6 @@ HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
 WEIGHT = 0.3  # surprise per m/s2 beyond that, measured on labelled clusters
 WINDOW = 60.0  # s: after it, what was in the way is a queue
-ANSWERED = 3.0  # s: who sees another brake does so within 2.5 s (AASHTO, nine of ten drivers), and a pane is 1 s
 RADIUS = 60.0  # m: the way to a stand from 80 km/h at that deceleration, and a vehicle or two
 SAME_WAY = 45.0  # degrees
 COMPANY = 2  # reporters at least: one vehicle that brakes hard is everyday
@@ -104,8 +104,8 @@ class HardBraking:
         near = distance(lats, lons, braking.lat, braking.lon) <= RADIUS
         near &= angle_between(headings, braking.heading) <= SAME_WAY
         cluster = [self._brakings[i] for i in np.flatnonzero(near).tolist()]
-        began = min(b.time for b in cluster)
-        if len(cluster) < COMPANY or now - began <= ANSWERED * 1000.0:
+        times = np.array([b.time for b in cluster])
+        if len(cluster) < COMPANY or only_answers(times):
             return None
         lats, lons, headings = lats[near], lons[near], headings[near]
         lat, lon, heading = float(lats.mean()), float(lons.mean()), mean_heading(headings)
@@ -120,7 +120,7 @@ class HardBraking:
         return Finding(
             kind="dangerous_situation",
             time=now,
-            onset=began,
+            onset=int(times.min()),
             lat=lat,
             lon=lon,
             heading=heading,

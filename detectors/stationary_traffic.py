@@ -2,11 +2,11 @@
 
 A vehicle that falls to less than half of its lately highest speed, or stands for a while, is rare on a road that flows and
 common at merges and lights. So every place learns how often vehicles ease off, stand and brake hard there, and where roads
-join and part more is expected from the start; several that do so within a minute or two, where that is a surprise, open an
-incident. One alone, or nearly, does if it does not get on: a quarter of a minute of crawling where others drive. What traffic
-had been getting slower for is a jam that grew, and where vehicles fell ahead minutes before it is one that comes back: that is
-known, and nothing is said. From then on weaker evidence is enough: whoever falls or crawls near a known queue belongs to it,
-and the two ends of one that was reported are followed for as long as it lasts.
+join and part more is expected from the start; several that do so within a minute or two, where that is a surprise and not only
+one's answer to another (`answers`), open an incident. One alone, or nearly, does if it does not get on: a quarter of a minute
+of crawling where others drive. What traffic had been getting slower for is a jam that grew, and where vehicles fell ahead minutes
+before it is one that comes back: that is known, and nothing is said. From then on weaker evidence is enough: whoever falls or
+crawls near a known queue belongs to it, and the two ends of one that was reported are followed for as long as it lasts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 from typing import Any, ClassVar
 
 from detectors.across import at_the_side
+from detectors.answers import only_answers
 from detectors.crawlers import Crawlers
 from detectors.driven import Driven
 from detectors.forks import Forks
@@ -89,7 +90,7 @@ class StationaryTraffic:
     def _judge(self, where: Place, now: int, asked: float) -> Finding | None:
         """A finding, if too many vehicles lately fell, halted or braked hard here, even for a jam that is known (`asked`)."""
         clusters = self._clusters(where, now)
-        if len(clusters[-1]) < COMPANY:
+        if len(clusters[-1]) < COMPANY or only_answers(clusters[-1]["time"]):
             return None
         score, behind = self._surprise(clusters, where, now, self._places.at(*where, now), COMPANY, SURPRISE)
         margin = score - SURPRISE

@@ -163,13 +163,13 @@ def test_a_place_without_a_past_of_its_own_is_judged_by_the_fleet() -> None:
 
 
 def test_agrees_with_the_graph(place: Place) -> None:
-    """On a recording in which three vehicles report a hard braking together, after minutes in which none did."""
+    """On a recording in which three vehicles brake hard one after the other, after minutes in which none did."""
     lines = []
     driven = [15.0 * who for who in range(6)]
     for second in range(700):
         for who in range(6):
             time = T0 + 1000 * second + who
-            braking = max(0, second - 599) if who < 3 else 0  # seconds so far: from 20 m/s to 5, and on at that
+            braking = max(0, second - 599 - 2 * (2 - who)) if who < 3 else 0  # seconds so far: from 20 m/s to 5, and on at that
             speed = 20.0 - 5.0 * min(braking, 3)
             driven[who] += speed
             seen = {"id": f"a{who}", "ts": time, "rx": time + 100, "lat": PLACE[0] + driven[who] / 111_195, "lon": PLACE[1]}

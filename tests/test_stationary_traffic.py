@@ -341,11 +341,21 @@ def test_a_jam_that_comes_from_ahead_is_known(stood: tuple[float, ...], at: int,
     assert bool([f for f in found if seconds(f) > 860]) != known
 
 
+@pytest.mark.parametrize("apart", [0, 2, 4])
+def test_who_falls_for_one_who_falls_is_no_witness(apart: int) -> None:
+    """Two brake to a crawl and drive on: within three seconds the second one may do so for the first."""
+    for_the_first = [stand(9000 + k, 860 + apart * k, 3, 0.0, 1000.0, speed=25.0) for k in range(2)]
+    for rows in for_the_first:
+        rows["accel"][rows["speed"] == 0.0] = -6.0
+    found = findings(road.together(*open_road(960), *for_the_first))
+    assert bool([f for f in found if seconds(f) > 860]) == (apart > 3)
+
+
 @pytest.mark.parametrize(("fall", "told"), [(2, False), (4, True)])
 def test_falls_that_are_too_many_for_a_known_jam_are_told(fall: int, told: bool) -> None:
-    """What stood ahead minutes ago makes the first two known; two more within seconds, braking hard, are no jam."""
+    """What stood ahead minutes ago makes the first two known; two more who brake hard soon after are no jam."""
     ahead = [stand(9100 + k, 1100, 9, 0.0, place, speed=25.0) for k, place in enumerate((1200.0, 1350.0))]
-    stuck = [stand(9000 + k, 1580 + 3 * k, 12, 0.0, 1000.0 - 10 * k, speed=25.0) for k in range(fall)]
+    stuck = [stand(9000 + k, 1580 + 5 * k, 12, 0.0, 1000.0 - 10 * k, speed=25.0) for k in range(fall)]
     for rows in stuck:
         rows["accel"][rows["speed"] == 0.0] = -6.0
     found = findings(road.together(*open_road(1680), *ahead, *stuck))
