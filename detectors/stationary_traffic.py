@@ -2,11 +2,12 @@
 
 A vehicle that falls to less than half of its lately highest speed, or stands for a while, is rare on a road that flows and
 common at merges and lights. So every place learns how often vehicles ease off, stand and brake hard there, and where roads
-join and part more is expected from the start; several that do so within a minute or two, where that is a surprise and not only
-one's answer to another (`answers`), open an incident. One alone, or nearly, does if it does not get on: a quarter of a minute
-of crawling where others drive. What traffic had been getting slower for is a jam that grew, and where vehicles fell ahead minutes
-before it is one that comes back: that is known, and nothing is said. From then on weaker evidence is enough: whoever falls or
-crawls near a known queue belongs to it, and the two ends of one that was reported are followed for as long as it lasts.
+join and part more is expected from the start; several that do so within a minute or two, where that is a surprise and not
+only one's answer to another (`answers`), open an incident. One alone, or nearly, does if it does not get on: a quarter of a
+minute of crawling where others drive. What traffic had been getting slower for is a jam that grew, and where vehicles fell
+ahead minutes before it is one that comes back: that is known, and nothing is said. From then on weaker evidence is enough:
+whoever falls or crawls near a known queue belongs to it, and the two ends of one that was reported are followed for as long
+as it lasts.
 """
 
 from __future__ import annotations
