@@ -13,7 +13,7 @@ from dataflows.decode import Recognised, RefusedRecord, Undated, Unknown, Unsaid
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.likely import advice
-from dataflows.secret_files import key_to_be_made, pseudonym_key
+from dataflows.secret_files import about_the_key, pseudonym_key
 from dataflows.settings import Settings
 
 MOST = 20  # unknown fields that are named, and refusals for one reason in one file
@@ -25,8 +25,8 @@ def decode_files(files: Sequence[tuple[Path, str]], settings: Settings, every: b
     Of refusals for one reason the first MOST of a file are printed, unless `every` is wanted. Whoever reads it may stop
     reading, as `head` does.
     """
-    if making := key_to_be_made(settings):
-        print(making, file=sys.stderr)
+    for sentence in about_the_key(settings):
+        print(sentence, file=sys.stderr)
     try:
         return _print(files, Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead), every)
     except BrokenPipeError:

@@ -66,8 +66,8 @@ def recorded(path: Path, form: Format) -> Iterator[Recorded]:
             yield from ((line, text, UNKNOWN) for line, text in _documents(stream))
         else:
             head = stream.read(1024)
-            if _in_hex(head, form):
-                yield from ((line, *_from_hex(text)) for line, text in _lines(head, stream))
+            if _in_hex(text := head.removeprefix(BOM), form):
+                yield from ((line, *_from_hex(digits)) for line, digits in _lines(text, stream))
             else:
                 yield 1, head + stream.read(LONGEST - len(head)), arrived(path, form)
 

@@ -20,7 +20,7 @@ from dataflows.incidents import flow
 from dataflows.likely import advice
 from dataflows.metrics import METRICS
 from dataflows.recorded import RecordingError, messages
-from dataflows.secret_files import key_to_be_made, pseudonym_key
+from dataflows.secret_files import about_the_key, pseudonym_key
 from dataflows.settings import Settings
 from detectors.model import Doubt
 
@@ -55,8 +55,8 @@ def replay_files(
             path.write_bytes(b"")
         except OSError as error:
             raise RecordingError(f"cannot write {path}: {error.strerror}; name another place to write to") from None
-    if making := key_to_be_made(settings):
-        say.print(making, highlight=False, soft_wrap=True)
+    for sentence in about_the_key(settings):
+        say.print(sentence, highlight=False, soft_wrap=True)
     context = Context(Pseudonym(pseudonym_key(settings)), settings.window.max_ahead)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=say, transient=True) as bar:
@@ -99,7 +99,7 @@ def replay_files(
             say.print(f"{what}: begin each line with it, in ms since 1970", highlight=False, soft_wrap=True)
     _tell_what_is_not_believed(METRICS.by_label("implausible_reports_total", "reason"), accepted)
     for detector, count in METRICS.by_label("detector_errors_total", "detector").items():
-        what = f"{detector} failed {count} times, and began afresh without what it had learned"
+        what = f"{detector} failed {'once' if count == 1 else f'{count} times'}, and began afresh without what it had learned"
         say.print(f"{what}: a defect of roadwatch, so report it with the log above", highlight=False, soft_wrap=True)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
     for path, name in files:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from dataflows.settings import PREFIX, Kafka, Privacy, Section, Settings, SettingsError
 
+LONG = 16  # bytes: more than anybody can try, if they are random, which cannot be seen
 WRITTEN = 1.0  # s in which a key file that was made is written
 OPEN = stat.S_IROTH | stat.S_IWOTH  # to everybody; a group is how orchestrators hand secrets to a user that is not root
 
@@ -77,6 +78,22 @@ def key_to_be_made(settings: Settings) -> str:
     except OSError:  # `pseudonym_key` says it better
         return ""
     return f"a new key is made in {file}: reporters and alerts can only be compared under the same key"
+
+
+def about_the_key(settings: Settings) -> list[str]:
+    """What whoever starts something should know of the key: that it will be made now, and where; that it is too short."""
+    said, given = [making] if (making := key_to_be_made(settings)) else [], settings.privacy.key
+    try:
+        size = len(given.get_secret_value().encode() if given else settings.privacy.key_file.read_bytes())
+    except OSError:  # there is none yet, or `pseudonym_key` says it better
+        return said
+    if 0 < size < LONG:
+        name = "privacy.key" if given else f"privacy.key_file {settings.privacy.key_file.absolute()}"
+        said.append(
+            f"{name} is only {size} bytes long, so whoever tries all of that length learns which vehicles report, and can "
+            f"forge a recovery store: take {LONG} random bytes or more, or leave it out and one is made"
+        )
+    return said
 
 
 def refuse_on_the_command_line(section: str, key: str) -> None:

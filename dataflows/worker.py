@@ -27,6 +27,7 @@ from dataflows.metrics import METRICS
 from dataflows.panics import Panics
 from dataflows.rehearsal import rehearse
 from dataflows.seal import SealError
+from dataflows.secret_files import about_the_key
 from dataflows.settings import Settings
 from dataflows.shelf import ShelfError
 from dataflows.stop import STOP
@@ -75,6 +76,8 @@ def _open_files() -> None:
 def _work(
     settings: Settings, recovery: RecoveryConfig | None, state: str, process_id: int | None, addresses: list[str] | None
 ) -> None:
+    for sentence in about_the_key(settings):
+        log.warning(sentence)
     graph = flow(settings, store=settings.recovery.directory if recovery else None, kept=recovery is not None)
     server = _serve(settings, process_id or 0)
     _on_signals(_stop)

@@ -35,7 +35,7 @@ def written(folder: Path, content: bytes, name: str = "recording") -> Path:
 
 def test_each_file_ends_with_what_became_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, mixed = written(tmp_path, VALID["observation"][0], "good.jsonl"), written(tmp_path, LINES, "mixed.jsonl")
-    assert decode_files([(mixed, "observation"), (good, "observation")], load(None, {"privacy": {"key": "a key"}})) == 1
+    assert decode_files([(mixed, "observation"), (good, "observation")], load(None, {"privacy": {"key": "a key of 16 bytes"}})) == 1
     out, said = capsys.readouterr()
     assert len(out.splitlines()) == 4
     assert [line for line in said.splitlines() if "rows" in line] == [
@@ -50,7 +50,7 @@ def test_refusals_of_the_same_kind_do_not_flood(
 ) -> None:
     """Whoever names the wrong format sees why, and what else is wrong is seen beside it."""
     path = written(tmp_path, b"nonsense\n" * (MOST + 3) + b"{}\n")
-    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key"}}), every) == 1
+    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key of 16 bytes"}}), every) == 1
     *refused, last = capsys.readouterr().err.splitlines()
     assert sum(": unreadable: " in line for line in refused) == shown
     assert sum(": wrong_shape: " in line for line in refused) == 1
@@ -68,7 +68,7 @@ def test_a_field_under_another_name_is_told_its_own(tmp_path: Path, capsys: pyte
         "Ts": 1,
     }
     path = written(tmp_path, json.dumps(said).encode())
-    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key"}})) == 0
+    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key of 16 bytes"}})) == 0
     assert "Speed (1), here v" in (text := capsys.readouterr().err)
     assert "Ts (1), here ts" in text
     assert "odd (1), here" not in text
@@ -85,7 +85,7 @@ def test_what_a_traffic_sensor_does_not_say_is_counted(tmp_path: Path, capsys: p
     )
     told = {b"": good + b"\n" + weather, b"of 2": b"\n".join((good, bad, weather))}
     for what, lines in told.items():
-        decode_files([(written(tmp_path, lines), "sensor")], load(None, {"privacy": {"key": "a key"}}))
+        decode_files([(written(tmp_path, lines), "sensor")], load(None, {"privacy": {"key": "a key of 16 bytes"}}))
         said = [line for line in capsys.readouterr().err.splitlines() if "do not say" in line]
         assert bool(said) == bool(what)
     assert said[0].endswith(
@@ -131,11 +131,12 @@ def test_json_lines(tmp_path: Path, suffix: str) -> None:
     assert found[2].reason is Reason.UNREADABLE
 
 
+@pytest.mark.parametrize("marked", [b"", b"\xef\xbb\xbf"], ids=["", "marked as UTF-8"])
 @pytest.mark.parametrize("suffix", PACKERS)
-def test_hex_lines(tmp_path: Path, suffix: str) -> None:
+def test_hex_lines(tmp_path: Path, suffix: str, marked: bytes) -> None:
     login = encode.gbt32960_login(time=TIME, vin=VIN)
     text = f"{a_reading().hex(' ').upper()}\n\n  {login.hex()}\t\nno hexadecimal\n{a_reading(reissued=True).hex()}"
-    path = written(tmp_path, PACKERS[suffix](text.encode()), f"cars.hex{suffix}")
+    path = written(tmp_path, PACKERS[suffix](marked + text.encode()), f"cars.hex{suffix}")
     *found, recognised = decode_file(FORMATS["gbt32960"], path, CONTEXT)
     assert isinstance(recognised, Recognised)
     assert recognised.counts == {"login": 1}
@@ -261,7 +262,7 @@ def test_a_strangers_name_for_a_field_moves_no_cursor(tmp_path: Path, capsys: py
     """Nor does it forge a line of ours, or vanish."""
     said = json.loads(VALID["observation"][0]) | {"\x1b[31mred": 1, "a\nb.jsonl: rows 99": 1, "": 1, "a, b (7)": 1, "airbag": 1}
     path = written(tmp_path, json.dumps(said).encode(), "odd.jsonl")
-    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key"}})) == 0
+    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key of 16 bytes"}})) == 0
     named, last = capsys.readouterr().err.splitlines()
     for shown in (r'"\u001b[31mred" (1)', r'"a\nb.jsonl: rows 99" (1)', '"" (1)', '"a, b (7)" (1)', " airbag (1)"):
         assert shown in named

@@ -132,7 +132,7 @@ def test_a_detector_that_failed_is_named(recording: Path) -> None:
     assert "began afresh" not in say(recording.parent, str(recording))[1]
     code, text = say(recording.parent, str(recording), module="tests.indiscreet")
     assert code == 0
-    assert "\nWrongWay failed 1 times, and began afresh without what it had learned: a defect of roadwatch" in text
+    assert "\nWrongWay failed once, and began afresh without what it had learned: a defect of roadwatch" in text
 
 
 def test_alerts_of_before_do_not_go_unmentioned(recording: Path) -> None:

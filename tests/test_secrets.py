@@ -13,7 +13,7 @@ from dataflows import logs
 from dataflows.broker import free_port
 from dataflows.cli import settings_of
 from dataflows.kafka_admin import client
-from dataflows.secret_files import exposed
+from dataflows.secret_files import LONG, about_the_key, exposed
 from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import load
 from tests.living import PATIENCE, roadwatch
@@ -152,3 +152,15 @@ def test_a_warning_goes_before_the_answer(password: Path) -> None:
     assert ended.returncode == 0
     warning = f"kafka.sasl_password_file {password} is open to every user of this machine: chmod o= {password}"
     assert ended.stderr == f"roadwatch: warning: {warning}\n"
+
+
+@pytest.mark.parametrize(("size", "complains"), [(1, True), (LONG - 1, True), (LONG, False), (64, False)])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_key_that_can_be_tried_is_named_and_not_shown(size: int, complains: bool, in_file: bool, tmp_path: Path) -> None:
+    key, path = PLANTED * 8, tmp_path / "key"
+    path.write_text(key[:size])
+    settings = load(None, {"privacy": {"key_file": str(path)} if in_file else {"key": key[:size]}})
+    said = about_the_key(settings)
+    assert [f"only {size} bytes long" in sentence for sentence in said] == [True] * complains
+    assert all((str(path) in sentence) == in_file for sentence in said)
+    assert size == 1 or not any(key[:size] in sentence for sentence in said)

@@ -17,7 +17,7 @@ import pytest
 
 from dataflows.merge import IncidentMerge
 from dataflows.seal import Seal
-from dataflows.secret_files import key_to_be_made
+from dataflows.secret_files import about_the_key
 from dataflows.settings import Settings, SettingsError
 from dataflows.settings_reader import load
 from dataflows.store import LOCK, NOTE, VERSION, RecoveryError, has_snapshot, open_store, sole_use, unusable
@@ -131,7 +131,8 @@ def test_what_counts_from_here_is_named_whole(tmp_path: Path, monkeypatch: pytes
     """Elsewhere the same relative paths are another key and another store, and whoever reads of them should see which."""
     paths = {"recovery": {"directory": "var/recovery"}, "privacy": {"key_file": "var/key"}}
     monkeypatch.chdir(tmp_path)
-    assert f"made in {tmp_path}/var/key: " in key_to_be_made(load(None, paths))
+    (made,) = about_the_key(load(None, paths))
+    assert f"made in {tmp_path}/var/key: " in made
     open_store(load(None, paths))
     (tmp_path / "var" / "key").write_bytes(b"another")
     said = rf"store in {tmp_path}/var/recovery was made under another key than this privacy.key_file {tmp_path}/var/key, or"
