@@ -24,6 +24,7 @@ from tests.wire import CONTEXT, TIME, VALID, VIN, a_reading, bsm
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
 OBSERVATIONS = FORMATS["observation"]
+SETTINGS = load(None, {"privacy": {"key": "sixteen-byte-key"}})
 LINES = VALID["observation"][0] + b"\r\n\n  \n" + VALID["observation"][1] + b"\nnonsense\n" + VALID["observation"][0]
 
 
@@ -35,7 +36,7 @@ def written(folder: Path, content: bytes, name: str = "recording") -> Path:
 
 def test_each_file_ends_with_what_became_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, mixed = written(tmp_path, VALID["observation"][0], "good.jsonl"), written(tmp_path, LINES, "mixed.jsonl")
-    assert decode_files([(mixed, "observation"), (good, "observation")], load(None, {"privacy": {"key": "a key of 16 bytes"}})) == 1
+    assert decode_files([(mixed, "observation"), (good, "observation")], SETTINGS) == 1
     out, said = capsys.readouterr()
     assert len(out.splitlines()) == 4
     assert [line for line in said.splitlines() if "rows" in line] == [
@@ -50,7 +51,7 @@ def test_refusals_of_the_same_kind_do_not_flood(
 ) -> None:
     """Whoever names the wrong format sees why, and what else is wrong is seen beside it."""
     path = written(tmp_path, b"nonsense\n" * (MOST + 3) + b"{}\n")
-    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key of 16 bytes"}}), every) == 1
+    assert decode_files([(path, "observation")], SETTINGS, every) == 1
     *refused, last = capsys.readouterr().err.splitlines()
     assert sum(": unreadable: " in line for line in refused) == shown
     assert sum(": wrong_shape: " in line for line in refused) == 1
@@ -68,7 +69,7 @@ def test_a_field_under_another_name_is_told_its_own(tmp_path: Path, capsys: pyte
         "Ts": 1,
     }
     path = written(tmp_path, json.dumps(said).encode())
-    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key of 16 bytes"}})) == 0
+    assert decode_files([(path, "observation")], SETTINGS) == 0
     assert "Speed (1), here v" in (text := capsys.readouterr().err)
     assert "Ts (1), here ts" in text
     assert "odd (1), here" not in text
@@ -85,7 +86,7 @@ def test_what_a_traffic_sensor_does_not_say_is_counted(tmp_path: Path, capsys: p
     )
     told = {b"": good + b"\n" + weather, b"of 2": b"\n".join((good, bad, weather))}
     for what, lines in told.items():
-        decode_files([(written(tmp_path, lines), "sensor")], load(None, {"privacy": {"key": "a key of 16 bytes"}}))
+        decode_files([(written(tmp_path, lines), "sensor")], SETTINGS)
         said = [line for line in capsys.readouterr().err.splitlines() if "do not say" in line]
         assert bool(said) == bool(what)
     assert said[0].endswith(
@@ -262,7 +263,7 @@ def test_a_strangers_name_for_a_field_moves_no_cursor(tmp_path: Path, capsys: py
     """Nor does it forge a line of ours, or vanish."""
     said = json.loads(VALID["observation"][0]) | {"\x1b[31mred": 1, "a\nb.jsonl: rows 99": 1, "": 1, "a, b (7)": 1, "airbag": 1}
     path = written(tmp_path, json.dumps(said).encode(), "odd.jsonl")
-    assert decode_files([(path, "observation")], load(None, {"privacy": {"key": "a key of 16 bytes"}})) == 0
+    assert decode_files([(path, "observation")], SETTINGS) == 0
     named, last = capsys.readouterr().err.splitlines()
     for shown in (r'"\u001b[31mred" (1)', r'"a\nb.jsonl: rows 99" (1)', '"" (1)', '"a, b (7)" (1)', " airbag (1)"):
         assert shown in named
