@@ -35,7 +35,7 @@ SAME_WAY = 45.0  # degrees
 COMPANY = 2  # reporters at least: one vehicle that brakes hard is everyday
 FLOWED = 0.7  # of the usual speed, ahead in the minutes before: with it false alarms went from 30 to 24, found from 112 to 111
 STANDS = 6.0  # surprise that is taken off then: a million to one, but a pile-up at the tail of a jam is one
-SURPRISE = 5.0  # -log10 of the chance: some 1e4 places and half minutes to be wrong in on a day
+SURPRISE = 5.0  # -log10 of the chance: some 1e4 places and minutes to be wrong in on a day
 
 _BRAKES_HARD = int(Sign.HARD_BRAKE)
 
