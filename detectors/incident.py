@@ -116,10 +116,19 @@ class Incident:
         self.score = max(self.score, finding.score)
         self.hear(finding)
         self.fresh = True
-        recent = [s for s in self.spots if s.time > finding.time - self.lasts]
-        recent = [s for s in recent if not apart(finding.lat, finding.lon, s.lat, s.lon) < APART]
         heading = beside.heading if math.isnan(finding.heading) else finding.heading
-        self.spots = [*recent, Spot.of(finding, heading)][-SPOTS:]
+        self._remember(Spot.of(finding, heading))
+
+    def _remember(self, new: Spot) -> None:
+        """Where it lay, thinned to APART. What stays keeps its place, so that a row of standing vehicles, told of from head to
+        tail, is remembered as long as it is; what drives leaves no place behind."""
+        recent = [s for s in self.spots if s.time > new.time - self.lasts]
+        near = [s for s in recent if apart(new.lat, new.lon, s.lat, s.lon) < APART]
+        if near and not self.family.follows:
+            known = min(near, key=lambda s: apart(new.lat, new.lon, s.lat, s.lon))
+            new = new._replace(lat=known.lat, lon=known.lon, radius=max(known.radius, new.radius))
+            near = [known]
+        self.spots = [*(s for s in recent if s not in near), new][-SPOTS:]
 
     def led_by(self, finding: Finding) -> bool:
         """Whether it says from now on what the incident is, and where. Of equals the first does, or two would take turns."""

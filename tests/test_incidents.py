@@ -137,6 +137,17 @@ def test_another_subcause_is_said_at_once() -> None:
     assert [c.subcause for c in live(gale, hurricane, until=31)] == [1, 3]
 
 
+@pytest.mark.parametrize("apart", [7, 20, 60, 90])
+@pytest.mark.parametrize("upstream", [1, -1])
+def test_a_row_of_standing_vehicles_is_one_incident(apart: int, upstream: int) -> None:
+    """Each of them is told of in every look, from one end of 1 km to the other: none makes the one before it forgotten."""
+    row = range(0, 1000, apart)
+    looks = [finding(at=at, north=upstream * north, reporters=frozenset({north})) for at in range(0, 600, 5) for north in row]
+    changes = live(*looks, until=601)
+    assert [c.status for c in changes if c.status != "updated"] == ["opened"]
+    assert 0.9 * row[-1] < changes[-1].radius < row[-1] + 100
+
+
 def ids(changes: list[Change]) -> set[str]:
     return {change.incident_id for change in changes}
 
