@@ -10,10 +10,18 @@ import numpy as np
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context
 from dataflows.formats.guard import decode_safely
+from dataflows.formats.text import PRINTABLE
 from dataflows.recorded import arrived, messages
 
 JSON_LINES = "observation"
 COLUMNS = 3  # commas in a first line that is no JSON: even the least of an observation has four columns
+BEGINNINGS = {  # of files that are no text, and what to do with them
+    b"\x1f\x8b": "it is packed by gzip: give it a name that ends in .gz",
+    b"\x28\xb5\x2f\xfd": "it is packed by zstd: give it a name that ends in .zst",
+    b"\xff\xfe": "it is in UTF-16, as some shells write: make it UTF-8, as iconv -f UTF-16 -t UTF-8 does",
+    b"\xfe\xff": "it is in UTF-16: make it UTF-8, as iconv -f UTF-16 -t UTF-8 does",
+}
+PACKED = (".gz", ".zst")
 LOOKED_AT = 20  # messages: damaged ones are a few in a hundred
 
 
@@ -21,6 +29,11 @@ def advice(path: Path, named: str, context: Context) -> str | None:
     """What it looks like, and what to do; None if nobody knows, or it comes through a pipe."""
     if not path.is_file():
         return None
+    with path.open("rb") as file:
+        head = b"" if path.suffix in PACKED else file.read(4)
+    for beginning, what in BEGINNINGS.items():
+        if head.startswith(beginning):
+            return what
     for form in (form for form in FORMATS.values() if form.name != named):
         few = list(islice(messages(path, form), LOOKED_AT))
         decoded = decode_safely(form.decode, few, np.full(len(few), arrived(path, form), np.int64), context)
@@ -29,6 +42,6 @@ def advice(path: Path, named: str, context: Context) -> str | None:
     first = next(messages(path, FORMATS[JSON_LINES]), b"")
     if first.startswith(b"["):
         return "it looks like a JSON array: write one object a line, as jq -c '.[]' does"
-    if first.count(b",") >= COLUMNS and not first.startswith(b"{"):
+    if first.count(b",") >= COLUMNS and PRINTABLE.issuperset(first) and not first.startswith(b"{"):
         return "it looks like CSV: write one JSON object a line"
     return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from itertools import permutations
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from dataflows.decode_command import decode_files
 from dataflows.formats import FORMATS
@@ -49,6 +51,20 @@ def test_what_is_no_lines_of_json_is_told_so(content: bytes, what: str, named: s
     said = advice(tmp_path / "file", named, CONTEXT)
     assert said is not None
     assert said.startswith(f"it looks like {what}: write one ")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ('{"id": "a", "ts": 1, "lat": 2, "lon": 3}\n'.encode("utf-16"), "it is in UTF-16"),
+        (gzip.compress(b",,,,,,"), "it is packed by gzip: give it a name that ends in .gz"),
+        (zstandard.compress(b",,,,,,"), "it is packed by zstd: give it a name that ends in .zst"),
+    ],
+)
+def test_what_is_no_text_is_told_so(content: bytes, what: str, form: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert str(advice(tmp_path / "file", form, CONTEXT)).startswith(what)
 
 
 def test_decode_says_it_before_it_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
