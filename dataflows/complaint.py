@@ -10,6 +10,7 @@ log = structlog.get_logger(__name__)
 
 LOOK = 10.0  # s between two looks
 AGAIN = 600.0  # s after which the same is said again, if it is still so
+LEAST = 20  # records, before most of them say something of all
 MOST = 0.5  # of the records: a feed that is as usual has some 5 % late ones and hardly any refused
 WHY = {
     "late": "most records come too late and are only counted; were they sent before, or are their times behind the others'?",
@@ -34,5 +35,5 @@ class Complaint:
         came, *useless = (total - before for total, before in zip(totals, self._before, strict=True))
         first, self._looked, self._before = self._looked is None, now, totals
         for why, count in zip(WHY, useless, strict=True):
-            if not first and count > MOST * came and self._seldom[why].due(now):
+            if not first and came >= LEAST and count > MOST * came and self._seldom[why].due(now):
                 log.warning(WHY[why], **self._where, **{why: count}, received=came)

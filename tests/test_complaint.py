@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from dataflows.complaint import AGAIN, LOOK, Complaint
+from dataflows.complaint import AGAIN, LEAST, LOOK, Complaint
 from tests.test_intake import T0, intake, message, take
 
 
@@ -28,6 +28,8 @@ def test_most_of_it_is_said_at_the_next_look(which: str, late: int, refused: int
 
 def test_what_is_usual_is_not_worth_a_line() -> None:
     assert said([(0.0, 0, 0, 0), (LOOK, 100, 30, 20), (2 * LOOK, 100, 30, 20)]) == []
+    assert said([(0.0, 0, 0, 0), (LOOK, LEAST - 1, 0, LEAST - 1)]) == []
+    assert said([(0.0, 0, 0, 0), (LOOK, LEAST, 0, LEAST)]) == [(LOOK, "refused")]
 
 
 def test_it_goes_by_what_came_since_the_last_look() -> None:

@@ -59,6 +59,12 @@ def test_the_same_vehicle_in_every_format(title: str, form: str, language: str, 
     assert seen["signs"] == (["brake", "hard_brake"] if form == "ode-json" else [])
 
 
+def test_the_electric_car_is_read_whole(tmp_path: Path) -> None:
+    (seen,) = rows(tmp_path / "cars", "gbt32960", "gbt32960", "text")
+    assert (seen["time"], seen["lat"], seen["lon"]) == ("2025-03-04T07:30:05.000Z", 22.553258, 114.098824)
+    assert (seen["speed"], seen["soc"]) == (pytest.approx(27.4, abs=0.02), 0.57)
+
+
 def test_the_names_that_decode_prints_are_told_with_those_of_the_message() -> None:
     told = FORMATS_PAGE.split("\n## observation\n")[1].split("\n## ")[0].split("`roadwatch decode` prints")[1]
     assert {name for name in OBSERVATION.names or () if name not in ("cell", "lat", "lon")} <= set(

@@ -252,11 +252,11 @@ def test_the_consumer_knows_what_is_over(told: Told) -> None:
     )
     assert told(topic) == [
         "skipped, and so is every other one, for expires_at has passed",
-        "opened accident Severe Likely forgotten",
-        "opened accident Severe Likely lasting",
-        "opened accident Severe Likely ended",
-        "cleared accident Severe Likely ended",
-        "updated accident Severe Likely lasting",
+        "opened accident Severe Likely forgotten forgotten",
+        "opened accident Severe Likely lasting lasting",
+        "opened accident Severe Likely ended ended",
+        "cleared accident Severe Likely ended ended",
+        "updated accident Severe Likely lasting lasting",
         "over, though no word came: forgotten",
         "skipped: {'expires_at has passed': 1}",
     ]
@@ -265,14 +265,14 @@ def test_the_consumer_knows_what_is_over(told: Told) -> None:
 def test_the_consumer_says_once_that_it_skips_trials_and_counts_them(told: Told) -> None:
     assert told(Topic([Sent(alert("a", cap="Test")), Sent(alert("b", cap="Test")), Sent(alert("c"))])) == [
         "skipped, and so is every other one, for cap_status is Test",
-        "opened accident Severe Likely c",
+        "opened accident Severe Likely c c",
         "skipped: {'cap_status is Test': 2}",
     ]
 
 
 def test_the_consumer_says_what_kafka_says_and_goes_on(told: Told) -> None:
     lines = told(Topic([Sent(None, "Topic authorization failed"), Sent(alert("c"))]))
-    assert lines[:2] == ["Kafka says: Topic authorization failed", "opened accident Severe Likely c"]
+    assert lines[:2] == ["Kafka says: Topic authorization failed", "opened accident Severe Likely c c"]
 
 
 def test_the_consumer_finds_at_a_broker_what_is_open_at_each_start(broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,4 +293,4 @@ def test_the_consumer_finds_at_a_broker_what_is_open_at_each_start(broker: str, 
     for _ in range(2):
         lines: list[str] = []
         exec(CONSUMER.replace("127.0.0.1:9092", broker), {"print": until_told(lines)})
-        assert lines[1:] == ["opened accident Severe Likely open", "skipped: {'cap_status is Test': 1}"]
+        assert lines[1:] == ["opened accident Severe Likely open open", "skipped: {'cap_status is Test': 1}"]

@@ -111,7 +111,7 @@ def _wait_until_ready(built: Stage) -> None:
         built.check()
         waited = time.monotonic() - started
         if waited > SOON and not said:
-            print("the worker compiles its loops: a minute, and once on this machine", flush=True)
+            print("the worker starts; the first time on a machine it compiles its loops, which takes a minute", flush=True)
             said = True
         if waited > READY:
             raise DemoError(f"the worker was not ready within {READY:.0f} s; is the machine overloaded?")
