@@ -300,11 +300,13 @@ def town(seconds: float = 540.0) -> Rows:
 SPOT = 700.0  # m up the street
 
 
-def flood(count: int = 50, sign: Sign = Sign.HARD_BRAKE, speed: float = 12.0, at: float = LATER + 60.0) -> Rows:
-    """So many names that nobody has heard of speak from one spot, within a second, for half a minute."""
+def flood(
+    count: int = 50, sign: Sign = Sign.HARD_BRAKE, speed: float = 12.0, at: float = LATER + 60.0, over: float = 1.0
+) -> Rows:
+    """So many names that nobody has heard of begin to speak from one spot, `over` so many s, each for half a minute."""
     dice, made = np.random.default_rng(11), []
     for k in range(count):
-        some = road.drive(90_000 + k, at + k / count, 30, dice.normal(0, 2), SPOT + dice.normal(0, 15), 0.0, 0.0)
+        some = road.drive(90_000 + k, at + over * k / count, 30, dice.normal(0, 2), SPOT + dice.normal(0, 15), 0.0, 0.0)
         some["speed"], some["accel"], some["signs"] = speed, -6.0, int(sign)
         made.append(some)
     return road.together(*made)
@@ -321,7 +323,7 @@ def incidents(frames: list[Frame]) -> list[Change]:
     ("sign", "speed"), [(Sign.HARD_BRAKE, 12.0), (Sign.HARD_BRAKE, 0.0), (Sign.AIRBAG, 0.0), (Sign.ABS, 12.0)]
 )
 def test_one_source_with_many_names_makes_nothing_more_than_possible(count: int, sign: Sign, speed: float, at: float) -> None:
-    made_up = flood(count, sign, speed, at)
+    made_up = flood(count, sign, speed, at, over=10.0)  # all at once they would be one braking and its answers
     rows = road.together(town(), made_up)
     found = incidents(list(road.believed(road.frames(rows))))
     assert {change.certainty for change in found} <= {"Possible"}
