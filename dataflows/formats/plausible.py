@@ -160,13 +160,14 @@ def _faults(
         (time < EARLIEST) | (time >= LATEST),
         Reason.IMPOSSIBLE_TIME,
         # rounded, for what stands where a time should be may be a name, and this is told
-        _Detail(time, "the event time {:.0f} is not between the years 2000 and 2100; it counts milliseconds since 1970"),
+        # rounded, as the numbers below are: an identity in the wrong field may not come out whole
+        _Detail(time, "the event time {:.4g} is not between the years 2000 and 2100; it counts milliseconds since 1970"),
     )
     ahead = time - arrivals
     yield _Fault(
         (arrivals >= 0) & (ahead > context.max_ahead),
         Reason.AHEAD_OF_TIME,
-        _Detail(ahead, f"the event time is {{:.0f}} ms past the arrival, more than the {context.max_ahead} ms allowed"),
+        _Detail(ahead, f"the event time is {{:.6g}} ms past the arrival, more than the {context.max_ahead} ms allowed"),
     )
     for column, what in TIMES.items() if "until" in (rows.dtype.names or ()) else ():
         yield _Fault(
@@ -201,6 +202,6 @@ def _faults(
         yield _Fault(
             (values < low - slack) | (values > high + slack),
             reason,
-            _Detail(values, f"{column.replace('_', ' ')} {{:.10g}} is not within {low:g} to {high:g} {unit}"),
+            _Detail(values, f"{column.replace('_', ' ')} {{:.6g}} is not within {low:g} to {high:g} {unit}"),
             (column,),
         )
