@@ -69,7 +69,7 @@ def _key_in(path: Path) -> bytes:
     return key
 
 
-def key_to_be_made(settings: Settings) -> str:
+def _key_to_be_made(settings: Settings) -> str:
     """That the key which hides identities will be made now, and where; empty if there is one, or none can be seen."""
     file = settings.privacy.key_file.absolute()
     try:
@@ -82,7 +82,8 @@ def key_to_be_made(settings: Settings) -> str:
 
 def about_the_key(settings: Settings) -> list[str]:
     """What whoever starts something should know of the key: that it will be made now, and where; that it is too short."""
-    said, given = [making] if (making := key_to_be_made(settings)) else [], settings.privacy.key
+    making, given = _key_to_be_made(settings), settings.privacy.key
+    said = [making] if making else []
     try:
         size = len(given.get_secret_value().encode() if given else settings.privacy.key_file.read_bytes())
     except OSError:  # there is none yet, or `pseudonym_key` says it better

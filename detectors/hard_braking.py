@@ -32,7 +32,6 @@ WEIGHT = 0.3  # surprise per m/s2 beyond that, measured on labelled clusters
 WINDOW = 60.0  # s: after it, what was in the way is a queue
 RADIUS = 60.0  # m: the way to a stand from 80 km/h at that deceleration, and a vehicle or two
 SAME_WAY = 45.0  # degrees
-COMPANY = 2  # reporters at least: one vehicle that brakes hard is everyday
 FLOWED = 0.7  # of the usual speed, ahead in the minutes before: with it false alarms went from 30 to 24, found from 112 to 111
 STANDS = 6.0  # surprise that is taken off then: a million to one, but a pile-up at the tail of a jam is one
 SURPRISE = 5.0  # -log10 of the chance: some 1e4 places and minutes to be wrong in on a day
@@ -105,7 +104,7 @@ class HardBraking:
         near &= angle_between(headings, braking.heading) <= SAME_WAY
         cluster = [self._brakings[i] for i in np.flatnonzero(near).tolist()]
         times = np.array([b.time for b in cluster])
-        if len(cluster) < COMPANY or only_answers(times):
+        if only_answers(times):  # so is one alone
             return None
         lats, lons, headings = lats[near], lons[near], headings[near]
         lat, lon, heading = float(lats.mean()), float(lons.mean()), mean_heading(headings)

@@ -28,8 +28,12 @@ def test_most_of_it_is_said_at_the_next_look(which: str, late: int, refused: int
 
 def test_what_is_usual_is_not_worth_a_line() -> None:
     assert said([(0.0, 0, 0, 0), (LOOK, 100, 30, 20), (2 * LOOK, 100, 30, 20)]) == []
-    assert said([(0.0, 0, 0, 0), (LOOK, LEAST - 1, 0, LEAST - 1)]) == []
-    assert said([(0.0, 0, 0, 0), (LOOK, LEAST, 0, LEAST)]) == [(LOOK, "refused")]
+
+
+def test_of_a_thin_feed_it_is_said_once_enough_has_come() -> None:
+    """A station that speaks every two minutes and is always refused must be heard of, and one bad message must not."""
+    told = said([(120.0 * n, n, 0, n) for n in range(LEAST + 1)])
+    assert told == [(120.0 * LEAST, "refused")]
 
 
 def test_it_goes_by_what_came_since_the_last_look() -> None:

@@ -8,7 +8,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("deploy/**/*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("deploy/**/*.md")),
+]
 CODE = [path for folder in ("dataflows", "detectors", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
 ELSEWHERE = ("http://", "https://", "mailto:")
 
