@@ -14,6 +14,7 @@ from detectors.compiled import compiled
 from detectors.table import MIX, Slots, Table, claim, find
 
 REMEMBERED = 200_000  # cells, about 8 MB: a large city has 20,000; forgetting costs time, never correctness
+DISTRICT = 2  # resolutions above a cell, 49 cells and five across: two steps from one lead no farther than to the next district
 
 KNOWN = np.dtype([("cell", "u8"), ("view", "i8")])
 
@@ -38,6 +39,7 @@ class Grid:
         self._fleets: list[tuple[int, ...]] = [(shard,) for shard in range(window.reading_shards)]
         self.cells = Cells(self.resolution)
         self._shards: dict[int, int] = {}  # of parents: one for some thousand cells
+        self._inner: dict[int, bool] = {}  # districts, and whether all that lies around one belongs to its own parent
         self._forget()
 
     def _forget(self) -> None:
@@ -54,6 +56,8 @@ class Grid:
 
     def watchers(self, cell: int) -> tuple[int, ...]:
         """The other shards that own a cell within two steps, 500 m and more: they must see what happens in this one."""
+        if self._is_inner(h3.cell_to_parent(cell, max(self.shard_resolution, self.resolution - DISTRICT))):
+            return ()
         parents = {h3.cell_to_parent(near, self.shard_resolution) for near in h3.grid_disk(cell, 2)}
         return tuple(sorted({self._of(parent) for parent in parents} - {self.owner(cell)}))
 
@@ -82,6 +86,16 @@ class Grid:
             rows, names, slots, size = self._known.arrays
             rows["view"][claim(slots, names, size, np.uint64(cell))] = view  # type: ignore[arg-type]  # as the names are
         return view
+
+    def _is_inner(self, district: int) -> bool:
+        """Whether all cells of a district, and of those beside it, have one parent: most do, and have no watchers."""
+        inner = self._inner.get(district)
+        if inner is None:
+            if len(self._inner) >= REMEMBERED:
+                self._inner.clear()
+            around = {h3.cell_to_parent(near, self.shard_resolution) for near in h3.grid_disk(district, 1)}
+            inner = self._inner[district] = len(around) == 1
+        return inner
 
     def _of(self, parent: int) -> int:
         shard = self._shards.get(parent)

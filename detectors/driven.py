@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
+from detectors.growing import grown
 from detectors.lattice import Floats, Known, number_of, row_and_column
 from detectors.model import Rows
 from detectors.table import SMALLEST, find
@@ -57,7 +58,7 @@ class Driven:
         """Where so many rows more may be written with `drove`, from the first on."""
         need = self._size + more
         if need > len(self._rows):
-            self._rows = np.concatenate([self._rows[: self._size], np.zeros(max(more, self._size), DRIVEN)])
+            self._rows = grown(self._rows[: self._size], max(need, 2 * self._size)).rows
         return self._rows[self._size :]
 
     def wrote(self, count: int, now: int) -> None:
