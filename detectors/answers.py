@@ -6,12 +6,9 @@ the first one do it may be over, too. What is in the way is still there for thos
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 ANSWERED = 3.0  # s: who sees another brake does so within 2.5 s (AASHTO, nine of ten drivers), and a pane is 1 s
 
 
-def only_answers(times: NDArray[np.int64]) -> bool:
-    """Whether what was done at these times (ms, ends of panes; one at least) may all be one who acted and who answered him."""
-    return int(times.max()) - int(times.min()) <= ANSWERED * 1000.0
+def only_answers(first: int, last: int) -> bool:
+    """Whether what was done between these times (ms, ends of panes) may all be one who acted and who answered him."""
+    return last - first <= ANSWERED * 1000.0

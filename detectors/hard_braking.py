@@ -104,7 +104,7 @@ class HardBraking:
         near &= angle_between(headings, braking.heading) <= SAME_WAY
         cluster = [self._brakings[i] for i in np.flatnonzero(near).tolist()]
         times = np.array([b.time for b in cluster])
-        if only_answers(times):  # so is one alone
+        if only_answers(int(times.min()), int(times.max())):  # so is one alone
             return None
         lats, lons, headings = lats[near], lons[near], headings[near]
         lat, lon, heading = float(lats.mean()), float(lons.mean()), mean_heading(headings)

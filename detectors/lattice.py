@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,7 +72,9 @@ class FadingSums:
         self.forget = forget
         self._table = Table(np.dtype([("key", "i8"), ("sums", "f4", (len(taus),))]), "key")
         self._bases = [0] * len(taus)
+        self._due = 0.0  # ms: when the first of them is too long ago
         self._swept = 0
+        self._faded: tuple[int, Floats] | None = None  # when, ms, and to what: many ask in one pane
 
     def __len__(self) -> int:
         return len(self._table)
@@ -124,14 +127,23 @@ class FadingSums:
         self._keep_small(now)
         self._table.keep(self._table.held["sums"][:, -1] * self._fades(now)[-1] >= self.forget)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_faded": None}
+
     def _fades(self, now: int) -> Floats:
-        return np.array([math.exp((base - now) / tau) for base, tau in zip(self._bases, self.taus, strict=True)])
+        if self._faded is None or self._faded[0] != now:
+            fades = [math.exp((base - now) / tau) for base, tau in zip(self._bases, self.taus, strict=True)]
+            self._faded = now, np.array(fades)
+        return self._faded[1]
 
     def _keep_small(self, now: int) -> None:
+        if now <= self._due:
+            return
         for column, tau in enumerate(self.taus):
             if now - self._bases[column] > REBASE * tau:
                 self._table.held["sums"][:, column] *= np.float32(math.exp((self._bases[column] - now) / tau))
-                self._bases[column] = now
+                self._bases[column], self._faded = now, None
+        self._due = min(base + REBASE * tau for base, tau in zip(self._bases, self.taus, strict=True))
 
 
 @compiled

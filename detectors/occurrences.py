@@ -8,6 +8,8 @@ rates say so.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,15 @@ from numpy.typing import NDArray
 from detectors.across import Across
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, turn_between
-from detectors.model import SIGHT, Rows, plain
+from detectors.lately import Lately
+from detectors.lattice import Floats
+from detectors.model import SIGHT, Rows
 
 LATELY = 600.0  # s that are remembered
 FALLS = (3.0, 5.0)  # m/s2 between soft, firm and hard falls: drivers who see it coming stay below 3, and 5 is an emergency
 HALTED, BRAKED, KINDS = 3, 4, 5
 CLUMP = 3  # of a kind, of which more say no more: they fell because the others did
+MANY = CLUMP + 1  # reporters, of which more are not told apart
 SAME_WAY = 45.0  # degrees
 BEFORE = 240.0  # s: who fell longer ago than that did not fall for what is new here
 CLOSER = 50.0  # m ahead are the same place
@@ -32,22 +37,35 @@ OCCURRENCE = np.dtype(
 )
 
 
+Counts = NDArray[np.int64]
+Scope = tuple[float, float]  # s and m
+
+
 @compiled
 def kind_of(decel: float) -> int:
     """The kind that a fall is in which a vehicle braked as hard as that."""
     return int(FALLS[0] < decel) + int(FALLS[1] < decel)
 
 
+class Tally(NamedTuple):
+    """What was lately done around a place."""
+
+    counts: list[int]  # reporters of each kind, CLUMP at most
+    reporters: int  # of all kinds, MANY at most
+    aside: float  # m: mean of how far off the middle of the driving, towards the slower side; 0 if nothing was done
+    first: int  # ms: when the oldest of it was done
+    last: int  # ms: and the newest
+
+
 class Occurrences:
-    """Those of the last ten minutes, in order of time."""
+    """Those of the last ten minutes."""
 
     def __init__(self) -> None:
-        self._rows: Rows = np.empty(0, OCCURRENCE)
+        self._lately = Lately(OCCURRENCE)
 
     def note(self, acting: Rows, across: Across, now: int) -> set[int]:
         """Take in what was done (`tracks.SEEN`) in the pane that ended at `now` (ms); forget the old. Returns whose it was."""
-        if len(self._rows) and self._rows["time"][0] <= now - LATELY * 1000.0:
-            self._rows = self._rows.compress(self._rows["time"] > now - LATELY * 1000.0)
+        self._lately.forget(now - LATELY * 1000.0)
         if not len(acting):
             return set()
         new = np.empty(3 * len(acting), OCCURRENCE)
@@ -55,18 +73,32 @@ class Occurrences:
         if not len(new):
             return set()
         new["aside"] = across.aside(new["lat"], new["lon"], new["heading"], now)
-        self._rows = np.concatenate([plain(self._rows), plain(new)]).view(OCCURRENCE)
+        self._lately.take(new)
         return set(new["reporter"].tolist())
 
+    def tallies(self, lat: float, lon: float, heading: float, now: int, scopes: Sequence[Scope]) -> list[Tally]:
+        """What was done around a place by those who went this way, in each of the scopes; no other is as wide as the last."""
+        counts, names = np.zeros((len(scopes), KINDS + 1), np.int64), np.empty((len(scopes), KINDS + 1, MANY), np.uint64)
+        spans, aside = np.zeros((len(scopes), 3), np.int64), np.zeros(len(scopes))
+        _tally(self._lately.rows, lat, lon, heading, now, np.array(scopes), counts, names, spans, aside)
+        return [
+            Tally([min(count, CLUMP) for count in kinds], reporters, off / max(done, 1), first, last)
+            for (*kinds, reporters), off, (first, last, done) in zip(
+                counts.tolist(), aside.tolist(), spans.tolist(), strict=True
+            )
+        ]
+
     def cluster(self, lat: float, lon: float, heading: float, now: int, window: float, radius: float) -> Rows:
-        """Those of the last `window` s within `radius` m of a place that went this way, the newest first."""
-        held = np.empty(len(self._rows), np.int64)
-        return self._rows.take(held[: _near(self._rows, lat, lon, heading, now - window * 1000.0, radius, held)])
+        """The occurrences themselves, the newest first."""
+        rows = self._lately.rows
+        held = np.empty(len(rows), np.int64)
+        return rows.take(held[: _near(rows, lat, lon, heading, now - window * 1000.0, radius, held)])
 
     def jam_ahead(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Surprise to take off what happens here, for traffic fell ahead minutes before: a jam comes back to where it was."""
-        held = np.empty(len(self._rows), np.int64)
-        fell = self._rows["reporter"].take(held[: _ahead(self._rows, lat, lon, heading, now - BEFORE * 1000.0, held)])
+        rows = self._lately.rows
+        held = np.empty(len(rows), np.int64)
+        fell = rows["reporter"].take(held[: _ahead(rows, lat, lon, heading, now - BEFORE * 1000.0, held)])
         return COMES_BACK * min(len(np.unique(fell)) / SEVERAL, 1.0)
 
 
@@ -87,6 +119,53 @@ def _note(acting: Rows, now: int, new: Rows) -> int:
 
 
 @compiled
+def _far(one: Any, lat: float, lon: float, narrow: float, heading: float) -> float:
+    """Metres from a place, infinitely many if it was done by somebody who went another way."""
+    if turn_between(one["heading"], heading) > SAME_WAY:
+        return math.inf
+    north = (one["lat"] - lat) * M_PER_DEGREE
+    east = (one["lon"] - lon) * M_PER_DEGREE * narrow
+    return math.sqrt(north * north + east * east)
+
+
+@compiled
+def _tally(
+    rows: Rows,
+    lat: float,
+    lon: float,
+    heading: float,
+    now: int,
+    scopes: Floats,
+    counts: Counts,
+    names: NDArray[np.uint64],
+    spans: Counts,
+    aside: Floats,
+) -> None:
+    """Add up, in each scope: who did each kind, and at last all of them, MANY at most, whose names are in `names`; when the
+    first and the last of it was done, and how much that was; and how far aside."""
+    widest, narrow = len(scopes) - 1, math.cos(math.radians(lat))
+    for i in range(len(rows) - 1, -1, -1):
+        one = rows[i]
+        seconds = (now - one["time"]) / 1000.0
+        if seconds >= scopes[widest, 0]:
+            break
+        far = _far(one, lat, lon, narrow, heading)
+        for s in range(len(scopes)):
+            if seconds >= scopes[s, 0] or far > scopes[s, 1]:
+                continue
+            spans[s, 0], spans[s, 1] = one["time"], max(spans[s, 1], one["time"])
+            spans[s, 2] += 1
+            aside[s] += one["aside"]
+            for of in (one["kind"], KINDS):
+                known = counts[s, of] == MANY
+                for k in range(counts[s, of]):
+                    known = known or names[s, of, k] == one["reporter"]
+                if not known:
+                    names[s, of, counts[s, of]] = one["reporter"]
+                    counts[s, of] += 1
+
+
+@compiled
 def _near(rows: Rows, lat: float, lon: float, heading: float, since: float, radius: float, held: NDArray[np.int64]) -> int:
     """Write which of the rows are younger than `since` and within `radius` m of a place; returns how many."""
     count, narrow = 0, math.cos(math.radians(lat))
@@ -94,9 +173,7 @@ def _near(rows: Rows, lat: float, lon: float, heading: float, since: float, radi
         one = rows[i]
         if one["time"] <= since:
             break
-        north = (one["lat"] - lat) * M_PER_DEGREE
-        east = (one["lon"] - lon) * M_PER_DEGREE * narrow
-        if north * north + east * east <= radius * radius and turn_between(one["heading"], heading) <= SAME_WAY:
+        if _far(one, lat, lon, narrow, heading) <= radius:
             held[count] = i
             count += 1
     return count
@@ -117,25 +194,3 @@ def _ahead(rows: Rows, lat: float, lon: float, heading: float, until: float, hel
             held[count] = i
             count += 1
     return count
-
-
-def counts_of(cluster: Rows) -> tuple[list[int], int]:
-    """Reporters of each kind, CLUMP at most, and of all."""
-    counts = np.zeros(KINDS, np.int64)
-    reporters = _count(cluster["kind"].copy(), cluster["reporter"].copy(), counts)
-    return np.minimum(counts, CLUMP).tolist(), reporters
-
-
-@compiled
-def _count(kinds: NDArray[np.int64], reporters: NDArray[np.uint64], counts: NDArray[np.int64]) -> int:
-    """Add up the reporters of each kind; returns how many there are of all."""
-    some = 0
-    for i in range(len(kinds)):
-        first, first_of_kind = True, True
-        for j in range(i):
-            if reporters[j] == reporters[i]:
-                first = False
-                first_of_kind = first_of_kind and kinds[j] != kinds[i]
-        some += int(first)
-        counts[kinds[i]] += int(first_of_kind)
-    return some

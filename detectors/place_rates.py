@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -149,10 +150,16 @@ class Fading:
         self._first = np.array(first)
         self._since = np.zeros(len(first))
         self._time = 0
+        self._read: tuple[int, tuple[float, ...]] | None = None  # when, ms, and what it was: many ask in one pane
 
     def add(self, values: tuple[float, ...], now: int) -> None:
         self._since = self._since * math.exp((self._time - now) / TAU) + np.array(values)
-        self._time = now
+        self._time, self._read = now, None
 
     def read(self, now: int) -> tuple[float, ...]:
-        return tuple((self._first + self._since * math.exp((self._time - now) / TAU)).tolist())
+        if self._read is None or self._read[0] != now:
+            self._read = now, tuple((self._first + self._since * math.exp((self._time - now) / TAU)).tolist())
+        return self._read[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_read": None}

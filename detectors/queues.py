@@ -34,7 +34,10 @@ TIME, LAT, LON, HEADING, USUAL, PASSED, TOLD, ASKED = range(8)  # columns of a p
 class Queues:
     """Places of queues: time of the last evidence (ms), lat, lon, heading, the speed (m/s) that was usual there, how many have
     passed freely since that evidence, when the queue was last told of (ms), 0 if never, and how much surprise it takes to tell
-    of what is known here, infinite if none is enough."""
+    of what is known here, infinite if none is enough.
+
+    They are in order of latitude, so that of all jams of a city only what is on a level is compared (`_first`).
+    """
 
     def __init__(self, usual: PlaceRates) -> None:
         self._usual = usual
@@ -46,18 +49,30 @@ class Queues:
 
     def holds(self, lat: float, lon: float, heading: float) -> bool:
         """Whether this place is in a known queue."""
-        return bool(_nearest(self._places, lat, lon, heading)[0] <= REACH)
+        return not math.isinf(_nearest(self._places, lat, lon, heading)[0])
 
     def asks(self, lat: float, lon: float, heading: float) -> float:
         """How much surprise it takes to tell of what is here: none if no queue is known, infinitely much if one was told of."""
         return float(_asks(self._places, lat, lon, heading))
+
+    def strays(self, seen: Rows) -> NDArray[np.bool_]:
+        """Which of the seen are in no known queue."""
+        out = np.empty(len(seen), np.bool_)
+        _find_strays(seen, self._places, out)
+        return out
+
+    def carry_on(self, acting: Rows, first: int, now: int) -> int:
+        """Who falls in a queue that was told of belongs to it. From the `first` of the acting on, the next one of whom there is
+        more to say; their number if there is none."""
+        return int(_carry_on(acting, self._places, first, now))
 
     def note(self, now: int, lat: float, lon: float, heading: float, reported: bool = False, asked: float = math.inf) -> None:
         """There is a queue at this place. If it was reported, its ends will be followed; if not, so much surprise is asked."""
         if not _refresh(self._places, lat, lon, heading, now, reported):
             usual = self._usual.at(lat, lon, heading, now).speed
             told = now if reported else 0.0
-            self._places = np.vstack([self._places, (now, lat, lon, heading, usual, 0.0, told, asked)])
+            at = np.searchsorted(self._places[:, LAT], lat)
+            self._places = np.insert(self._places, at, (now, lat, lon, heading, usual, 0.0, told, asked), axis=0)
 
     def ends(self, seen: Rows, frame: Frame) -> list[Finding]:
         """Take note of who crawls in a queue, and report the ends of those where somebody does; every few seconds."""
@@ -81,17 +96,20 @@ class Queues:
         _link(self._places, queue, ends)
         whose = np.zeros(len(crawling), np.int64)
         _belong(crawling, self._places, queue, whose)
-        found = []
-        for one in np.intersect1d(queue[self._places[:, TOLD] > 0], whose).tolist():
-            mine, here = queue == one, crawling.compress(whose == one)
+        found, order = [], np.argsort(whose, kind="stable")
+        numbers, firsts = np.unique(whose.take(order), return_index=True)
+        crowds = dict(zip(numbers.tolist(), np.split(crawling.take(order), firsts[1:]), strict=True))
+        for one in np.intersect1d(queue[self._places[:, TOLD] > 0], numbers).tolist():
+            mine, here = np.flatnonzero(queue == one), crowds[one]
             told = float(self._places[mine, TOLD].max())
-            over, stands = told <= now - OVER, _longest_stand(here, told, now)
+            over = told <= now - OVER
+            stands = _longest_stand(here, told, now) if over else 0.0
             if over and not stands:  # what is left of a jam carries nothing on
                 self._places[mine, TOLD] = told
                 continue
             self._places[mine, TOLD] = now
             who = frozenset(here["reporter"].tolist())
-            for i in np.flatnonzero(mine & ends.any(axis=1)).tolist():
+            for i in mine[ends[mine].any(axis=1)].tolist():
                 lat, lon, heading = self._places[i, LAT : HEADING + 1].tolist()
                 kind = "stationary_vehicle" if ends[i, 0] else "dangerous_end_of_queue"
                 anew = over and bool(ends[i, 1])  # once, at the tail
@@ -125,21 +143,40 @@ def _apart(place: Floats, lat: float, lon: float, narrow: float) -> float:
 
 
 @compiled
+def _first(places: Floats, lat: float, reach: float) -> int:
+    """The first place that is not farther south of a latitude than so many metres."""
+    first, last, south = 0, len(places), lat - reach / M_PER_DEGREE
+    while first < last:
+        middle = (first + last) // 2
+        if places[middle, LAT] < south:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@compiled
 def _nearest(places: Floats, lat: float, lon: float, heading: float) -> tuple[float, int]:
-    """Metres from a point to the nearest place that goes the same way, infinite if none does; and which it is."""
+    """Metres from a point to the nearest place within REACH that goes the same way, infinite if none does; and which it is."""
     least, nearest, narrow = math.inf, 0, math.cos(math.radians(lat))
-    for k in range(len(places)):
+    for k in range(_first(places, lat, REACH), _first(places, lat, -REACH)):
         far = _apart(places[k], lat, lon, narrow)
-        if far < least and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
+        if far <= REACH and far < least and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
             least, nearest = far, k
     return least, nearest
+
+
+@compiled
+def _find_strays(seen: Rows, places: Floats, out: NDArray[np.bool_]) -> None:
+    for i in range(len(seen)):
+        out[i] = math.isinf(_nearest(places, seen[i]["lat"], seen[i]["lon"], seen[i]["heading"])[0])
 
 
 @compiled
 def _asks(places: Floats, lat: float, lon: float, heading: float) -> float:
     """The least that is asked at the places of queues within REACH; 0 if there are none, infinite if one has been told of."""
     least, some, narrow = math.inf, False, math.cos(math.radians(lat))
-    for k in range(len(places)):
+    for k in range(_first(places, lat, REACH), _first(places, lat, -REACH)):
         if _apart(places[k], lat, lon, narrow) <= REACH and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
             if places[k, TOLD] > 0.0:
                 return math.inf
@@ -148,10 +185,22 @@ def _asks(places: Floats, lat: float, lon: float, heading: float) -> float:
 
 
 @compiled
+def _carry_on(acting: Rows, places: Floats, first: int, now: int) -> int:
+    """Note the falls of those in queues that were told of, up to one who is in none, or at a place that is not yet noted."""
+    for i in range(first, len(acting)):
+        one = acting[i]
+        if not math.isinf(_asks(places, one["lat"], one["lon"], one["heading"])):
+            return i
+        if one["fell"] and not _refresh(places, one["lat"], one["lon"], one["heading"], now, False):
+            return i
+    return len(acting)
+
+
+@compiled
 def _refresh(places: Floats, lat: float, lon: float, heading: float, now: int, reported: bool) -> bool:
     """Note that there is still a queue at the places so near; returns whether there are any."""
     some, narrow = False, math.cos(math.radians(lat))
-    for k in range(len(places)):
+    for k in range(_first(places, lat, APART), _first(places, lat, -APART)):
         if _apart(places[k], lat, lon, narrow) <= APART and turn_between(heading, places[k, HEADING]) <= SAME_WAY:
             places[k, TIME], places[k, PASSED] = now, 0.0
             if reported:
@@ -173,7 +222,7 @@ def _crawl(seen: Rows, places: Floats, now: int, apart: Floats) -> None:
             _pass(one, places)
             continue
         far, nearest = _nearest(places, one["lat"], one["lon"], one["heading"])
-        if far <= REACH and one["speed"] < CRAWL * places[nearest, USUAL]:
+        if not math.isinf(far) and one["speed"] < CRAWL * places[nearest, USUAL]:
             apart[i] = far
             # a place of which nothing is told any more must not stay silent for as long as somebody crawls there
             if not 0.0 < places[nearest, TOLD] <= now - OVER:
@@ -184,7 +233,7 @@ def _crawl(seen: Rows, places: Floats, now: int, apart: Floats) -> None:
 def _pass(one: Any, places: Floats) -> None:
     """Count one that drives freely at the places that it is near; it is looked at so seldom that it may be so only once."""
     narrow = math.cos(math.radians(one["lat"]))
-    for k in range(len(places)):
+    for k in range(_first(places, one["lat"], APART), _first(places, one["lat"], -APART)):
         near = _apart(places[k], one["lat"], one["lon"], narrow) <= APART
         if near and one["speed"] >= FREE * places[k, USUAL] and turn_between(one["heading"], places[k, HEADING]) <= SAME_WAY:
             places[k, PASSED] += one["speed"] * (EVERY / 1000.0) / (2.0 * APART)
@@ -193,23 +242,31 @@ def _pass(one: Any, places: Floats) -> None:
 @compiled
 def _link(places: Floats, queue: NDArray[np.int64], ends: NDArray[np.bool_]) -> None:
     """Number the queues that the places make, and tell which are the head of one, for nothing of it lies ahead, or its tail."""
+    ends[:] = True
+    narrow = math.cos(math.radians(places[0, LAT]))
     for i in range(len(places)):
-        turn = math.radians(places[i, HEADING])
-        ends[i] = True
-        for j in range(len(places)):
+        for j in range(i + 1, _first(places, places[i, LAT], -LINKED)):
             north = (places[j, LAT] - places[i, LAT]) * M_PER_DEGREE
-            east = (places[j, LON] - places[i, LON]) * M_PER_DEGREE * math.cos(math.radians(places[0, LAT]))
+            east = (places[j, LON] - places[i, LON]) * M_PER_DEGREE * narrow
             if north * north + east * east > LINKED * LINKED or turn_between(places[i, HEADING], places[j, HEADING]) > SAME_WAY:
                 continue
-            ahead = east * math.sin(turn) + north * math.cos(turn)
-            ends[i, 0] &= ahead <= APART / 2
-            ends[i, 1] &= ahead >= -APART / 2
+            _end(ends[i], places[i, HEADING], east, north)
+            _end(ends[j], places[j, HEADING], -east, -north)
             one, other = min(queue[i], queue[j]), max(queue[i], queue[j])
             if one == other:
                 continue
             for k in range(len(queue)):
                 if queue[k] == other:
                     queue[k] = one
+
+
+@compiled
+def _end(ends: NDArray[np.bool_], heading: float, east: float, north: float) -> None:
+    """So many metres away the same queue has a place: if that lies ahead, this one is not its head; if behind, not its tail."""
+    turn = math.radians(heading)
+    ahead = east * math.sin(turn) + north * math.cos(turn)
+    ends[0] &= ahead <= APART / 2
+    ends[1] &= ahead >= -APART / 2
 
 
 @compiled

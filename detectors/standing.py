@@ -21,6 +21,7 @@ from detectors.ground import Ground
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.queues import Queues
 from detectors.sightings import Sightings
+from detectors.table import Names, Slots, Table, claim
 from detectors.tracks import CREEP, Seen
 
 LEAST = 60_000  # ms of standing before it is looked at: most reds are shorter
@@ -41,12 +42,13 @@ BESIDE = 1.5  # standard deviations off the middle of the driving: the outermost
 SAME_WAY = 45.0  # degrees
 PASSING = 256  # of those that stand and those that drive past them: room for as many pairs as an ordinary pane has
 
+_STANDING = np.dtype([("reporter", "u8"), ("seen", "i8")])  # ms: when it was seen standing last
+
 
 @dataclass(slots=True)
 class _Stander:
     """A vehicle that has been standing for a while."""
 
-    seen: int  # ms, last
     passed: dict[int, float] = field(default_factory=dict)  # who drove past, and how fast at most, m/s
     beside: float = 0.0  # sum over looks, for one position errs
     looks: int = 0
@@ -59,7 +61,8 @@ class Standing:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._halts = Sightings(LATELY)
-        self._standers: dict[int, _Stander] = {}  # reporter -> stander
+        self._standing = Table(_STANDING, "reporter")
+        self._standers: dict[int, _Stander] = {}  # reporter -> stander, if there is more to remember of one that stands
 
     def update(self, seen: Seen, frame: Frame, queues: Queues) -> list[Finding]:
         """Take in a pane; every few seconds, report. Who stands in a known queue is none of its business, unless he was there
@@ -70,17 +73,16 @@ class Standing:
             self._watch(rows, now)
         if now % EVERY >= now - frame.start:
             return []
-        if self._standers:
-            gone = set(rows["reporter"].compress(rows["stood"] == 0).tolist())
-            self._standers = {r: s for r, s in self._standers.items() if r not in gone and s.seen > now - LEAST}
+        if len(self._standing):
+            self._forget(rows, now)
         if not seen.since or now - seen.since < LEAST:
             return []
         long = rows.compress((rows["stood"] > 0) & (now - rows["stood"] >= LEAST))
-        places = long[["lat", "lon", "heading"]].tolist()
+        leads = queues.strays(long) & _lead(long, rows)
         found = [
-            self._judge(one, rows, now)
-            for one, place in zip(long, places, strict=True)
-            if self._was_reported(int(one["reporter"])) or not queues.holds(*place)
+            self._judge(one, now)
+            for one, reporter, first in zip(long, long["reporter"].tolist(), leads.tolist(), strict=True)
+            if first or self._was_reported(reporter)
         ]
         return [finding for finding in found if finding]
 
@@ -90,29 +92,37 @@ class Standing:
 
     def _watch(self, seen: Rows, now: int) -> None:
         """Note who stands, and who drives past."""
-        standing, passing = np.empty(len(seen), np.int64), np.empty((PASSING, 2), np.int64)
-        stand, passed = _pass(seen, now, standing, passing)
+        standing = seen.compress((seen["stood"] > 0) & (now - seen["stood"] >= WATCH))
+        if not len(standing):
+            return
+        self._standing.reserve(len(standing))
+        _stand(standing, *self._standing.arrays, now)
+        standing = standing.take(np.argsort(standing["lat"]))
+        passing = np.empty((PASSING, 2), np.int64)
+        passed = _pass(seen, standing, passing)
         if passed > len(passing):
             passing = np.empty((passed, 2), np.int64)
-            _pass(seen, now, standing, passing)
-        reporters, speeds = seen["reporter"], seen["speed"]
-        for reporter in reporters.take(standing[:stand]).tolist():
-            if reporter in self._standers:
-                self._standers[reporter].seen = now
-            else:
-                self._standers[reporter] = _Stander(now)
-        for i, j in passing[:passed].tolist():
-            others, other = self._standers[int(reporters[i])].passed, int(reporters[j])
-            others[other] = max(others.get(other, 0.0), float(speeds[j]))
+            _pass(seen, standing, passing)
+        past, by = passing[:passed, 0], passing[:passed, 1]
+        columns = standing["reporter"].take(past), seen["reporter"].take(by), seen["speed"].take(by)
+        for reporter, other, speed in zip(*(column.tolist() for column in columns), strict=True):
+            others = self._standers.setdefault(reporter, _Stander()).passed
+            others[other] = max(others.get(other, 0.0), speed)
 
-    def _judge(self, one: Any, seen: Rows, now: int) -> Finding | None:
-        """A finding, if this one of the seen has no reason to stand."""
+    def _forget(self, seen: Rows, now: int) -> None:
+        """Whoever drives again, or was not seen for long, stands no more."""
+        drives = seen["reporter"].compress(seen["stood"] == 0)
+        held = self._standing.held
+        self._standing.keep((held["seen"] > now - LEAST) & ~np.isin(held["reporter"], drives))
+        standing = set(self._standing.held["reporter"].tolist())
+        self._standers = {reporter: stander for reporter, stander in self._standers.items() if reporter in standing}
+
+    def _judge(self, one: Any, now: int) -> Finding | None:
+        """A finding, if this one has no reason to stand."""
         lat, lon, heading = float(one["lat"]), float(one["lon"]), float(one["heading"])
         reporter, stood = int(one["reporter"]), int(one["stood"])
         seconds = (now - stood) / 1000.0
-        stander = self._standers[reporter]
-        if not stander.reported and _waits(seen, lat, lon, heading):
-            return None
+        stander = self._standers.setdefault(reporter, _Stander())
         spot = self._ground.spot(lat, lon, heading, now)
         stander.looks += 1
         stander.beside += spot.beside
@@ -151,43 +161,73 @@ class Standing:
 
 
 @compiled
-def _pass(seen: Rows, now: int, standing: NDArray[np.int64], passing: NDArray[np.int64]) -> tuple[int, int]:
-    """Those that have stood for a while, and pairs of one of them and one that drives past it, as many as there is room for.
+def _stand(standing: Rows, rows: Rows, names: Names, slots: Slots, size: NDArray[np.int64], now: int) -> None:
+    """Note when they were seen."""
+    for i in range(len(standing)):
+        rows[claim(slots, names, size, standing[i]["reporter"])]["seen"] = now
 
-    Returns how many stand, and how many pairs there are.
+
+@compiled
+def _pass(seen: Rows, standing: Rows, passing: NDArray[np.int64]) -> int:
+    """Pairs of one that stands and one that drives past it, as many as there is room for; returns how many there are.
+
+    Those that stand are in order of latitude, so that of all in a city only those on a level with one are compared with it.
     """
-    stand = passed = 0
-    for i in range(len(seen)):
-        one = seen[i]
-        if one["stood"] == 0 or now - one["stood"] < WATCH:
+    passed, reach = 0, NEAR / M_PER_DEGREE
+    for j in range(len(seen)):
+        other = seen[j]
+        if other["speed"] <= CREEP:
             continue
-        standing[stand] = i
-        stand += 1
-        narrow = math.cos(math.radians(one["lat"]))
-        for j in range(len(seen)):
-            other = seen[j]
+        for i in range(_from(standing, other["lat"] - reach), len(standing)):
+            one = standing[i]
+            if one["lat"] > other["lat"] + reach:
+                break
             north = (other["lat"] - one["lat"]) * M_PER_DEGREE
-            east = (other["lon"] - one["lon"]) * M_PER_DEGREE * narrow
-            near = north * north + east * east <= NEAR * NEAR and other["speed"] > CREEP
+            east = (other["lon"] - one["lon"]) * M_PER_DEGREE * math.cos(math.radians(one["lat"]))
+            near = north * north + east * east <= NEAR * NEAR
             if near and turn_between(other["heading"], one["heading"]) <= SAME_WAY:
                 if passed < len(passing):
                     passing[passed, 0], passing[passed, 1] = i, j
                 passed += 1
-    return stand, passed
+    return passed
+
+
+def _lead(standing: Rows, seen: Rows) -> NDArray[np.bool_]:
+    """Who stands with nobody in front that creeps or stands: that one would be the reason, or a reason farther ahead."""
+    leads, creeping = np.empty(len(standing), np.bool_), seen.compress(seen["speed"] <= CREEP)
+    _find_first(standing, creeping.take(np.argsort(creeping["lat"])), leads)
+    return leads
 
 
 @compiled
-def _waits(seen: Rows, lat: float, lon: float, heading: float) -> bool:
-    """Whether somebody creeps or stands in front of this place: then that one is the reason, or a reason farther ahead."""
-    turn = math.radians(heading)
-    narrow = math.cos(math.radians(lat))
-    for i in range(len(seen)):
-        one = seen[i]
-        north = (one["lat"] - lat) * M_PER_DEGREE
-        east = (one["lon"] - lon) * M_PER_DEGREE * narrow
-        ahead = east * math.sin(turn) + north * math.cos(turn)
-        across = abs(east * math.cos(turn) - north * math.sin(turn))
-        in_front = 2.0 < ahead <= AHEAD and across <= ACROSS
-        if in_front and one["speed"] <= CREEP and turn_between(one["heading"], heading) <= SAME_WAY:
-            return True
-    return False
+def _find_first(standing: Rows, creeping: Rows, leads: NDArray[np.bool_]) -> None:
+    """Write who leads. Those that creep are in order of latitude."""
+    reach = math.hypot(AHEAD, ACROSS) / M_PER_DEGREE
+    for i in range(len(standing)):
+        one = standing[i]
+        turn, narrow = math.radians(one["heading"]), math.cos(math.radians(one["lat"]))
+        leads[i] = True
+        for k in range(_from(creeping, one["lat"] - reach), len(creeping)):
+            other = creeping[k]
+            if other["lat"] > one["lat"] + reach:
+                break
+            north = (other["lat"] - one["lat"]) * M_PER_DEGREE
+            east = (other["lon"] - one["lon"]) * M_PER_DEGREE * narrow
+            ahead = east * math.sin(turn) + north * math.cos(turn)
+            across = abs(east * math.cos(turn) - north * math.sin(turn))
+            if 2.0 < ahead <= AHEAD and across <= ACROSS and turn_between(other["heading"], one["heading"]) <= SAME_WAY:
+                leads[i] = False
+                break
+
+
+@compiled
+def _from(rows: Rows, lat: float) -> int:
+    """The first of rows in order of latitude that is not south of one."""
+    first, last = 0, len(rows)
+    while first < last:
+        middle = (first + last) // 2
+        if rows[middle]["lat"] < lat:
+            first = middle + 1
+        else:
+            last = middle
+    return first

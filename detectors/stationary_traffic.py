@@ -23,7 +23,7 @@ from detectors.forks import Forks
 from detectors.ground import Ground
 from detectors.heads import Heads
 from detectors.model import Finding, Frame, Rows
-from detectors.occurrences import BRAKED, HALTED, KINDS, Occurrences, counts_of, kind_of
+from detectors.occurrences import BRAKED, HALTED, KINDS, Occurrences, Scope, Tally, kind_of
 from detectors.place_rates import PlaceRates, Usual
 from detectors.queues import Queues
 from detectors.slowing import Slowing
@@ -38,7 +38,9 @@ NOT_ON = 0.005  # surprise per metre that others drive in that time: every 200 m
 LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
 MORE = 4.0  # -log10 of the chance on top of what was missing, for falls where a jam is known: it goes on growing by itself
 LINGERS = 3.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
-ALONE = 3  # reporters, he among them, who lately fell, stood or braked hard there: in a jam of more some always crawl
+ALONE = (
+    3  # reporters (MANY - 1), he among them, who lately fell, stood or braked hard there: in a jam of more some always crawl
+)
 
 Place = tuple[float, float, float]  # lat, lon, heading
 
@@ -66,7 +68,7 @@ class StationaryTraffic:
         seen = self._tracks.update(frame)
         self._queues.forget(now)
         fresh = self._lately.note(seen.acting, self._ground.across, now)
-        findings = [finding for one in seen.acting if (finding := self._look(one, fresh, now))]
+        findings = self._look_at(seen.acting, fresh, now) if len(seen.acting) else []
         self._driven.take(seen.rows, now)
         self._driven.teach(now, self._places, self._ground.across, self._slowing)
         self._ground.learn(seen.acting, now)
@@ -75,6 +77,15 @@ class StationaryTraffic:
         findings += self._heads.update(seen.rows, now, self._queues)
         findings += self._queues.ends(seen.rows, frame)
         return findings + self._standing.update(seen, frame, self._queues)
+
+    def _look_at(self, acting: Rows, fresh: set[int], now: int) -> list[Finding]:
+        """Findings about those that acted. Most do in a queue that was told of, in a jam, and are done with at once."""
+        findings, at = [], 0
+        while (at := self._queues.carry_on(acting, at, now)) < len(acting):
+            if finding := self._look(acting[at], fresh, now):
+                findings.append(finding)
+            at += 1
+        return findings
 
     def _look(self, one: Any, fresh: set[int], now: int) -> Finding | None:
         """Remember what one of the acting (`tracks.SEEN`) did; a finding, if too many did the like."""
@@ -90,21 +101,24 @@ class StationaryTraffic:
 
     def _judge(self, where: Place, now: int, asked: float) -> Finding | None:
         """A finding, if too many vehicles lately fell, halted or braked hard here, even for a jam that is known (`asked`)."""
-        clusters = self._clusters(where, now)
-        if len(clusters[-1]) < COMPANY or only_answers(clusters[-1]["time"]):
+        tallies = self._lately.tallies(*where, now, SCOPES)
+        if tallies[-1].reporters < COMPANY or only_answers(tallies[-1].first, tallies[-1].last):
             return None
-        score, behind = self._surprise(clusters, where, now, self._places.at(*where, now), COMPANY, SURPRISE)
+        score, scope = self._surprise(tallies, where, now, self._places.at(*where, now), COMPANY, SURPRISE)
         margin = score - SURPRISE
         if margin < 0.0 or not (margin >= asked if asked else self._sudden(where, now, margin)):
             return None
+        behind = self._lately.cluster(*where, now, *scope)
         stopping = frozenset(behind["reporter"].tolist())
         return self._open(where, now, int(behind["time"].min()), score, stopping, ("stopping_vehicles", float(len(stopping))))
 
     def _watch(self, lingering: Rows, now: int) -> list[Finding]:
         """Findings about those that creep on and on where no queue is known."""
-        strays = [not self._queues.holds(*_place(one)) for one in lingering]
-        self._crawlers.note(lingering.compress(strays), now)
-        return [found for one in lingering if one["crept"] >= CRAWLED and (found := self._linger(one, now))]
+        strays = lingering.compress(self._queues.strays(lingering)) if len(lingering) else lingering
+        self._crawlers.note(strays, now)
+        if not len(strays):
+            return []
+        return [found for one in strays.compress(strays["crept"] >= CRAWLED) if (found := self._linger(one, now))]
 
     def _linger(self, one: Any, now: int) -> Finding | None:
         """A finding, if it is a surprise that this one does not get on."""
@@ -114,27 +128,23 @@ class StationaryTraffic:
         usual = self._places.at(*where, now)
         if not usual.warm:
             return None
-        clusters = self._clusters(where, now)
-        if counts_of(clusters[-1])[1] > ALONE:
+        tallies = self._lately.tallies(*where, now, SCOPES)
+        if tallies[-1].reporters > ALONE:
             return None
         patience = NOT_ON * usual.speed * min(crept, LONGEST)
-        score = self._surprise(clusters, where, now, usual, 1, LINGERS - patience)[0] + patience
+        score = self._surprise(tallies, where, now, usual, 1, LINGERS - patience)[0] + patience
         if score < LINGERS or not self._sudden(where, now, score - LINGERS):
             return None
         onset = now - round(crept * 1000.0)
         return self._open(where, now, onset, score, frozenset({int(one["reporter"])}), ("crawling_seconds", crept))
 
-    def _clusters(self, where: Place, now: int) -> list[Rows]:
-        """What was done around this place lately, for each of the scopes."""
-        return [self._lately.cluster(*where, now, *scope) for scope in SCOPES]
-
     def _surprise(
-        self, clusters: list[Rows], where: Place, now: int, usual: Usual, company: int, least: float
-    ) -> tuple[float, Rows]:
+        self, tallies: list[Tally], where: Place, now: int, usual: Usual, company: int, least: float
+    ) -> tuple[float, Scope]:
         """`_weigh`, with what is to be expected where roads join and part; below `least` that is not asked, for it costs."""
-        weighed = _weigh(clusters, usual, company)
+        weighed = _weigh(tallies, usual, company)
         often = self._forks.often(*where, now) if weighed[0] >= least else 1.0
-        return weighed if often == 1.0 else _weigh(clusters, usual.where_often(often), company)
+        return weighed if often == 1.0 else _weigh(tallies, usual.where_often(often), company)
 
     def _sudden(self, where: Place, now: int, margin: float) -> bool:
         """Whether it is, with so much surprise to spare, or a jam that grew or comes from ahead: then a queue is known.
@@ -168,16 +178,15 @@ class StationaryTraffic:
         )
 
 
-def _weigh(clusters: list[Rows], usual: Usual, company: int) -> tuple[float, Rows]:
-    """The most surprising of those with so many reporters, and how surprising it is; -inf if none has."""
-    best, behind = -math.inf, clusters[-1]
-    for cluster, scope in zip(clusters, SCOPES, strict=True):
-        counts, reporters = counts_of(cluster)
-        if reporters >= company:
-            score = sum(usual.surprises(counts, *scope)) - at_the_side(float(cluster["aside"].mean()))
+def _weigh(tallies: list[Tally], usual: Usual, company: int) -> tuple[float, Scope]:
+    """The most surprising of those with so many reporters, and in which scope; -inf if none has."""
+    best, widest = -math.inf, SCOPES[-1]
+    for tally, scope in zip(tallies, SCOPES, strict=True):
+        if tally.reporters >= max(company, 1):
+            score = sum(usual.surprises(tally.counts, *scope)) - at_the_side(tally.aside)
             if score > best:
-                best, behind = score, cluster
-    return best, behind
+                best, widest = score, scope
+    return best, widest
 
 
 def _place(one: Any) -> Place:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import ArrayLike
 
 from detectors.driven import BATCH, Driven
+from detectors.lattice import FadingSums
 from detectors.place_rates import SETTLE, PlaceRates
 from tests import road
 
@@ -75,3 +77,13 @@ def test_where_more_is_to_be_expected_a_place_is_less_surprised_until_it_has_sho
     assert surprised[1] < surprised[0] - 0.5
     assert known[1] > known[0] - 0.2
     assert usual.where_often(1.0) == usual
+
+
+def test_what_has_faded_is_asked_anew_after_it_was_rebased() -> None:
+    """Many ask in one pane, so it is reckoned once; not when the sums are held otherwise since."""
+    sums = FadingSums((1000.0,), 0.0)
+    sums.add(np.array([7]), (np.array([1.0]),), 0)
+    late = 25_000
+    before = sums.read(sums.find(np.array([7])), late)
+    sums.add(np.array([8]), (np.array([1.0]),), late)
+    assert sums.read(sums.find(np.array([7, 8])), late)[0].tolist() == pytest.approx([before[0, 0], 1.0])

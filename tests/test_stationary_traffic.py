@@ -18,11 +18,11 @@ from detectors.geometry import distance
 from detectors.incident import Change
 from detectors.incidents import Incidents
 from detectors.model import OBSERVATION, Finding, Rows, Sign
-from detectors.occurrences import CLUMP, COMES_BACK, HALTED, KINDS, OCCURRENCE, Occurrences, counts_of
+from detectors.occurrences import CLUMP, COMES_BACK, KINDS, MANY, Occurrences
 from detectors.place_rates import PlaceRates
 from detectors.queues import FREED, LASTS, PASSED, REACH, TIME, USUAL, WAITS, Queues, _crawl
 from detectors.slowing import SLOWER, Slowing
-from detectors.standing import _pass, _waits
+from detectors.standing import _lead, _pass
 from detectors.stationary_traffic import CRAWLED, NOT_ON, SCOPES, StationaryTraffic, _weigh
 from detectors.tracks import Tracks
 from tests import road
@@ -87,11 +87,14 @@ def queue(until: int) -> Rows:
 
 
 def test_more_of_a_kind_than_a_clump_say_no_more() -> None:
-    rows = np.zeros(9, OCCURRENCE)
-    rows["reporter"], rows["kind"] = np.arange(9), [0] * 6 + [HALTED] * 3
-    assert counts_of(rows) == ([CLUMP, 0, 0, 3, 0], 9)
-    rows["reporter"] = 1
-    assert counts_of(rows) == ([1, 0, 0, 1, 0], 1)
+    for reporters, wanted in ((range(9), ([CLUMP, 0, 0, CLUMP, 0], MANY)), ([1] * 9, ([1, 0, 0, 1, 0], 1))):
+        some, across = Occurrences(), StationaryTraffic()._ground.across
+        for k, reporter in enumerate(reporters):
+            did = {"fell": True} if k < 5 else {"halted": True}
+            some.note(road.seen(1, 0.0, reporter=reporter, **did), across, road.T0 + k * 1000)
+        (tally,) = some.tallies(road.LAT, road.LON, 0.0, road.T0 + 9_000, [(30.0, 100.0)])
+        assert (tally.counts, tally.reporters) == wanted
+        assert (tally.first, tally.last) == (road.T0, road.T0 + 8_000)
 
 
 def test_a_queue_is_one_incident_that_opens_at_its_head() -> None:
@@ -188,13 +191,11 @@ def test_the_hardest_braking_is_remembered_and_fades(accel: float, wanted: float
 
 def test_only_those_who_drive_the_same_way_pass_one_that_stands() -> None:
     """One has stood for a minute; beside it one drives, one creeps, one comes the other way, and one drives far away."""
-    now = road.T0 + 60_000
     rows = road.seen(5, [0.0, 10.0, 10.0, 10.0, 60.0], speed=[0.0, 20.0, 3.0, 20.0, 20.0], heading=[0.0, 0.0, 0.0, 180.0, 0.0])
-    rows["stood"][0] = road.T0
-    standing, passing = np.zeros(5, np.int64), np.zeros((9, 2), np.int64)
-    assert _pass(rows, now, standing, passing) == (1, 1)
+    passing = np.zeros((9, 2), np.int64)
+    assert _pass(rows, rows[:1], passing) == 1
     assert passing[0].tolist() == [0, 1]
-    assert _pass(rows, now, standing, passing[:0]) == (1, 1)  # no room, but it says how much there has to be
+    assert _pass(rows, rows[:1], passing[:0]) == 1  # no room, but it says how much there has to be
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,8 @@ def test_only_those_who_drive_the_same_way_pass_one_that_stands() -> None:
     ],
 )
 def test_who_creeps_in_front_is_waited_for(north: float, speed: float, heading: float, waits: bool) -> None:
-    assert _waits(road.seen(1, north, speed=speed, heading=heading), road.LAT, road.LON, 0.0) == waits
+    (leads,) = _lead(road.seen(1), road.seen(1, north, speed=speed, heading=heading)).tolist()
+    assert leads != waits
 
 
 def test_a_queue_grows_by_those_who_crawl_beyond_what_is_known_of_it() -> None:
@@ -384,8 +386,8 @@ def test_one_who_fell_ahead_may_have_had_his_own_reasons() -> None:
 def test_where_nobody_fell_there_is_nothing_to_be_surprised_at() -> None:
     """As around one that has crept on since its fall, so long that the fall is forgotten."""
     where = road.LAT, road.LON, 0.0
-    clusters = [Occurrences().cluster(*where, road.T0, *scope) for scope in SCOPES]
-    assert _weigh(clusters, PlaceRates(KINDS).at(*where, road.T0), 1)[0] == -math.inf
+    tallies = Occurrences().tallies(*where, road.T0, SCOPES)
+    assert _weigh(tallies, PlaceRates(KINDS).at(*where, road.T0), 1)[0] == -math.inf
 
 
 def test_a_cluster_is_what_was_done_near_lately_by_those_who_go_this_way() -> None:
