@@ -32,12 +32,12 @@ NOT_GIVEN = 255  # of the small integers of a reading
 
 
 class DecodedRow(NamedTuple):
-    line: int  # of the file, from 1
+    line: int  # of the file, from 1, or Byte
     values: dict[str, object]  # ready for JSON; only what is known
 
 
 class RefusedRecord(NamedTuple):
-    line: int  # of the file, from 1
+    line: int  # of the file, from 1, or Byte
     reason: Reason
     detail: str
 

@@ -13,6 +13,7 @@ from dataflows.decode import Recognised, RefusedRecord, Undated, Unknown, Unsaid
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.likely import advice
+from dataflows.recorded import Byte
 from dataflows.secret_files import about_the_key, pseudonym_key
 from dataflows.settings import Settings
 
@@ -67,7 +68,8 @@ def _print(files: Sequence[tuple[Path, str]], context: Context, every: bool) -> 
                 )
             else:
                 rows += 1
-                print(json.dumps({"line": found.line} | found.values, ensure_ascii=False))
+                place = "byte" if isinstance(found.line, Byte) else "line"
+                print(json.dumps({place: found.line} | found.values, ensure_ascii=False))
         if more := {} if every else {reason: count - MOST for reason, count in refused.items() if count > MOST}:
             counts = ", ".join(f"{count} {reason}" for reason, count in sorted(more.items()))
             print(f"{path}: not shown: {counts}, as above; --every shows all", file=sys.stderr)

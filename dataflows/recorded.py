@@ -1,4 +1,4 @@
-"""Recorded messages from files: JSON lines, hex lines, one JSON document or one binary message, plain, .gz or .zst.
+"""Recorded messages from files: JSON lines, hex lines, one JSON document, one binary message or a run of frames; .gz and .zst.
 
 Everything is streamed, and no message is read further than the longest that any format takes: a file that unpacks into
 gigabytes costs time, not memory.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import zstandard
 
 from dataflows.formats import Format
+from dataflows.formats.gbt32960_cut import STARTS
 from dataflows.formats.text import HEX, OTHER_STAMP, PRINTABLE, is_document
 from dataflows.told import ToldError
 
@@ -32,10 +33,21 @@ WINDOW = 128 << 20  # bytes that a .zst file may ask to be kept in memory: what 
 BOM = b"\xef\xbb\xbf"
 STAMP = re.compile(rb"[0-9]{13}")  # ms since the epoch, of the years 2001 to 2286
 UNKNOWN = -1  # arrival
-IN_BINARY = (b"##", b"$$")  # how a GB/T 32960 frame begins, of which most bytes may be letters and digits
 
 Recorded = tuple[int, bytes, int]
-"""The line, from 1, at which a message starts; the message as it would come from Kafka; its arrival in ms since the epoch."""
+"""The line, from 1, at which a message starts, or the Byte; the message as it would come from Kafka; its arrival in ms since
+the epoch."""
+
+
+class Byte(int):
+    """Where a message starts in a file without lines, from 0.
+
+    >>> f"cars.bin:{Byte(75)}"
+    'cars.bin:byte 75'
+    """
+
+    def __str__(self) -> str:
+        return f"byte {int(self)}"
 
 
 class RecordingError(ToldError):
@@ -68,6 +80,9 @@ def recorded(path: Path, form: Format) -> Iterator[Recorded]:
             head = stream.read(1024)
             if _in_hex(text := head.removeprefix(BOM), form):
                 yield from ((line, *_from_hex(digits)) for line, digits in _lines(text, stream))
+            elif form.cut is not None:
+                blocks = chain((head,), iter(partial(stream.read, BLOCK), b""))
+                yield from ((Byte(at), message, UNKNOWN) for at, message in form.cut(blocks))
             else:
                 yield 1, head + stream.read(LONGEST - len(head)), arrived(path, form)
 
@@ -160,7 +175,7 @@ def _lines(head: bytes, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 def _in_hex(head: bytes, form: Format) -> bool:
     """Whether these are lines of hexadecimal, some of them damaged: text, or mostly digits, as random bytes are not."""
-    if form.framing == "hex_lines" and head.startswith(IN_BINARY):
+    if form.framing == "hex_lines" and head.startswith(STARTS):
         return False
     return PRINTABLE.issuperset(head) or 2 * sum(map(HEX.__contains__, head)) > len(head)
 

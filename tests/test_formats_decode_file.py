@@ -16,6 +16,7 @@ from dataflows.decode import DecodedRow, Recognised, RefusedRecord, Undated, Unk
 from dataflows.decode_command import MOST, decode_files
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Reason
+from dataflows.formats.gbt32960_frames import LARGEST
 from dataflows.formats.observation import MEANT, Observation
 from dataflows.recorded import LONGEST, WINDOW, RecordingError, recorded
 from dataflows.settings_reader import load
@@ -32,6 +33,16 @@ def written(folder: Path, content: bytes, name: str = "recording") -> Path:
     path = folder / name
     path.write_bytes(content)
     return path
+
+
+def by_length(frames: bytes) -> list[bytes]:
+    """Frames of GB/T 32960 that follow one another without fault."""
+    found = []
+    while frames:
+        size = 25 + int.from_bytes(frames[22:24])
+        found.append(frames[:size])
+        frames = frames[size:]
+    return found
 
 
 def test_each_file_ends_with_what_became_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +201,8 @@ def test_no_message_in_binary_is_taken_for_lines(form: str, tmp_path: Path) -> N
     login = encode.gbt32960_login(time=TIME - 5 * 3_600_000, vin="20250304073000123")
     assert b"\n" in login
     for message in (*VALID[form], login) if form == "gbt32960" else VALID[form]:
-        assert list(messages(written(tmp_path, message, "one.bin"), FORMATS[form])) == [message]
+        parts = by_length(message) if form == "gbt32960" else [message]
+        assert list(messages(written(tmp_path, message, "one.bin"), FORMATS[form])) == parts
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
@@ -205,6 +217,28 @@ def test_one_binary_message(tmp_path: Path, suffix: str) -> None:
         assert isinstance(row, DecodedRow)
         assert row.values["signs"] == ["abs"]
         assert row.values["time_ms"] == int(path.stat().st_mtime * 1000)
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_run_of_frames_may_be_of_any_size(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was refused as one message that is too large; and what is no frame hid all behind it."""
+    run = b"".join(a_reading(soc=0.01 * (number % 100)) for number in range(4000))
+    assert len(run) > 5 * LARGEST
+    stray, last = b"no frame", a_reading()
+    path = written(tmp_path, PACKERS[suffix](run + stray + last + last[:40]), f"cars.bin{suffix}")
+    assert decode_files([(path, "gbt32960")], SETTINGS) == 1
+    out, said = capsys.readouterr()
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["byte"], row["soc"]) for row in rows] == [
+        *((number * len(last), pytest.approx(0.01 * (number % 100))) for number in range(4000)),
+        (len(run + stray), pytest.approx(0.57)),
+    ]
+    assert said.splitlines() == [
+        f"{path}:byte {len(run)}: unreadable: this is text and no hexadecimal",
+        f"{path}:byte {len(run + stray + last)}: truncated: the frame at byte 0 is {len(last) - 40} bytes shorter than its "
+        "length says",
+        f"{path}: rows 4001, refused 2",
+    ]
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

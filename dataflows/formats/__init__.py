@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dataflows.formats import etsi, etsi_json, gbt32960, j2735, observation, ode_json, sensor, ydt3709
+from dataflows.formats import etsi, etsi_json, gbt32960, gbt32960_cut, j2735, observation, ode_json, sensor, ydt3709
 from dataflows.formats.base import Decode
 
 
@@ -25,6 +25,8 @@ class Format:
     """Such keys in small letters, and what they are called here."""
     dated: bool = True
     """Whether its messages say when they were sent, and not a part of it such as the second: then their arrival tells."""
+    cut: Callable[[Iterator[bytes]], Iterator[tuple[int, bytes]]] | None = None
+    """Blocks of a file in binary to its messages, each with the byte at which it begins; None where such a file is one."""
 
 
 FORMATS: dict[str, Format] = {
@@ -76,6 +78,7 @@ FORMATS: dict[str, Format] = {
             gbt32960.decode,
             "hex_lines",
             "GB/T 32960.3-2016 and -2025: an electric vehicle's telemetry, one or more binary frames a message.",
+            cut=gbt32960_cut.cut,
         ),
         Format(
             "sensor",
