@@ -10,8 +10,7 @@ import numpy as np
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context
 from dataflows.formats.guard import decode_safely
-from dataflows.formats.text import PRINTABLE
-from dataflows.recorded import arrived, messages
+from dataflows.recorded import UNPACKED, arrived, messages
 
 JSON_LINES = "observation"
 COLUMNS = 3  # commas in a first line that is no JSON: even the least of an observation has four columns
@@ -21,7 +20,6 @@ BEGINNINGS = {  # of files that are no text, and what to do with them
     b"\xff\xfe": "it is in UTF-16, as some shells write: make it UTF-8, as iconv -f UTF-16 -t UTF-8 does",
     b"\xfe\xff": "it is in UTF-16: make it UTF-8, as iconv -f UTF-16 -t UTF-8 does",
 }
-PACKED = (".gz", ".zst")
 LOOKED_AT = 20  # messages: damaged ones are a few in a hundred
 
 
@@ -30,7 +28,7 @@ def advice(path: Path, named: str, context: Context) -> str | None:
     if not path.is_file():
         return None
     with path.open("rb") as file:
-        head = b"" if path.suffix in PACKED else file.read(4)
+        head = b"" if path.suffix in UNPACKED else file.read(4)
     for beginning, what in BEGINNINGS.items():
         if head.startswith(beginning):
             return what
@@ -42,6 +40,14 @@ def advice(path: Path, named: str, context: Context) -> str | None:
     first = next(messages(path, FORMATS[JSON_LINES]), b"")
     if first.startswith(b"["):
         return "it looks like a JSON array: write one object a line, as jq -c '.[]' does"
-    if first.count(b",") >= COLUMNS and PRINTABLE.issuperset(first) and not first.startswith(b"{"):
+    if first.count(b",") >= COLUMNS and _is_text(first) and not first.startswith(b"{"):
         return "it looks like CSV: write one JSON object a line"
     return None
+
+
+def _is_text(line: bytes) -> bool:
+    """In UTF-8, whatever its language."""
+    try:
+        return "".join(line.decode().split()).isprintable()
+    except UnicodeDecodeError:
+        return False

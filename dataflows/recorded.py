@@ -10,7 +10,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -123,16 +123,17 @@ def _next_frame() -> zstandard.ZstdDecompressionObj:
     return zstandard.ZstdDecompressor(max_window_size=WINDOW).decompressobj()
 
 
+UNPACKED: Mapping[str, Callable[[BinaryIO], BinaryIO]] = {  # by how the name of a packed file ends
+    ".gz": lambda file: cast(BinaryIO, gzip.GzipFile(fileobj=file)),
+    ".zst": lambda file: cast(BinaryIO, io.BufferedReader(Unpacked(file))),
+}
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
-            if path.suffix == ".gz":
-                yield cast(BinaryIO, gzip.GzipFile(fileobj=file))
-            elif path.suffix == ".zst":
-                yield cast(BinaryIO, io.BufferedReader(Unpacked(file)))
-            else:
-                yield file
+            yield UNPACKED[path.suffix](file) if path.suffix in UNPACKED else file
     except FileNotFoundError:
         raise RecordingError(f"{path} does not exist: check the name") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:

@@ -32,7 +32,7 @@ def test_every_format_is_recognised_under_every_other_name(form: str, named: str
     assert advice(path, named, CONTEXT) == f"it looks like {form}: write {path}={form}"
 
 
-@pytest.mark.parametrize("content", [b"", b"{}\n" * 30, b"nonsense", b"\x00\xff" * 40])
+@pytest.mark.parametrize("content", [b"", b"{}\n" * 30, b"nonsense", b"\x00\xff" * 40, b"\xff,,,\n", b"\x01,,,\n"])
 def test_what_is_none_of_them_is_not_guessed(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
     assert advice(tmp_path / "file", "observation", CONTEXT) is None
@@ -43,6 +43,7 @@ def test_what_is_none_of_them_is_not_guessed(content: bytes, tmp_path: Path) -> 
     ("content", "what"),
     [
         (b"id,ts,lat,lon,v\n" + b"a,1741073400000,22.5,114.0,20\n" * 9, "CSV"),
+        ("车辆,时间,纬度,经度,\u3000速度\t(m/s)\n粤B,1741073400000,22.5,114.0,20\n".encode(), "CSV"),
         (b"[" + b'{"id": "a", "v": 20},\n' * 999, "a JSON array"),
     ],
 )
