@@ -38,7 +38,7 @@ def decode_files(files: Sequence[tuple[Path, str]], settings: Settings, every: b
 def _print(files: Sequence[tuple[Path, str]], context: Context, every: bool) -> int:
     anything = 0
     for path, name in files:
-        rows, refused = 0, Counter[str]()
+        rows, refused, with_speed = 0, Counter[str](), Counter[bool]()  # the last of observations
         for found in decode_file(FORMATS[name], path, context):
             if isinstance(found, RefusedRecord):
                 refused[found.reason] += 1
@@ -68,11 +68,16 @@ def _print(files: Sequence[tuple[Path, str]], context: Context, every: bool) -> 
                 )
             else:
                 rows += 1
+                if found.values["kind"] == "observation":
+                    with_speed["speed" in found.values] += 1
                 place = "byte" if isinstance(found.line, Byte) else "line"
                 print(json.dumps({place: found.line} | found.values, ensure_ascii=False))
         if more := {} if every else {reason: count - MOST for reason, count in refused.items() if count > MOST}:
             counts = ", ".join(f"{count} {reason}" for reason, count in sorted(more.items()))
             print(f"{path}: not shown: {counts}, as above; --every shows all", file=sys.stderr)
+        if with_speed[False]:
+            silent = f"{with_speed[False]} of {with_speed.total()} observations say no speed"
+            print(f"{path}: {silent}, without which hardly anything is found", file=sys.stderr)
         if refused and not rows and (said := advice(path, name, context)):
             print(f"{path}: {said}", file=sys.stderr)
         print(f"{path}: rows {rows}, refused {refused.total()}", file=sys.stderr)

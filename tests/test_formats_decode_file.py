@@ -105,6 +105,19 @@ def test_what_a_traffic_sensor_does_not_say_is_counted(tmp_path: Path, capsys: p
     )
 
 
+def test_observations_that_say_no_speed_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a replay; of a car's battery and of a lane it is no fault."""
+    fast, silent = VALID["observation"]
+    for lines, told in ((b"\n".join((fast, silent, silent)), ["2 of 3 observations say no speed"]), (fast, [])):
+        path = written(tmp_path, lines)
+        assert decode_files([(path, "observation")], SETTINGS) == 0
+        said = [line for line in capsys.readouterr().err.splitlines() if "no speed" in line]
+        assert said == [f"{path}: {each}, without which hardly anything is found" for each in told]
+    weather = written(tmp_path, encode.road_weather(time=TIME, id="b", lat=22.5, lon=114.1, friction=0.5))
+    decode_files([(weather, "sensor")], SETTINGS)
+    assert "no speed" not in capsys.readouterr().err
+
+
 def test_lanes_are_shown_up_to_the_last_that_says_something(tmp_path: Path) -> None:
     lanes = [(1200.0, 25.0), (0.0, float("nan"))]
     path = written(tmp_path, encode.traffic_sensor(time=TIME, id="loop", lat=22.5, lon=114.1, lanes=lanes))
