@@ -19,7 +19,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -38,11 +38,11 @@ from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.incidents import flow
-from dataflows.intake import Intake
+from dataflows.intake import Intake, Poll
 from dataflows.metrics import METRICS
 from dataflows.pace import Pace
 from dataflows.recorded import UNKNOWN
-from dataflows.replay import FilePartition, Nowhere
+from dataflows.replay import FilePartition, Nowhere, Progressed
 from dataflows.seal import Seal
 from dataflows.settings import Settings
 from dataflows.store import open_store
@@ -96,7 +96,7 @@ class _Half:
         self.left, self.cpu, self.stages = 0, 0.0, dict[str, float]()
         self.pause, self._polled = 0.0, 0.0  # s
 
-    def progressed(self, file: str, messages: int) -> None:
+    def progressed(self, file: str, messages: int, _: Poll) -> None:
         self._read[file] = messages
         now = time.perf_counter()
         if self.left:
@@ -123,7 +123,7 @@ def run_kept(settings: Settings, sources: Ends) -> None:
         run_main(graph, epoch_interval=timedelta(seconds=10), recovery_config=store)
 
 
-def ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], progressed: Callable[[str, int], None]) -> Ends:
+def ends(settings: Settings, traffic: dict[str, Iterator[list[bytes]]], progressed: Progressed) -> Ends:
     """Made-up traffic by the name of its format, one partition each; who is told how many messages of which were read."""
     grid = Grid(settings.window)
 

@@ -21,6 +21,7 @@ from benchmarks.load import Measure, measured
 from benchmarks.machine import commit, versions
 from benchmarks.synthetic import Cars, Vehicles
 from benchmarks.table import Table
+from dataflows.intake import Poll
 from dataflows.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "plateau.md"
@@ -51,7 +52,7 @@ class _Seen:
         self._rate, self._read = rate, dict[str, int]()
         self.held: dict[int, float] = {}
 
-    def progressed(self, file: str, messages: int) -> None:
+    def progressed(self, file: str, messages: int, _: Poll) -> None:
         self._read[file] = messages
         quarter = min(self._read.values()) // (self._rate * QUARTER)
         self.held[quarter] = max(self.held.get(quarter, 0.0), _resident())

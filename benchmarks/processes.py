@@ -42,6 +42,7 @@ from dataflows.cluster import _free_addresses
 from dataflows.demo.page import scrape
 from dataflows.grid import Grid
 from dataflows.incidents import flow
+from dataflows.intake import Poll
 from dataflows.rehearsal import rehearse
 from dataflows.settings_reader import load
 from dataflows.tap import Reader
@@ -187,7 +188,7 @@ def member(order: dict[str, Any]) -> None:
     """One process of a replay of several."""
     began: list[tuple[float, float]] = []
 
-    def progressed(file: str, messages: int) -> None:
+    def progressed(file: str, messages: int, _: Poll) -> None:
         if not began:
             began.append((time.time(), time.process_time()))
 

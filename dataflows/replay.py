@@ -24,7 +24,7 @@ from dataflows.secret_files import pseudonym_key
 from dataflows.settings import Settings
 
 REST = timedelta(milliseconds=1)  # of a file that is ahead of the others
-Progressed = Callable[[str, int], None]  # file, messages read so far
+Progressed = Callable[[str, int, Poll], None]  # file, messages read so far, what became of the last of them
 
 
 class FileSource(PollSource):
@@ -89,10 +89,11 @@ class FilePartition(StatefulSourcePartition[Poll, bytes]):
             return [self._intake.rest(ended=True)]
         offsets = range(self._offset, self._offset + len(batch))
         self._offset += len(batch)
-        if self._progressed is not None:
-            self._progressed(self._intake.topic, self._offset)
         _, messages, arrivals = zip(*batch, strict=True)
-        return [self._intake.take(messages, np.array(arrivals, np.int64), offsets)]
+        poll = self._intake.take(messages, np.array(arrivals, np.int64), offsets)
+        if self._progressed is not None:
+            self._progressed(self._intake.topic, self._offset, poll)
+        return [poll]
 
     def next_awake(self) -> datetime | None:
         return datetime.now(UTC) + REST if self._ahead else None

@@ -17,11 +17,13 @@ from dataflows.ahead import most_ahead
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym, Reason
 from dataflows.incidents import flow
+from dataflows.intake import Poll
 from dataflows.likely import advice
 from dataflows.metrics import METRICS
 from dataflows.recorded import RecordingError, messages
 from dataflows.secret_files import about_the_key, pseudonym_key
 from dataflows.settings import Settings
+from dataflows.span import Span
 from detectors.model import Doubt
 
 MANY_LATE = 0.1  # of the records: twice what the alert rule calls many
@@ -64,10 +66,14 @@ def replay_files(
         totals = {path: sum(1 for _ in messages(path, FORMATS[name])) for path, name in files}
         bar.remove_task(counting)
         tasks = {str(path): bar.add_task(path.name, total=total) for path, total in totals.items()}
+        spans = {file: Span() for file in tasks}
         started = time.monotonic()
-        ends = replay.ends(
-            files, settings, out, cells, dead_letters, lambda file, count: bar.update(tasks[file], completed=count)
-        )
+
+        def progressed(file: str, count: int, poll: Poll) -> None:
+            bar.update(tasks[file], completed=count)
+            spans[file].take(poll)
+
+        ends = replay.ends(files, settings, out, cells, dead_letters, progressed)
         graph = flow(settings, ends, kept=False)
         heap.settle()
         cli_main(graph)
@@ -83,6 +89,13 @@ def replay_files(
         highlight=False,
         soft_wrap=True,
     )
+    for file, span in spans.items():
+        if span.rows:
+            say.print(f"accepted of {file}: {span}", highlight=False, soft_wrap=True)
+    if copies := round(METRICS.value("duplicate_records_total")):
+        given = sum(span.rows for span in spans.values())
+        what = f"copies, which count once: {copies} of the {given} rows that shards were given"
+        say.print(f"{what}, where one near a border goes to several", highlight=False, soft_wrap=True)
     if late > MANY_LATE * received:
         lateness = settings.window.lateness
         said = f"{late / received:.0%} came too late, and nothing is made of them: window.lateness is {lateness} ms"

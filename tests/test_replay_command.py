@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from dataflows.window import ShardWindow
 from tests import road
 from tests.forked import Forked
 from tests.living import PATIENCE, roadwatch
+from tests.wire import a_reading
 
 OBSERVATION = {"id": "a", "ts": road.T0, "lat": road.LAT, "lon": road.LON, "v": 20.0, "hdg": 0.0}
 
@@ -106,6 +108,35 @@ def test_many_late_records_are_mentioned_with_the_setting(recording: Path) -> No
         code,
         "50% came too late, and nothing is made of them: window.lateness is 2 ms. Is the file in the order" in text,
     ) == (0, True)
+
+
+def test_times_and_places_are_told_of_each_file(recording: Path) -> None:
+    """Swapped coordinates and local times are possible ones: only whoever knows the recording sees that they are wrong."""
+    other = recording.with_name("other.jsonl")
+    other.write_text(json.dumps(OBSERVATION | {"lat": 24.057, "lon": 22.55, "ts": road.T0 + 28_800_000}) + "\n")
+    far = OBSERVATION | {"ts": road.T0 + 60_000, "lat": road.LAT + 0.5, "lon": road.LON - 1.25}
+    recording.write_text(json.dumps(OBSERVATION) + "\n" + json.dumps(far) + "\n" + json.dumps(far | {"lat": 91}) + "\n")
+    text = say(recording.parent, str(recording), str(other))[1]
+    for path, times, places in (
+        (recording, "07:30:00.000Z to 2025-03-04T07:31:00.000Z", "lat 22.55 to 23.05, lon 112.81 to 114.06"),
+        (other, "15:30:00.000Z to 2025-03-04T15:30:00.000Z", "lat 24.06 to 24.06, lon 22.55 to 22.55"),
+    ):
+        assert f"\naccepted of {path}: 2025-03-04T{times} (UTC), {places}\n" in text
+
+
+def test_of_cars_without_a_fix_no_place_is_told(recording: Path) -> None:
+    recording.write_text(a_reading(lat=float("nan"), lon=float("nan")).hex())
+    text = say(recording.parent, f"{recording}=gbt32960")[1]
+    assert f"accepted of {recording}: 2025-03-06T07:30:00.000Z to 2025-03-06T07:30:00.000Z (UTC), no places\n" in text
+
+
+def test_copies_are_counted(recording: Path) -> None:
+    assert "copies, " not in say(recording.parent, str(recording))[1]
+    recording.write_text(2 * recording.read_text())
+    text = say(recording.parent, str(recording))[1]
+    told = re.search(r"^copies, which count once: (\d+) of the (\d+) rows that shards were given", text, re.MULTILINE)
+    assert told
+    assert 2 * int(told[1]) == int(told[2])
 
 
 @pytest.mark.parametrize("at", [0, 5])

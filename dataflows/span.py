@@ -1,0 +1,37 @@
+"""Which times and places a recording's accepted rows are of.
+
+No check finds swapped coordinates, or local time taken for UTC, where both are possible; whoever knows the recording sees it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dataflows.formats import moment
+from dataflows.intake import Poll
+from dataflows.panes import TABLES
+
+COLUMNS = ("time", "lat", "lon")
+
+
+class Span:
+    """Of one file. Tell it of each poll; as a text it is times in UTC, and degrees to a kilometre, which shows no vehicle."""
+
+    def __init__(self) -> None:
+        self.rows = 0  # as shards get them: one near a border goes to several
+        self._lowest, self._highest = np.full(len(COLUMNS), np.inf), np.full(len(COLUMNS), -np.inf)
+
+    def take(self, poll: Poll) -> None:
+        for chunk in poll.chunks.values():
+            for rows in (getattr(chunk, table) for table in TABLES):
+                if rows is None:
+                    continue
+                self.rows += len(rows)
+                for number, name in enumerate(COLUMNS):  # of a car without a fix the place is NaN, which neither of these takes
+                    self._lowest[number] = np.fmin.reduce(rows[name], dtype=float, initial=self._lowest[number])
+                    self._highest[number] = np.fmax.reduce(rows[name], dtype=float, initial=self._highest[number])
+
+    def __str__(self) -> str:
+        (first, south, west), (last, north, east) = self._lowest, self._highest
+        place = "no places" if south > north else f"lat {south:.2f} to {north:.2f}, lon {west:.2f} to {east:.2f}"
+        return f"{moment.write(int(first))} to {moment.write(int(last))} (UTC), {place}"
