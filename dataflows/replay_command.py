@@ -115,16 +115,25 @@ def replay_files(
         what = f"{detector} failed {'once' if count == 1 else f'{count} times'}, and began afresh without what it had learned"
         say.print(f"{what}: a defect of roadwatch, so report it with the log above", highlight=False, soft_wrap=True)
     say.print(_incidents(out), highlight=False, soft_wrap=True)
-    for path, name in files:
-        if not totals[path]:
-            say.print(f"there is no message in {path}", highlight=False, soft_wrap=True)
+    for path in totals:
         silent = METRICS.value("observations_without_speed_total", topic=str(path))
         if silent > totals[path] / 2:
             what = f"{silent:,.0f} observations of {path} say no speed"
             say.print(f"{what}, without which hardly anything is found; see roadwatch decode", highlight=False, soft_wrap=True)
-        if totals[path] and not any(METRICS.value(f"{part}_records_total", topic=str(path)) for part in ("accepted", "late")):
-            said = advice(path, name, context) or "roadwatch decode says what is wrong with it"
-            raise RecordingError(f"nothing in {path} could be read as {name}; {said}")
+    for path, name in files:
+        if not METRICS.value("accepted_records_total", topic=str(path)):
+            raise RecordingError(_why_nothing(path, name, totals[path], settings.window.max_behind, context))
+
+
+def _why_nothing(path: Path, name: str, messages: int, max_behind: int, context: Context) -> str:
+    """Of a file of which no record was accepted."""
+    if not messages:
+        return f"there is no message in {path}; see what should have written it, or leave it out"
+    if late := round(METRICS.value("late_records_total", topic=str(path))):  # the first of a file is never late by another
+        what = f"nothing in {path} was accepted: {late} records are more than window.max_behind ({max_behind} ms) behind their"
+        return f"{what} arrival, a limit for live feeds; replay it with --set window.max_behind=0"
+    said = advice(path, name, context) or "roadwatch decode says what is wrong with it"
+    return f"nothing in {path} could be read as {name}; {said}"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

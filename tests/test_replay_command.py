@@ -54,8 +54,6 @@ def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path)
     assert say(recording.parent, f"{recording}=observation")[0] == 0
     recording.write_text("{}")
     assert say(recording.parent, str(recording))[1].endswith("as observation; roadwatch decode says what is wrong with it\n")
-    recording.write_text("")
-    assert say(recording.parent, str(recording))[0] == 0  # nothing happened, which is no error
 
 
 @pytest.mark.parametrize(
@@ -214,10 +212,28 @@ def test_no_directory_is_made_for_what_is_written(recording: Path) -> None:
     assert (code, text) == (1, f"roadwatch: {recording.parent} is a directory; name a file in it to write to\n")
 
 
-def test_an_empty_file_is_mentioned(recording: Path) -> None:
-    recording.write_text("")
-    code, text = say(recording.parent, str(recording))
-    assert (code, f"there is no message in {recording}" in text) == (0, True)
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_an_empty_file_ends_with_an_error(content: str, recording: Path) -> None:
+    """Whoever asks for the exit code only would take it for an hour in which nothing happened."""
+    empty = recording.with_name("empty.jsonl")
+    empty.write_text(content)
+    code, text = say(recording.parent, str(empty), str(recording))
+    sentence = f"roadwatch: there is no message in {empty}; see what should have written it, or leave it out\n"
+    assert (code, text.endswith(sentence)) == (1, True)
+    assert "1 accepted" in text
+
+
+def test_a_file_of_which_all_is_late_ends_with_an_error(recording: Path) -> None:
+    """By the limit of a live feed, whose settings were taken; else the first of a file is never late."""
+    recording.write_text(json.dumps(OBSERVATION | {"rx": road.T0 + 60_000}) + "\n{}\n")
+    code, text = say(recording.parent, str(recording), "--set=window.max_behind=9000")
+    assert code == 1
+    assert "0 accepted, 1 late, 1 refused" in text
+    assert text.endswith(
+        f"\nroadwatch: nothing in {recording} was accepted: 1 records are more than window.max_behind (9000 ms) behind their "
+        "arrival, a limit for live feeds; replay it with --set window.max_behind=0\n"
+    )
+    assert say(recording.parent, str(recording), "--set=window.max_behind=0")[0] == 0
 
 
 @pytest.mark.parametrize("where", ["--out", "--cells", "--dead-letters"])
