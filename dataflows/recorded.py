@@ -50,6 +50,11 @@ class Byte(int):
         return f"byte {int(self)}"
 
 
+def spot(place: int) -> str:
+    """Where a message starts, for a sentence."""
+    return str(place) if isinstance(place, Byte) else f"line {place}"
+
+
 class RecordingError(ToldError):
     """A recorded file that cannot be read: what, where, what to do."""
 

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dataflows import heap, logs, replay
-from dataflows.ahead import most_ahead
+from dataflows.ahead import Disorder, why_late
 from dataflows.formats import FORMATS
 from dataflows.formats.base import Context, Pseudonym, Reason
 from dataflows.incidents import flow
 from dataflows.intake import Poll
 from dataflows.likely import advice
 from dataflows.metrics import METRICS
-from dataflows.recorded import RecordingError, messages
+from dataflows.recorded import RecordingError, messages, spot
 from dataflows.secret_files import about_the_key, pseudonym_key
 from dataflows.settings import Settings
 from dataflows.span import Span
@@ -99,6 +99,7 @@ def replay_files(
     if late > MANY_LATE * received:
         lateness = settings.window.lateness
         said = f"{late / received:.0%} came too late, and nothing is made of them: window.lateness is {lateness} ms"
+        said += f" and window.max_behind {behind} ms" if (behind := settings.window.max_behind) else ""
         say.print(f"{said}. {_why_late(files, lateness, context)}", highlight=False, soft_wrap=True)
     if recognised := round(sum(METRICS.value("recognised_records_total", topic=str(path)) for path in totals)):
         what = f"{recognised} of the accepted carry nothing that is looked at"
@@ -141,15 +142,18 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _why_late(files: Sequence[tuple[Path, str]], lateness: int, context: Context) -> str:
-    """What to ask of the file of which most came too late, and which of its lines to look at."""
+    """What to ask of the file of which most came too late, and what to do with it."""
     path, name = max(files, key=lambda file: METRICS.value("late_records_total", topic=str(file[0])))
-    asked = "Is the file in the order of arrival, and no time in it far ahead of the others"
-    ahead = most_ahead(path, FORMATS[name], context, lateness)
-    if ahead is None:
+    asked = "Is the file in the order of arrival"
+    why = why_late(path, FORMATS[name], context, lateness)
+    if why is None:
         return f"{asked}?"
+    by = f"{why.by / 1000:,.1f} s"
+    if isinstance(why, Disorder):
+        return f"{asked}? Times in {path} go back by up to {by}: sort it by arrival, or raise window.lateness"
     return (
-        f"{asked}, as line {ahead.line} of {path} is, {ahead.by / 1000:,.1f} s ahead of line {ahead.behind}, "
-        f"the first of {ahead.late} that are late by it?"
+        f"{asked}, and no time in it far ahead of the others, as {spot(why.line)} of {path} is, {by} ahead of "
+        f"{spot(why.behind)}, the first of {why.late} that are late by it? Leave such ones out, or give each its arrival"
     )
 
 

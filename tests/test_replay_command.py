@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 from bytewax.testing import run_main
 
 from dataflows import replay
-from dataflows.ahead import most_ahead
+from dataflows.ahead import Ahead, Disorder, why_late
 from dataflows.formats import FORMATS, encode
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.incidents import flow
@@ -149,11 +151,41 @@ def test_the_line_is_named_whose_time_is_ahead(at: int, recording: Path) -> None
     assert told in text
 
 
+ORDERS = {
+    "by vehicle": [1000 * second for vehicle in range(3) for second in range(60)],
+    "newest first": [1000 * (60 - second) for second in range(60)],
+    "shuffled": random.Random(1).sample(range(0, 60_000, 1000), 60),
+    "one late day": [*range(86_400_000, 86_430_000, 1000), *range(0, 30_000, 1000)],
+}
+
+
+@pytest.mark.parametrize("times", ORDERS.values(), ids=ORDERS)
+def test_a_file_in_no_order_of_time_is_told_to_be_sorted(times: list[int], recording: Path) -> None:
+    """A line was named that is as right as the others."""
+    recording.write_text("".join(json.dumps(OBSERVATION | {"ts": road.T0 + time}) + "\n" for time in times))
+    back = max(newest - time for newest, time in zip(accumulate(times, max), times, strict=True))
+    assert why_late(recording, FORMATS["observation"], Context(Pseudonym(b"a key")), lateness=2000) == Disorder(back)
+    text = say(recording.parent, str(recording))[1]
+    told = f"Times in {recording} go back by up to {back / 1000:,.1f} s: sort it by arrival, or raise window.lateness\n"
+    assert f"window.lateness is 2000 ms. Is the file in the order of arrival? {told}" in text
+
+
+def test_one_vehicle_whose_clock_is_ahead_is_no_disorder(recording: Path) -> None:
+    """It moves time on with each message, so that without the first of them as many are late."""
+    frames = [a_reading(time=road.T0 + 1000 * n + 3_600_000 * (n % 10 == 0)) for n in range(100)]
+    recording.write_bytes(b"".join(frames))
+    ahead = why_late(recording, FORMATS["gbt32960"], Context(Pseudonym(b"a key")), lateness=2000)
+    assert ahead == Ahead(0, len(frames[0]), 3_599_000, 9)
+    text = say(recording.parent, f"{recording}=gbt32960")[1]
+    told = f"as byte 0 of {recording} is, 3,599.0 s ahead of byte {len(frames[0])}, the first of 9 that are late by it? Leave"
+    assert told in text
+
+
 def test_with_its_arrival_a_clock_that_is_ahead_makes_nobody_late(recording: Path) -> None:
     times = [(road.T0 + 1000 * number + 9_000 * (number == 5), road.T0 + 1000 * number) for number in range(20)]
     recording.write_text("".join(json.dumps(OBSERVATION | {"ts": ts, "rx": rx}) + "\n" for ts, rx in times))
     assert "20 accepted, 0 late" in say(recording.parent, str(recording))[1]
-    assert most_ahead(recording, FORMATS["observation"], Context(Pseudonym(b"a key")), lateness=2000) is None
+    assert why_late(recording, FORMATS["observation"], Context(Pseudonym(b"a key")), lateness=2000) is None
 
 
 def test_a_detector_that_failed_is_named(recording: Path) -> None:
@@ -229,6 +261,7 @@ def test_a_file_of_which_all_is_late_ends_with_an_error(recording: Path) -> None
     code, text = say(recording.parent, str(recording), "--set=window.max_behind=9000")
     assert code == 1
     assert "0 accepted, 1 late, 1 refused" in text
+    assert "window.lateness is 2000 ms and window.max_behind 9000 ms. Is the file in the order of arrival?\n" in text
     assert text.endswith(
         f"\nroadwatch: nothing in {recording} was accepted: 1 records are more than window.max_behind (9000 ms) behind their "
         "arrival, a limit for live feeds; replay it with --set window.max_behind=0\n"
