@@ -24,6 +24,7 @@ ACCIDENT: dict[str, Any] = {
     "incident_id": "00000000000000aa",
     "sequence": 0,
     "status": "opened",
+    "cap_status": "Actual",
     "kind": "accident",
     "detected_at": "2025-03-04T07:42:13.000Z",
     "onset_at": "2025-03-04T07:41:56.000Z",
@@ -46,7 +47,8 @@ BATTERY = ACCIDENT | {
 }
 
 
-NOW = 1_741_080_000_000  # ms: of the machine, not of the recording
+NOW = 1_741_080_000_000  # ms, 2025-03-04: of the machine, not of the recording
+TOMORROW = NOW + 86_400_000
 
 
 def message(alert: dict[str, Any], at: int = NOW, **changes: Any) -> Received:
@@ -56,6 +58,13 @@ def message(alert: dict[str, Any], at: int = NOW, **changes: Any) -> Received:
 
 def tombstone(alert: dict[str, Any]) -> Received:
     return Received("road.incidents", 0, 0, alert["incident_id"].encode(), None, {}, 0)
+
+
+def drawn(incidents: OpenIncidents, width: int, now: int = NOW) -> str:
+    """The table on a terminal so wide."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(_table(incidents.rows(now), width))
+    return console.export_text()
 
 
 def kinds(incidents: OpenIncidents) -> list[str]:
@@ -96,10 +105,40 @@ def test_a_row_says_all_and_leaves_out_what_is_not_known() -> None:
     incidents.take([message(ACCIDENT, updated_at="2025-03-04T07:44:00.000Z"), message(BATTERY)])
     accident, battery = (tuple(row.cells[name] for name in COLUMNS) for row in incidents.rows(NOW))
     assert accident == (
-        *("accident", "Severe", "Likely", "07:41:56", "07:42:13", "07:44:00", "22.5543,114.1006", "243°", "120 m", "7"),
-        "00000000000000aa",
+        *("Actual", "accident", "Severe", "Likely", "07:41:56", "07:42:13", "07:44:00", "07:52:13"),
+        *("22.5543,114.1006", "243°", "120 m", "7", "00000000000000aa"),
     )
-    assert battery[6:9] == ("nowhere known", "", "0 m")
+    assert battery[8:11] == ("nowhere known", "", "0 m")
+
+
+def test_a_moment_of_another_day_says_which() -> None:
+    incidents = OpenIncidents()
+    incidents.take([message(ACCIDENT, TOMORROW)])
+    cells = incidents.rows(TOMORROW)[0].cells
+    assert [cells[name] for name in ("began", "opened", "last change", "valid until")] == [
+        *("03-04 07:41", "03-04 07:42", "03-04 07:42", "03-04 07:52"),
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_an_exercise_is_not_taken_for_the_real_thing(width: int) -> None:
+    """On the narrowest terminal, too. While all is Actual nothing is said of it, for it would only take room."""
+    real, trial = message(ACCIDENT), message(ACCIDENT, incident_id="dd", cap_status="Exercise")
+    incidents = OpenIncidents()
+    incidents.take([real])
+    assert "cap_status" not in drawn(incidents, width)
+    incidents.take([trial])
+    text = drawn(incidents, width)
+    assert "2 open incidents (" in text
+    assert "1 not to be acted upon: cap_status is not Actual" in text
+    assert ["EXERCISE" in row for row in text.splitlines() if "accident" in row] == [False, True]
+
+
+def test_a_line_of_an_exercise_says_so_and_until_when_it_is_valid() -> None:
+    said = line(ACCIDENT | {"cap_status": "Exercise"})
+    assert said.split()[:3] == ["07:42:13", "EXERCISE", "OPENED"]
+    assert "until 07:52:13" in said[:89], "a date before it, and it is seen in 100 columns"
+    assert "until" not in line(ACCIDENT | {"status": "cleared"})
 
 
 def test_what_has_expired_is_no_open_incident() -> None:
@@ -111,9 +150,7 @@ def test_what_has_expired_is_no_open_incident() -> None:
         (BATTERY["incident_id"], False),
         (ACCIDENT["incident_id"], True),
     ]
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(_table(incidents.rows(NOW), console.width))
-    text = console.export_text()
+    text = drawn(incidents, 160)
     assert "2 open incidents (" in text
     assert "1 not cleared, but expired: see whether the worker runs, and is fed" in text
     assert [line for line in text.splitlines() if "expired" in line and ACCIDENT["incident_id"] in line]
@@ -130,9 +167,7 @@ def test_an_unknown_time_of_arrival_expires_nothing() -> None:
 def test_the_table_draws() -> None:
     incidents = OpenIncidents()
     incidents.take([message(ACCIDENT)])
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(_table(incidents.rows(NOW), console.width))
-    assert "1 open incident (times in UTC" in console.export_text()
+    assert "1 open incident (times in UTC" in drawn(incidents, 160)
 
 
 def test_a_line_for_one_reporter() -> None:
@@ -167,15 +202,21 @@ def test_without_a_terminal_it_writes_lines_until_it_is_stopped(broker: str) -> 
     assert watching.returncode == 0
 
 
+@pytest.mark.parametrize("cap", ["Actual", "Exercise"])
+@pytest.mark.parametrize("width", [100, 156, 160])
+def test_until_when_it_is_valid_is_seen_in_100_columns(width: int, cap: str) -> None:
+    incidents = OpenIncidents()
+    incidents.take([message(ACCIDENT, TOMORROW, cap_status=cap)])
+    assert "03-04 07:52" in drawn(incidents, width, TOMORROW)
+
+
 @pytest.mark.parametrize("width", [80, 100, 156, 160])
 def test_nothing_is_cut_on_a_narrow_terminal(width: int) -> None:
     """What does not fit is left out instead: how grave it is was the first to be cut."""
     incidents = OpenIncidents()
     place = ACCIDENT["location"] | {"lat": -22.55432, "lon": -114.10056}
     incidents.take([message(ACCIDENT | {"kind": "dangerous_end_of_queue", "severity": "Moderate", "location": place})])
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(_table(incidents.rows(NOW), width))
-    text = console.export_text()
+    text = drawn(incidents, width)
     for whole in ("dangerous_end_of_queue", "Moderate", "-22.5543,-114.1006", "last change"):
         assert whole in text
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
