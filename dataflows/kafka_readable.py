@@ -17,7 +17,8 @@ log = structlog.get_logger(__name__)
 
 ASK = 30.0  # s of silence after which a partition is asked
 AGAIN = 5.0  # s between questions while it cannot be read: as often as the client itself tries what it may not read
-ANSWER = 10.0  # s that an answer may take: a new leader is found in less
+ANSWER = 25.0  # s that an answer may take: a new leader is found in less, and of a broker that answers nobody, which is another
+# fault, the client tells after twice kafka_admin.SILENT, once for what it had asked and once on a new connection
 SILENT = "the broker does not say where it ends"
 
 
@@ -34,14 +35,16 @@ class Readable:
 
     def said(self, now: float) -> None:
         """A message came, or word that this is the end."""
-        self.pauses(now)
+        self._said, self._waits = now, None
         if self._why is not None:
             self._set(None)
             log.info("the partition can be read again", topic=self._topic, partition=self._partition)
 
     def pauses(self, now: float) -> None:
-        """Nobody is asked now, so silence says nothing."""
+        """Nobody is asked now, so silence says nothing: while the broker is away that alone is told."""
         self._said, self._waits = now, None
+        if self._why == SILENT:
+            self._set(None)
 
     def asked(self, now: float) -> None:
         """The broker was asked where the partition ends."""

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from structlog.testing import capture_logs
 
-from dataflows import kafka_away, kafka_readable, kafka_reader
+from dataflows import kafka_admin, kafka_away, kafka_readable, kafka_reader
 from dataflows.health import Health, serve
 from dataflows.kafka_partitions import Starts
 from dataflows.kafka_readable import AGAIN, ANSWER, ASK, SILENT, Readable
@@ -79,6 +79,31 @@ def test_nobody_must_answer_who_was_not_asked(health: Health) -> None:
     each.pauses(100.0)
     assert not each.asks(101.0)
     assert health.ready()
+
+
+def test_a_broker_that_answers_nobody_is_one_fault(health: Health) -> None:
+    """One that was stopped by a signal still takes connections and says nothing; the client tells of it after 20 s."""
+    some = [Readable("t", number, 0.0) for number in range(3)]
+    with capture_logs() as lines:
+        for each in some:
+            each.asked(0.0)
+        for second in range(1 + 2 * kafka_admin.SILENT // 1000):
+            for each in some:
+                each.asks(float(second))
+    assert (health.ready(), lines) == (True, [])
+
+
+def test_who_did_not_answer_since_the_broker_is_away_is_not_told_beside_it(health: Health) -> None:
+    silent, refused = Readable("t", 0, 0.0), Readable("t", 1, 0.0)
+    silent.asked(0.0)
+    silent.asks(ANSWER + 1)
+    refused.refused(REFUSED, ANSWER + 1)
+    assert f"partition 0 ({SILENT})" in health.unready()[0]
+    for each in (silent, refused):
+        each.pauses(ANSWER + 2)
+    (sentence,) = health.unready()
+    assert f"partition 1 ({REFUSED})" in sentence, "which the broker said itself"
+    assert unreadable() == 0.0
 
 
 def test_a_hundred_partitions_are_one_sentence(health: Health) -> None:
