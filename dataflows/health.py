@@ -30,8 +30,8 @@ class Health:
     >>> health = Health(clock=lambda: 0.0)
     >>> health.ready()
     False
-    >>> health.assigned(4), health.broker(True)
-    (None, None)
+    >>> health.assigned(4), health.broker(True), health.beat()
+    (None, None, None)
     >>> health.unready()
     ()
     """
@@ -124,7 +124,8 @@ class Health:
 
     @property
     def _starts(self) -> bool:
-        return not self._partitions and not (self._helps and self._runs)
+        """Until the first poll, for the engine begins all partitions of a process before it polls one of them."""
+        return not (self._partitions and self._begun) and not (self._only_helps and self._runs)
 
     def unready(self) -> tuple[str, ...]:
         """Why the worker does no work now, in sentences; empty while it is ready."""

@@ -100,6 +100,8 @@ def test_while_it_starts_it_says_so_and_sends_nobody_after_a_fault(health: Healt
     health.runs()
     assert not health.ready(), "reading a large recovery store back takes a while"
     health.assigned(3)
+    assert health.unready() == ("The worker is starting: it reads no input partition yet.",), "others are still to be begun"
+    health.beat()
     assert health.ready()
 
 
@@ -161,6 +163,7 @@ def test_the_metrics_page_says_what_health_says(server: Server, health: Health, 
     assert b"\nroadwatch_ready 0.0\n" in body
     health.broker(True)
     health.assigned(1)
+    health.beat()
     clock.now += 4
     body = ask(server, "/metrics")[2]
     assert b"\nroadwatch_ready 1.0\n" in body

@@ -36,6 +36,7 @@ def health(monkeypatch: pytest.MonkeyPatch) -> Health:
         monkeypatch.setattr(module, "HEALTH", health)
     health.assigned(1)
     health.broker(True)
+    health.beat()
     return health
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.testing import TestingSink, run_main
 
 from dataflows.broker import free_port
 from dataflows.kafka_admin import create_missing
@@ -36,3 +43,43 @@ def test_it_starts_for_as_long_as_it_waits_for_the_others(tmp_path: Path) -> Non
         finally:
             kill(worker.child.pid)
         assert said == {STARTING}
+
+
+class Parts(FixedPartitionedSource[int, int]):
+    """Five partitions of three numbers each; notes what the engine does with them."""
+
+    def __init__(self, done: list[str]) -> None:
+        self.done = done
+
+    def list_parts(self) -> list[str]:
+        return [str(number) for number in range(5)]
+
+    def build_part(self, *_: Any) -> StatefulSourcePartition[int, int]:
+        self.done.append("begun")
+        return Part(self.done)
+
+
+class Part(StatefulSourcePartition[int, int]):
+    def __init__(self, done: list[str]) -> None:
+        self.done, self.left = done, [1, 2, 3]
+
+    def next_batch(self) -> list[int]:
+        self.done.append("polled")
+        if not self.left:
+            raise StopIteration
+        return [self.left.pop()]
+
+    def snapshot(self) -> int:
+        return len(self.left)
+
+
+def test_the_engine_begins_all_partitions_before_it_polls_one(tmp_path: Path) -> None:
+    """By which /readyz knows that all are begun: at a first start, and at one that resumes."""
+    init_db_dir(tmp_path, 2)
+    for _ in range(2):
+        done: list[str] = []
+        graph = Dataflow("parts")
+        op.output("out", op.input("in", graph, Parts(done)), TestingSink(list[int]()))
+        run_main(graph, recovery_config=RecoveryConfig(tmp_path))
+        assert done[:6] == ["begun"] * 5 + ["polled"]
+        assert "begun" not in done[5:]
