@@ -70,6 +70,7 @@ def run(
             from dataflows.cluster import supervise
             from dataflows.store import open_store
 
+            _log(settings)
             if settings.recovery.enabled:
                 open_store(settings)  # what is refused now would be refused at every restart
             flags = ["--config", str(config)] if config else []
@@ -140,7 +141,7 @@ def topics(
     """Make the topics that are missing, with the right configuration."""
     from dataflows.kafka_admin import create_missing
 
-    made = create_missing(settings_of(config, set_), partitions, replication)
+    made = create_missing(_log(settings_of(config, set_)), partitions, replication)
     say.print(f"made {', '.join(made)}" if made else "all topics are there", highlight=False, soft_wrap=True)
 
 
@@ -149,7 +150,7 @@ def watch(config: ConfigFile = None, set_: Set = None) -> None:
     """Show the open incidents as a live table, from the topic of incidents."""
     from dataflows.watch import watch as show
 
-    show(settings_of(config, set_))
+    show(_log(settings_of(config, set_)))
 
 
 @app.command()
@@ -175,6 +176,14 @@ def settings_of(config: Path | None, set_: list[str] | None) -> Settings:
     settings = _load(config, set_)
     for warning in exposed(settings, settings_file(config)):
         say.print(f"roadwatch: warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    return settings
+
+
+def _log(settings: Settings) -> Settings:
+    """What is logged goes to stderr from now on, as a worker's log does: stdout is for what a command prints."""
+    from dataflows import logs
+
+    logs.configure(settings.logs.level, settings.logs.format)
     return settings
 
 

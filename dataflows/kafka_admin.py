@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -22,6 +23,9 @@ from dataflows.told import ToldError
 _QUIET = logging.getLogger("librdkafka")  # it repeats each failed attempt; what matters of it comes through error_cb
 _QUIET.setLevel(logging.CRITICAL)
 
+log = structlog.get_logger(__name__)
+
+SOON = 2.0  # s after which somebody at a start wants to hear whom it waits for: one that is there answers in 0.1 s
 MISSPELT = 0.8  # of the letters that two names share: so near, and one is probably the other
 SILENT = 10_000  # ms: a request unanswered for so long means a dead connection; the client's own 60 s make alerts a minute late
 RECONNECT = 5000  # ms at most between attempts, up to half more by chance: who is back is seen within 10 s
@@ -67,7 +71,7 @@ def client(kafka: Kafka) -> dict[str, Any]:
 
 def connect(settings: Settings) -> Cluster:
     """The cluster with its input topics. Raises BrokerError if the broker, a topic or a partition is missing."""
-    cluster = _Admin(settings.kafka).cluster()
+    cluster = _Admin(settings.kafka).at_start()
     there = cluster.partitions
     wanted = [each.topic for each in settings.inputs.topics] + output_names(settings)
     missing = [name for name in wanted if name not in there]
@@ -89,7 +93,7 @@ def connect(settings: Settings) -> Cluster:
 def create_missing(settings: Settings, partitions: int, replication: int) -> list[str]:
     """Make the topics that are not there yet; returns their names. Raises BrokerError."""
     admin = _Admin(settings.kafka)
-    there = admin.topics()
+    there = admin.at_start().partitions
     wanted = [Topic(each.topic, partitions) for each in settings.inputs.topics]
     wanted += [Topic(name, 1, name == settings.outputs.incidents) for name in output_names(settings)]
     missing = [topic for topic in wanted if topic.name not in there]
@@ -135,7 +139,7 @@ def counter(settings: Settings) -> Callable[[], dict[str, int]]:
 
 def topics(settings: Settings) -> dict[str, int]:
     """Number of partitions of each topic that is there. Raises BrokerError."""
-    return _Admin(settings.kafka).topics()
+    return _Admin(settings.kafka).at_start().partitions
 
 
 class _Admin:
@@ -153,12 +157,23 @@ class _Admin:
         except KafkaException as error:
             raise BrokerError(f"these kafka settings do not work: {error.args[0].str()}; check the files they name") from None
 
-    def topics(self) -> dict[str, int]:
-        return self.cluster().partitions
+    def at_start(self) -> Cluster:
+        """Wait for the broker as long as the settings say; the log says soon why, for whoever has to see to it."""
+        patience = self._kafka.connect_timeout
+        if patience > SOON:
+            patience -= SOON
+            try:
+                return self._cluster(SOON)
+            except BrokerError as error:
+                log.warning(f"{error}; it is waited for another {patience:g} s")
+        return self._cluster(patience)
 
-    def cluster(self) -> Cluster:
+    def topics(self) -> dict[str, int]:
+        return self._cluster(self._kafka.connect_timeout).partitions
+
+    def _cluster(self, patience: float) -> Cluster:
         try:
-            known = self.client.list_topics(timeout=self._kafka.connect_timeout)
+            known = self.client.list_topics(timeout=patience)
         except KafkaException as error:
             self.client.poll(0)  # what it told in the meantime
             told = [(each.name(), each.str()) for each in self._errors]
