@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,11 +68,15 @@ def run(
     with _ending(settings):
         if processes > 1:
             from dataflows.cluster import supervise
-            from dataflows.store import open_store
+            from dataflows.kafka_admin import BrokerError, connect
+            from dataflows.store import is_there, open_store
 
             _log(settings)
-            if settings.recovery.enabled:
-                open_store(settings)  # what is refused now would be refused at every restart
+            with suppress(BrokerError):  # the processes say so themselves, and are started again until it is there
+                if settings.recovery.enabled:
+                    if not is_there(settings):
+                        connect(settings)  # before a store is made, which would belong to a run that never was
+                    open_store(settings)  # what is refused now would be refused at every restart
             flags = ["--config", str(config)] if config else []
             supervise(processes, [*flags, *(part for each in set_ or [] for part in ("--set", each))])
             return

@@ -21,7 +21,7 @@ from dataflows import clock_watch, disk, health, heap, kafka_reader, kafka_sink,
 from dataflows.cluster import ClusterError
 from dataflows.formats import FORMATS
 from dataflows.incidents import flow
-from dataflows.kafka_admin import output_names
+from dataflows.kafka_admin import connect, output_names
 from dataflows.kafka_sink import DeliveryError
 from dataflows.metrics import METRICS
 from dataflows.panics import Panics
@@ -31,7 +31,7 @@ from dataflows.secret_files import about_the_key
 from dataflows.settings import Settings
 from dataflows.shelf import ShelfError
 from dataflows.stop import STOP
-from dataflows.store import has_snapshot, of_sqlite, open_store, sole_use, trouble, unusable
+from dataflows.store import has_snapshot, is_there, of_sqlite, open_store, sole_use, trouble, unusable
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
@@ -57,10 +57,14 @@ def work(
         detectors=[*(detector.__name__ for detector in CATALOGUE), PLAUSIBILITY],
         steps=["windows", "incidents"],
     )
+    server = None
+    if settings.recovery.enabled and not is_there(settings):  # one that is made belongs to a run: what may fail comes first
+        connect(settings)
+        server = _serve(settings, process_id or 0)
     recovery = open_store(settings, process_id or 0) if settings.recovery.enabled else None
     with sole_use(settings, process_id or 0) if recovery else nullcontext():
         known = recovery is not None and has_snapshot(settings.recovery.directory)
-        _work(settings, recovery, "resumed" if known else "none was there: from nothing", process_id, addresses)
+        _work(settings, recovery, "resumed" if known else "none was there: from nothing", process_id, addresses, server)
     log.info("stopped; the next start resumes from here")
     if STOP.why is not None:
         raise STOP.why
@@ -74,12 +78,18 @@ def _open_files() -> None:
 
 
 def _work(
-    settings: Settings, recovery: RecoveryConfig | None, state: str, process_id: int | None, addresses: list[str] | None
+    settings: Settings,
+    recovery: RecoveryConfig | None,
+    state: str,
+    process_id: int | None,
+    addresses: list[str] | None,
+    server: health.Server | None,
 ) -> None:
+    """`server`: of the pages, where it was started already."""
     for sentence in about_the_key(settings):
         log.warning(sentence)
     graph = flow(settings, store=settings.recovery.directory if recovery else None, kept=recovery is not None)
-    server = _serve(settings, process_id or 0)
+    server = server or _serve(settings, process_id or 0)
     _on_signals(_stop)
     clock_watch.watch()
     rehearse(settings.window)
