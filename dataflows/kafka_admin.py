@@ -56,9 +56,9 @@ def client(kafka: Kafka) -> dict[str, Any]:
     given = {
         "bootstrap.servers": kafka.bootstrap_servers,
         "security.protocol": kafka.security_protocol,
-        "ssl.ca.location": kafka.ssl_ca_location and str(kafka.ssl_ca_location),
-        "ssl.certificate.location": kafka.ssl_certificate_location and str(kafka.ssl_certificate_location),
-        "ssl.key.location": kafka.ssl_key_location and str(kafka.ssl_key_location),
+        "ssl.ca.location": kafka.ssl_ca_location and str(kafka.ssl_ca_location.absolute()),
+        "ssl.certificate.location": kafka.ssl_certificate_location and str(kafka.ssl_certificate_location.absolute()),
+        "ssl.key.location": kafka.ssl_key_location and str(kafka.ssl_key_location.absolute()),
         "ssl.key.password": secret(kafka.ssl_key_password, kafka.ssl_key_password_file, "kafka.ssl_key_password_file"),
         "sasl.mechanism": kafka.sasl_mechanism,
         "sasl.username": kafka.sasl_username,
@@ -151,7 +151,9 @@ class _Admin:
         for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
             path = getattr(kafka, name)
             if path is not None and not os.access(path, os.R_OK):
-                raise BrokerError(f"cannot read kafka.{name} {path}; name a file that is there and that this user may read")
+                raise BrokerError(
+                    f"cannot read kafka.{name} {path.absolute()}; name a file that is there and that this user may read"
+                )
         try:
             self.client = AdminClient(client(kafka) | {"error_cb": self._errors.append})
         except KafkaException as error:

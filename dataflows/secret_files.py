@@ -24,6 +24,7 @@ def secret(given: SecretStr | None, file: Path | None, name: str) -> str | None:
         return given.get_secret_value()
     if file is None:
         return None
+    file = file.absolute()  # said in sentences, to who has started it elsewhere than before
     try:
         text = file.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -115,13 +116,14 @@ def exposed(settings: Settings, config: Path | None) -> list[str]:
         "kafka.sasl_password_file": kafka.sasl_password_file,
         "kafka.ssl_key_password_file": kafka.ssl_key_password_file,
         "kafka.ssl_key_location": kafka.ssl_key_location,
-        "privacy.key_file": None if settings.privacy.key else settings.privacy.key_file.absolute(),
+        "privacy.key_file": None if settings.privacy.key else settings.privacy.key_file,
     }
     if config is not None and _holds_a_secret(config):
         files["the settings file with a secret in it,"] = config
     for name, path in files.items():
         if path is not None and path.exists() and path.stat().st_mode & OPEN:
-            found.append(f"{name} {path} is open to every user of this machine: chmod o= {path}")
+            whole = path.absolute()
+            found.append(f"{name} {whole} is open to every user of this machine: chmod o= {whole}")
     if kafka.security_protocol == "sasl_plaintext":
         found.append("kafka.security_protocol sasl_plaintext sends everything unencrypted, a PLAIN password too: use sasl_ssl")
     return found

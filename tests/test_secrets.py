@@ -76,6 +76,17 @@ def test_a_secret_file_that_is_none_is_one_sentence(content: bytes | None, why: 
         client(by_file(password).kafka)
 
 
+def test_a_relative_secret_file_is_named_whole(password: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(password.parent)
+    password.chmod(0o644)
+    settings = by_file(Path(password.name))
+    (warning,) = exposed(settings, None)
+    assert warning.endswith(f"{password} is open to every user of this machine: chmod o= {password}")
+    password.unlink()
+    with pytest.raises(SettingsError, match=f"kafka.sasl_password_file {password}: No such file"):
+        client(settings.kafka)
+
+
 @pytest.mark.parametrize(
     ("kafka", "sentence"),
     [

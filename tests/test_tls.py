@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from dataflows.broker import available, embedded_broker, free_port
+from dataflows.kafka_admin import BrokerError, client, connect
+from dataflows.settings_reader import load
 from tests.broker_history import History
 from tests.certificates import Pair, authority, signed
 from tests.living import PATIENCE, LivingWorker, roadwatch
@@ -112,6 +114,16 @@ def test_no_tls_where_the_broker_wants_it_is_one_sentence(ours: Pair, tmp_path: 
         code, said = topics(proxy.address, "", tmp_path)
     assert code == 1
     assert said.endswith("set kafka.bootstrap_servers, and see whether kafka.security_protocol is what it speaks")
+
+
+@pytest.mark.parametrize("name", ["ssl_ca_location", "ssl_certificate_location", "ssl_key_location"])
+def test_a_relative_path_is_named_whole(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts from where the command is started, which whoever reads the sentence may not know."""
+    monkeypatch.chdir(tmp_path)
+    settings = load(None, {"kafka": {"security_protocol": "ssl", name: "tls/own.pem"}})
+    with pytest.raises(BrokerError, match=f"kafka.{name} {tmp_path}/tls/own.pem; name a file"):
+        connect(settings)
+    assert f"{tmp_path}/tls/own.pem" in client(settings.kafka).values()
 
 
 @pytest.mark.parametrize("name", ["ssl_ca_location", "ssl_certificate_location", "ssl_key_location"])
