@@ -234,7 +234,7 @@ CAUSES: dict[str, int] = {  # ETSI EN 302 637-3 cause codes; 0: ours, no DENM ca
     "battery_anomaly": 0,
 }
 
-WARNED = "warned_"  # and a cause: evidence, how many stations warn of that (DENM)
+WARNED = "warned_"  # and a cause, of some a sub-cause too: evidence, how many stations warn of that (DENM)
 
 
 @runtime_checkable

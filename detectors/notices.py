@@ -46,6 +46,7 @@ TOGETHER: dict[tuple[int, int], str] = {  # two stations have to say so
     )
 }
 NOTHING = ((94, 4),)  # a bus at its stop
+NAMED = {(2, 5), (94, 5), (94, 6)}  # hazardous materials, dangerous goods, on fire: evidence of its own, for other help is sent
 SCORE = 6.0  # -log10, by decree as in SelfReports: one station stays Possible whatever it is
 COMPANY = 2  # stations
 NEAR = 300.0  # m between two that mean the same: as far as findings of the road reach to be one incident
@@ -109,7 +110,10 @@ def _found(one: Any, valid: Rows, now: int) -> Finding:
     cause, subcause = int(one["cause"]), int(one["subcause"])
     kind, agreeing = NAMES[_KINDS[cause, subcause]], valid.compress(_agrees(one, valid))
     stations = frozenset(agreeing["reporter"].tolist())
-    same = set(agreeing.compress(agreeing["cause"] == cause)["reporter"].tolist())
+    same = agreeing.compress(agreeing["cause"] == cause)
+    evidence = [(f"{WARNED}{cause}", _stations(same))]
+    if (cause, subcause) in NAMED:
+        evidence.append((f"{WARNED}{cause}_{subcause}", _stations(same.compress(same["subcause"] == subcause))))
     return Finding(
         kind=kind,
         time=now,
@@ -120,9 +124,13 @@ def _found(one: Any, valid: Rows, now: int) -> Finding:
         radius=EXTENT,
         score=SCORE,
         reporters=stations,
-        evidence=((f"{WARNED}{cause}", float(len(same))),),
+        evidence=tuple(evidence),
         company=1 if _ALONE[cause, subcause] else COMPANY,
     )
+
+
+def _stations(rows: Rows) -> float:
+    return float(len(set(rows["reporter"].tolist())))
 
 
 def _agrees(one: Any, valid: Rows) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from detectors.incident import Change
 from detectors.incidents import Incidents
 from detectors.judgement import FAMILIES
 from detectors.model import NOTICE, Finding, Rows
-from detectors.notices import ALL, ALONE, ANY, HELD, MOST, NOTHING, TOGETHER, Notices
+from detectors.notices import ALL, ALONE, ANY, HELD, MOST, NAMED, NOTHING, TOGETHER, Notices
 from tests import road
 
 
@@ -26,9 +26,11 @@ def changes(found: list[Finding], until: int = 3600) -> list[Change]:
 @pytest.mark.parametrize(("meaning", "kind"), ALONE.items())
 def test_what_speaks_for_itself_opens_alone_and_stays_possible(meaning: tuple[int, int], kind: str) -> None:
     cause, subcause = meaning
-    first, *_ = changes(findings(road.notice(7, 10.0, cause, heading=90.0, subcause=5 if subcause == ANY else subcause)))
+    subcause = 5 if subcause == ANY else subcause
+    first, *_ = changes(findings(road.notice(7, 10.0, cause, heading=90.0, subcause=subcause)))
     assert (first.status, first.kind, first.certainty, first.reporters) == ("opened", kind, "Possible", 1)
-    assert first.evidence == ((f"warned_{cause}", 1.0),)
+    finer = {f"warned_{cause}_{subcause}": 1.0} if meaning == (94, 6) or (cause, subcause) == (2, 5) else {}
+    assert dict(first.evidence) == {f"warned_{cause}": 1.0} | finer
     assert first.onset == road.T0 + 9_000
 
 
@@ -71,6 +73,25 @@ def test_another_cause_at_a_known_incident_is_told_at_once() -> None:
         ("opened", "accident", 11_000, {"warned_2": 1.0}),
         ("updated", "accident", 31_000, {"warned_2": 1.0, "warned_12": 1.0}),
     ]
+
+
+def test_a_fire_is_told_at_once_where_its_cause_was_known() -> None:
+    """A vehicle that stands after a crash, and catches fire twenty seconds later: the cause, 94, is no news."""
+    stands, burns = road.notice(7, 10.0, 94, subcause=3), road.notice(7, 30.5, 94, subcause=6)
+    said = changes(findings(stands, burns), until=60)
+    assert [(c.status, c.updated - road.T0, dict(c.evidence)) for c in said] == [
+        ("opened", 11_000, {"warned_94": 1.0}),
+        ("updated", 31_000, {"warned_94": 1.0, "warned_94_6": 1.0}),
+    ]
+
+
+@pytest.mark.parametrize(("cause", "subcause"), sorted(NAMED))
+def test_what_other_help_is_sent_to_is_told_even_of_the_cause_that_the_incident_is_called_by(cause: int, subcause: int) -> None:
+    before = [road.notice(name, 10.0, cause) for name in (7, 8)]
+    after = [road.notice(name, 30.5, cause, subcause=subcause) for name in (7, 8)]
+    *_, last = changes(findings(*before, *after), until=60)
+    assert (last.status, last.updated - road.T0) == ("updated", 31_000)
+    assert dict(last.evidence) == {f"warned_{cause}": 2.0, f"warned_{cause}_{subcause}": 2.0}
 
 
 def test_a_warning_of_what_the_incident_is_called_already_is_no_news() -> None:

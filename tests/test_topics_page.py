@@ -24,7 +24,7 @@ from detectors.census import CellMinute
 from detectors.incidents import Incidents
 from detectors.judgement import FAMILIES, RANK, lasts, severity, urgency
 from detectors.model import CAUSES, WARNED
-from detectors.notices import ALONE, ANY, TOGETHER
+from detectors.notices import ALONE, ANY, NAMED, TOGETHER
 from tests.test_incidents import T0, finding
 
 PAGE = (Path(__file__).parents[1] / "docs" / "topics.md").read_text("utf-8")
@@ -115,6 +115,7 @@ def test_the_fields_of_a_cells_minute_are_all_there() -> None:
 def test_every_number_of_the_evidence_is_explained() -> None:
     """Names of evidence are written in quotes in front of a value, in a detector or where it claims something."""
     said = {*CHANNELS, *OBSERVED, *(f"{WARNED}{cause}" for cause, _ in ALONE | TOGETHER)}
+    said |= {f"{WARNED}{cause}_{subcause}" for cause, subcause in NAMED}
     for path in DETECTORS.glob("*.py"):
         text = path.read_text("utf-8")
         said |= set(re.findall(r'evidence\w* ?= ?\(*[^\n]*?\("(\w+)",', text))
