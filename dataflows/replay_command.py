@@ -93,9 +93,7 @@ def replay_files(
         if span.rows:
             say.print(f"accepted of {file}: {span}", highlight=False, soft_wrap=True)
     if copies := round(METRICS.value("duplicate_records_total")):
-        given = sum(span.rows for span in spans.values())
-        what = f"copies, which count once: {copies} of the {given} rows that shards were given"
-        say.print(f"{what}, where one near a border goes to several", highlight=False, soft_wrap=True)
+        say.print(f"copies, which count once: {copies} of the accepted", highlight=False, soft_wrap=True)
     if late > MANY_LATE * received:
         lateness = settings.window.lateness
         said = f"{late / received:.0%} came too late, and nothing is made of them: window.lateness is {lateness} ms"

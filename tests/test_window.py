@@ -252,9 +252,10 @@ def test_copies_from_over_the_border_are_not_counted_here(ended: bool) -> None:
     mine["heading"] = theirs["heading"] = 10.0
     mine["reporter"] = theirs["reporter"] = np.arange(9)
     theirs["cell"] = away
-    shard = window()
-    shard.add(Chunk("a", T0 + 60_000, T0 + 62_000, True, -1, np.concatenate([mine, theirs])))
+    shard, before = window(), METRICS.value("duplicate_records_total")
+    shard.add(Chunk("a", T0 + 60_000, T0 + 62_000, True, -1, np.concatenate([mine, theirs, mine[:2], theirs])))
     at_once = shard.close()
+    assert METRICS.value("duplicate_records_total") == before + 2
     until = T0 + (61_000 if ended else 90_000)
     shard.add(Chunk("a", until, until + 2000, not ended, -1))
     report = shard.close()
