@@ -23,14 +23,16 @@ Measure = dict[str, float]
 Run = Callable[[list[bytes], Settings], Measure]
 
 
-def city(minutes: float, copies: int, apart: float = APART) -> list[bytes]:
-    """The recording's first minutes, `copies` times side by side, `apart` degrees, with other ids, in the order of arrival."""
+def city(minutes: float, copies: int, apart: float = APART, begin: float = 0.0) -> list[bytes]:
+    """The recording's minutes from `begin` on, `copies` times side by side, `apart` degrees, with other ids, as they came."""
     first, made = None, []
     for line in messages(RECORDING, FORMATS["observation"]):
         row = json.loads(line)
         first = first or row["rx"]
         if row["rx"] - first > minutes * 60_000:
             break
+        if row["rx"] - first < begin * 60_000:
+            continue
         made.append(line)
         name = row["id"][2:]
         for copy in range(1, copies):
