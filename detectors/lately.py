@@ -27,6 +27,7 @@ class Lately:
         while old < len(rows) and rows[old]["time"] <= until:
             old += 1
         if old:
+            rows[:old].view(np.uint8)[:] = 0  # the buffer stays, and is not to remember anybody
             self.rows = rows[old:]
 
     def take(self, new: Rows) -> None:
@@ -34,7 +35,7 @@ class Lately:
         held, end = self.rows, self._end + len(new)
         if end > len(self._buffer):
             end = len(held) + len(new)
-            self._buffer = np.empty(max(SMALLEST, 2 * end), held.dtype)
+            self._buffer = np.zeros(max(SMALLEST, 2 * end), held.dtype)
             plain(self._buffer)[: len(held)] = plain(held)
         plain(self._buffer)[end - len(new) : end] = plain(new)
         self.rows, self._end = self._buffer[end - len(held) - len(new) : end], end

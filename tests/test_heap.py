@@ -38,7 +38,7 @@ def test_in_a_worker(frozen: list[int], monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("rehearse", "_on_signals", "flow"):
         monkeypatch.setattr(worker, name, lambda *_, **__: None)
     settings = load(None, {"privacy": {"key": "a key"}, "recovery": {"enabled": False}, "metrics": {"enabled": False}})
-    worker._work(settings, None, "", None, None)
+    worker._work(settings, None, "", None, None, None)
     assert frozen[0] > 10_000
 
 
