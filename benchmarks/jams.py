@@ -3,8 +3,8 @@
     python -m benchmarks.jams [--minutes 16] [--copies 20] [--rounds 5]
 
 `make bench` plays the first four minutes, in which traffic flows. In the recording's jams detectors have more to do, and what
-is compared with what lies near must not grow with the square of what a shard holds. The first table reads the same city quarter
-by quarter, beside the floor; the second puts copies of the road 280 m apart into one shard or two, and looks at the last three
+is compared with what lies near must not grow with the square of what a shard holds. The first table reads the same city on into
+them, beside the floor; the second puts copies of the road 280 m apart into one shard or two, and looks at the last three
 minutes of six in the jams. All runs are processes of their own, one after the other; medians of `rounds`. Results go to
 benchmarks/results/jams.md with the commit.
 """
@@ -83,17 +83,17 @@ def medians(run: Parts, messages: list[bytes], rounds: int) -> Measure:
 def by_quarter(minutes: float, copies: int, rounds: int) -> Table:
     messages = city(minutes, copies)
     floor, ours = (medians(Parts(run, QUARTERS), messages, rounds) for run in (Floor(), Graph()))
-    title = f"A city of {copies} parallel motorways, quarter by quarter: {len(messages):,} messages, median of {rounds}"
-    table = Table(title, ("minutes", "the floor, CPU us a message", "roadwatch", "of the floor", f"of it {TRAFFIC}"))
+    what = f"{minutes:.0f} minutes of a city of {copies} motorways"
+    title = f"{what}, by quarters of its {len(messages):,} messages; median of {rounds}"
+    table = Table(title, ("quarter", "the floor, CPU us a message", "roadwatch", "of the floor", f"of it {TRAFFIC}"))
     for part in map(str, range(QUARTERS)):
-        span = f"{int(part) * minutes / QUARTERS:.0f} to {(int(part) + 1) * minutes / QUARTERS:.0f}"
-        share = f"{floor[part] / ours[part]:.0%}"
-        table.rows.append((span, f"{floor[part]:.2f}", f"{ours[part]:.2f}", share, f"{ours[f'{part} {TRAFFIC}']:.2f}"))
+        least, whole, traffic = floor[part], ours[part], ours[f"{part} {TRAFFIC}"]
+        table.rows.append((f"{int(part) + 1}", f"{least:.2f}", f"{whole:.2f}", f"{least / whole:.0%}", f"{traffic:.2f}"))
     return table
 
 
 def by_crowd(rounds: int) -> Table:
-    title = f"More and more of it in a shard, minutes {JAMMED[0]:.0f} to {JAMMED[1]:.0f}, the second half; median of {rounds}"
+    title = f"Ever more of it in a shard, minutes {JAMMED[0]:.0f} to {JAMMED[1]:.0f}, the second half; median of {rounds}"
     head = ("vehicles a second and shard", "messages", "CPU us a message", "of the first", DECODING, TRAFFIC)
     table, first = Table(title, head), 0.0
     for copies in CROWDS:
