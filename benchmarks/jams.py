@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,14 +76,15 @@ class Parts:
         return watch.measure(len(messages))
 
 
-def medians(run: Parts, messages: list[bytes], rounds: int) -> Measure:
-    found = [measured(run, messages) for _ in range(rounds)]
-    return {key: statistics.median(each[key] for each in found) for key in found[0]}
+def medians(runs: Sequence[Parts], messages: list[bytes], rounds: int) -> list[Measure]:
+    """Of each run; a round runs each once, for the machine is faster at one time than at another."""
+    found = [[measured(run, messages) for run in runs] for _ in range(rounds)]
+    return [{key: statistics.median(each[key] for each in same) for key in same[0]} for same in zip(*found, strict=True)]
 
 
 def by_quarter(minutes: float, copies: int, rounds: int) -> Table:
     messages = city(minutes, copies)
-    floor, ours = (medians(Parts(run, QUARTERS), messages, rounds) for run in (Floor(), Graph()))
+    floor, ours = medians([Parts(Floor(), QUARTERS), Parts(Graph(), QUARTERS)], messages, rounds)
     what = f"{minutes:.0f} minutes of a city of {copies} motorways"
     title = f"{what}, by quarters of its {len(messages):,} messages; median of {rounds}"
     table = Table(title, ("quarter", "the floor, CPU us a message", "roadwatch", "of the floor", f"of it {TRAFFIC}"))
@@ -98,7 +100,7 @@ def by_crowd(rounds: int) -> Table:
     table, first = Table(title, head), 0.0
     for copies in CROWDS:
         messages = city(JAMMED[1], copies, BESIDE, JAMMED[0])
-        found = medians(Parts(Graph(), 2), messages, rounds)
+        (found,) = medians([Parts(Graph(), 2)], messages, rounds)
         first = first or found["1"]
         stages = [f"{found[f'1 {stage}']:.2f}" for stage in (DECODING, TRAFFIC)]
         vehicles = f"{_crowd(messages):,.0f}"
