@@ -5,6 +5,7 @@ to stand for much longer than the longest red. So the length of ordinary stops i
 as a threshold that one stop in ten passes and an exponential tail beyond it (peaks over threshold). How often stops are made
 at the very spot is learned too. A stand is judged by how seldom one so long would be made there; who else stands so long
 beside it belongs to it. At a stop line, where stops are made all day, lengths tell nothing of obstacles: some wait for a gap.
+And where nobody drives nobody is in the way: on a car park, beside a charger or in a yard one stands for hours.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from river import stats
 
+from detectors.across import Across
 from detectors.compiled import compiled
+from detectors.driven import Driven, drove
 from detectors.geometry import M_PER_DEGREE, angle_between, distance
 from detectors.lattice import FadingSums, Floats, Keys, Known, number_of, row_and_column
 from detectors.model import Finding, Frame, Rows
-from detectors.table import Slots, Table, claim, find
+from detectors.table import Names, Slots, Table, claim, find, unheld
 
 STANDS = 0.5  # m/s: below it a receiver's speed is noise
 LEFT = 30.0  # m: whoever is seen so far from where it stood has driven on in between
@@ -35,7 +38,9 @@ FLEET_WEIGHT = 5.0  # stops of the fleet's tail in every place's
 ENOUGH = 50  # stops before the fleet's own threshold is trusted
 TOGETHER = 60.0  # m: a queue of some eight vehicles behind the first
 SAME_WAY = 45.0  # degrees
-EVERY = 5_000  # ms between two looks at who stands
+EVERY = 5_000  # ms between two looks at who stands, and at who drives
+PASSES = 3.0  # past the place, before it is a road: itself and two more
+BESIDE = 3.0  # standard deviations of the driving off its middle: the shoulder of a motorway lies at 1.9
 HOUR, DAY = 3_600_000.0, 86_400_000.0  # ms
 
 STEP = 0.0009  # degrees: 100 m, as far as the lengths of a place's stops are read
@@ -74,6 +79,7 @@ class LongStand:
         self._stops = 0
         self._places = FadingSums((DAY, DAY), 0.05)  # ms beyond the threshold, and stops beyond it
         self._spots = FadingSums((DAY,), 0.05)  # stops
+        self._driven, self._across = Driven(), Across()
         self._begun = 0  # ms
 
     def update(self, frame: Frame) -> list[Finding]:
@@ -88,6 +94,9 @@ class LongStand:
             return []
         self._places.sweep(frame.end)
         self._spots.sweep(frame.end)
+        count = len(frame.observations)
+        self._driven.wrote(_drive(frame.observations, *unheld(count), self._driven.room(count)), frame.end)
+        self._driven.teach(frame.end, self._across)
         if not len(self._stands):
             return []
         stands = self._stands.held
@@ -107,7 +116,7 @@ class LongStand:
         beyond = (now - int(stand["since"]) - self.threshold) / self._usual(lat, lon, heading, now)
         often = self._often(lat, lon, heading, now)
         score = -math.log10(PASSED * max(often, RAREST)) + beyond / math.log(10.0)
-        if score < SURPRISE or often > USUAL:
+        if score < SURPRISE or often > USUAL or not self._on_road(lat, lon, heading, now):
             return None
         beside = distance(long["lat"], long["lon"], lat, lon) <= TOGETHER
         beside &= ~(angle_between(long["heading"], heading) > SAME_WAY)
@@ -125,6 +134,11 @@ class LongStand:
             reporters=frozenset(company["reporter"].tolist()),
             evidence=(("standing_seconds", seconds), ("standing_vehicles", float(len(company)))),
         )
+
+    def _on_road(self, lat: float, lon: float, heading: float, now: int) -> bool:
+        """Whether others drive here, this way."""
+        driving = self._across.driving(lat, lon, heading, now)
+        return driving is not None and driving.passes >= PASSES and driving.beside <= BESIDE
 
     def _usual(self, lat: float, lon: float, heading: float, now: int) -> float:
         """Milliseconds by which stops that pass the threshold usually pass it here: the place's, shrunk to the fleet's."""
@@ -198,6 +212,20 @@ def _note(rows: Rows, stands: Rows, names: NDArray[np.uint64], slots: Slots, siz
             stand["seen"] = row["time"]
             stand["lives"] |= moved
     return over
+
+
+@compiled
+def _drive(rows: Rows, names: Names, slots: Slots, size: NDArray[np.int64], driven: Rows) -> int:
+    """Write where each that moves was last, as driven until the next look; returns how many did."""
+    count = 0
+    for i in range(len(rows) - 1, -1, -1):
+        row = rows[i]
+        speed, heading, known = np.float64(row["speed"]), np.float64(row["heading"]), size[0]
+        claim(slots, names, size, row["reporter"])
+        if size[0] > known and speed >= STANDS and heading >= 0.0:
+            drove(driven, count, row["lat"], row["lon"], heading, speed, EVERY / 1000.0, 0.0)
+            count += 1
+    return count
 
 
 @compiled

@@ -77,6 +77,16 @@ def test_nobody_is_accused_before_the_fleet_has_shown_how_long_it_stops() -> Non
     assert found(stand(7, 0, 250)) == []
 
 
+@pytest.mark.parametrize(
+    ("east", "heading", "tells"),
+    [(0.0, 0.0, True), (3.5, 0.0, True), (20.0, 0.0, False), (5_000.0, 0.0, False), (0.0, 90.0, False)],
+)
+def test_where_nobody_drives_nobody_is_in_the_way(east: float, heading: float, tells: bool) -> None:
+    """On a car park beside the road, at a charger far from any, and across the lanes, as from a yard."""
+    parked = stand(7, LEARNING, 600, north=50.0, lon=road.LON + east * road.METRE_EAST, heading=heading)
+    assert bool(found(lights(LEARNING), parked)) == tells
+
+
 def test_a_receiver_that_repeats_itself_is_not_believed() -> None:
     assert found(lights(LEARNING), stand(7, LEARNING, 600, trembles=0.0)) == []
 
