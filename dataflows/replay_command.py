@@ -104,6 +104,8 @@ def replay_files(
         say.print(f"{what}; roadwatch decode says what they are", highlight=False, soft_wrap=True)
     if refused := METRICS.by_label("refused_records_total", "reason"):
         say.print(f"refused: {_listed(refused)}; roadwatch decode says where and why", highlight=False, soft_wrap=True)
+        if refused.get(Reason.IMPOSSIBLE_POSITION, 0) > MANY_DOUBTED * received:
+            say.print("so many are nowhere on Earth: are latitude and longitude swapped?", highlight=False, soft_wrap=True)
     for path, name in files:
         missing = round(METRICS.value("refused_records_total", topic=str(path), reason=Reason.NO_TIME))
         if missing and not FORMATS[name].dated:

@@ -124,6 +124,14 @@ def test_times_and_places_are_told_of_each_file(recording: Path) -> None:
         assert f"\naccepted of {path}: 2025-03-04T{times} (UTC), {places}\n" in text
 
 
+def test_swapped_coordinates_are_asked_for_where_they_are_nowhere_on_earth(recording: Path) -> None:
+    """And where both are possible the line of places shows them, above."""
+    recording.write_text("".join(json.dumps(OBSERVATION | {"lat": lat}) + "\n" for lat in (22.5, 114.1)))
+    assert "are latitude and longitude swapped?" in say(recording.parent, str(recording))[1]
+    recording.write_text("".join(json.dumps(OBSERVATION | {"lat": lat}) + "\n" for lat in (*[22.5] * 20, 114.1)))
+    assert "swapped?" not in say(recording.parent, str(recording))[1]
+
+
 def test_of_cars_without_a_fix_no_place_is_told(recording: Path) -> None:
     recording.write_text(a_reading(lat=float("nan"), lon=float("nan")).hex())
     text = say(recording.parent, f"{recording}=gbt32960")[1]
