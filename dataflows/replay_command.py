@@ -96,7 +96,7 @@ def replay_files(
         say.print(f"copies, which count once: {copies} of the accepted", highlight=False, soft_wrap=True)
     if late > MANY_LATE * received:
         lateness = settings.window.lateness
-        said = f"{late / received:.0%} came too late, and nothing is made of them: window.lateness is {lateness} ms"
+        said = f"{100 * late // received}% came too late, and nothing is made of them: window.lateness is {lateness} ms"
         said += f" and window.max_behind {behind} ms" if (behind := settings.window.max_behind) else ""
         say.print(f"{said}. {_why_late(files, lateness, context)}", highlight=False, soft_wrap=True)
     if recognised := round(sum(METRICS.value("recognised_records_total", topic=str(path)) for path in totals)):

@@ -147,6 +147,13 @@ def test_copies_are_counted(recording: Path) -> None:
     assert int(told[1]) == 2 * int(told[2])
 
 
+def test_nearly_all_is_not_said_to_be_all(recording: Path) -> None:
+    """That 100 % came too late stood beside what was accepted."""
+    times = [3_600_000] + [1000] * 300
+    recording.write_text("".join(json.dumps(OBSERVATION | {"ts": road.T0 + time}) + "\n" for time in times))
+    assert "\n99% came too late" in say(recording.parent, str(recording))[1]
+
+
 @pytest.mark.parametrize("at", [0, 5])
 def test_the_line_is_named_whose_time_is_ahead(at: int, recording: Path) -> None:
     """By one clock that is an hour ahead all others are late; which one it is nobody would find in a million lines."""
