@@ -45,7 +45,6 @@ class Stopwatch:
     """CPU and stages, read whenever another part of the messages has been given."""
 
     parts: int
-    given: int = 0
     read: list[tuple[float, dict[str, float]]] = field(default_factory=list)
 
     def __call__(self, given: int, count: int) -> None:

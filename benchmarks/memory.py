@@ -28,7 +28,7 @@ from dataflows.settings import Settings
 from dataflows.window import PLAUSIBILITY
 from detectors import CATALOGUE
 
-Progressed = Callable[[int], None]  # told how many messages have been given
+Given = Callable[[int], None]  # told how many messages have been given
 
 KEY = b"bench"
 DECODING = "decoding, cells, sharding"
@@ -58,11 +58,11 @@ class Floor:
 
     form: Form = Form()
 
-    def __call__(self, messages: list[bytes], settings: Settings, progressed: Progressed = lambda given: None) -> Measure:
+    def __call__(self, messages: list[bytes], settings: Settings, given: Given = lambda count: None) -> Measure:
         decode, grid = FORMATS[self.form.name].decode, Grid(settings.window)
         context = Context(Pseudonym(KEY), settings.window.max_ahead)
         for start in range(0, len(messages), settings.kafka.poll_messages):
-            progressed(start)
+            given(start)
             batch = messages[start : start + settings.kafka.poll_messages]
             decoded = decode(batch, self.form.arrived(start, len(batch)), context)
             for rows in (decoded.observations, decoded.sensors, decoded.readings, decoded.notices):
@@ -85,14 +85,14 @@ class Graph:
 
     form: Form = Form()
 
-    def __call__(self, messages: list[bytes], settings: Settings, progressed: Progressed = lambda given: None) -> Measure:
-        run_main(flow(settings, self._ends(messages, settings, progressed), kept=False))
+    def __call__(self, messages: list[bytes], settings: Settings, given: Given = lambda count: None) -> Measure:
+        run_main(flow(settings, self._ends(messages, settings, given), kept=False))
         stages = spent(self.form.name)
         accepted = METRICS.value("accepted_records_total", topic="memory")
         assert accepted > 0.9 * len(messages), f"{accepted:.0f} of {len(messages)} messages were accepted"
         return {f"us {name}": seconds / len(messages) * 1e6 for name, seconds in stages.items()}
 
-    def _ends(self, messages: list[bytes], settings: Settings, progressed: Progressed) -> Ends:
+    def _ends(self, messages: list[bytes], settings: Settings, given: Given) -> Ends:
         grid, form = Grid(settings.window), self.form
 
         class Memory(PollSource):
@@ -102,19 +102,19 @@ class Graph:
             def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Partition:
                 context = Context(Pseudonym(KEY), settings.window.max_ahead)
                 intake = Intake("memory", 0, FORMATS[form.name], context, grid, settings.window)
-                return _Partition(messages, form, intake, settings.kafka.poll_messages, progressed)
+                return _Partition(messages, form, intake, settings.kafka.poll_messages, given)
 
         return Ends(grid, Memory(), Nowhere(), Nowhere(), Nowhere())
 
 
 class _Partition(StatefulSourcePartition[Poll, bytes]):
-    def __init__(self, messages: list[bytes], form: Form, intake: Intake, batch: int, progressed: Progressed) -> None:
+    def __init__(self, messages: list[bytes], form: Form, intake: Intake, batch: int, given: Given) -> None:
         self._messages, self._form, self._intake, self._batch = messages, form, intake, batch
-        self._progressed = progressed
+        self._given = given
         self._offset = 0
 
     def next_batch(self) -> list[Poll]:
-        self._progressed(self._offset)
+        self._given(self._offset)
         most = min(self._batch, self._intake.portion)
         start, batch = self._offset, self._messages[self._offset : self._offset + most]
         if start > len(self._messages):

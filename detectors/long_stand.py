@@ -94,8 +94,8 @@ class LongStand:
             return []
         self._places.sweep(frame.end)
         self._spots.sweep(frame.end)
-        count = len(frame.observations)
-        self._driven.wrote(_drive(frame.observations, *unheld(count), self._driven.room(count)), frame.end)
+        count, seconds = len(frame.observations), max(EVERY, frame.end - frame.start) / 1000.0
+        self._driven.wrote(_drive(frame.observations, seconds, *unheld(count), self._driven.room(count)), frame.end)
         self._driven.teach(frame.end, self._across)
         if not len(self._stands):
             return []
@@ -215,15 +215,15 @@ def _note(rows: Rows, stands: Rows, names: NDArray[np.uint64], slots: Slots, siz
 
 
 @compiled
-def _drive(rows: Rows, names: Names, slots: Slots, size: NDArray[np.int64], driven: Rows) -> int:
-    """Write where each that moves was last, as driven until the next look; returns how many did."""
+def _drive(rows: Rows, seconds: float, names: Names, slots: Slots, size: NDArray[np.int64], driven: Rows) -> int:
+    """Write where each that moves was last, as driven for so many seconds, up to the next look; returns how many move."""
     count = 0
     for i in range(len(rows) - 1, -1, -1):
         row = rows[i]
         speed, heading, known = np.float64(row["speed"]), np.float64(row["heading"]), size[0]
         claim(slots, names, size, row["reporter"])
         if size[0] > known and speed >= STANDS and heading >= 0.0:
-            drove(driven, count, row["lat"], row["lon"], heading, speed, EVERY / 1000.0, 0.0)
+            drove(driven, count, row["lat"], row["lon"], heading, speed, seconds, 0.0)
             count += 1
     return count
 

@@ -145,14 +145,7 @@ def _apart(place: Floats, lat: float, lon: float, narrow: float) -> float:
 @compiled
 def _first(places: Floats, lat: float, reach: float) -> int:
     """The first place that is not farther south of a latitude than so many metres."""
-    first, last, south = 0, len(places), lat - reach / M_PER_DEGREE
-    while first < last:
-        middle = (first + last) // 2
-        if places[middle, LAT] < south:
-            first = middle + 1
-        else:
-            last = middle
-    return first
+    return int(np.searchsorted(places[:, LAT], lat - reach / M_PER_DEGREE))
 
 
 @compiled

@@ -178,7 +178,7 @@ def _pass(seen: Rows, standing: Rows, passing: NDArray[np.int64]) -> int:
         other = seen[j]
         if other["speed"] <= CREEP:
             continue
-        for i in range(_from(standing, other["lat"] - reach), len(standing)):
+        for i in range(np.searchsorted(standing["lat"], other["lat"] - reach), len(standing)):
             one = standing[i]
             if one["lat"] > other["lat"] + reach:
                 break
@@ -207,7 +207,7 @@ def _find_first(standing: Rows, creeping: Rows, leads: NDArray[np.bool_]) -> Non
         one = standing[i]
         turn, narrow = math.radians(one["heading"]), math.cos(math.radians(one["lat"]))
         leads[i] = True
-        for k in range(_from(creeping, one["lat"] - reach), len(creeping)):
+        for k in range(np.searchsorted(creeping["lat"], one["lat"] - reach), len(creeping)):
             other = creeping[k]
             if other["lat"] > one["lat"] + reach:
                 break
@@ -218,16 +218,3 @@ def _find_first(standing: Rows, creeping: Rows, leads: NDArray[np.bool_]) -> Non
             if 2.0 < ahead <= AHEAD and across <= ACROSS and turn_between(other["heading"], one["heading"]) <= SAME_WAY:
                 leads[i] = False
                 break
-
-
-@compiled
-def _from(rows: Rows, lat: float) -> int:
-    """The first of rows in order of latitude that is not south of one."""
-    first, last = 0, len(rows)
-    while first < last:
-        middle = (first + last) // 2
-        if rows[middle]["lat"] < lat:
-            first = middle + 1
-        else:
-            last = middle
-    return first
