@@ -87,6 +87,18 @@ def test_where_nobody_drives_nobody_is_in_the_way(east: float, heading: float, t
     assert bool(found(lights(LEARNING), parked)) == tells
 
 
+@pytest.mark.parametrize("pane", [1_000, 20_000])
+def test_who_drove_past_is_counted_alike_by_short_and_by_long_panes(pane: int) -> None:
+    """Rows of a pane stand for all of it: counted as five seconds each, in panes of twenty a road was hardly driven on."""
+    passing = road.together(*(road.drive(100 + k, 7 * k, 60, 0.0, -300.0, 0.0, 10.0) for k in range(100)))
+    detector = LongStand()
+    for frame in road.frames(passing, pane=pane):
+        detector.update(frame)
+    driving = detector._across.driving(road.LAT, road.LON, 0.0, road.T0 + 760_000)
+    assert driving is not None
+    assert driving.passes == pytest.approx(100.0, rel=0.3)
+
+
 def test_a_receiver_that_repeats_itself_is_not_believed() -> None:
     assert found(lights(LEARNING), stand(7, LEARNING, 600, trembles=0.0)) == []
 
