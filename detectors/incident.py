@@ -77,7 +77,7 @@ class Incident:
     opened: int
     onset: int
     seen: int
-    led: int  # ms: when a finding of the leading kind was heard last
+    led: int  # ms: when the leading finding, or another of what it tells of, was heard last
     spots: list[Spot]
     reporters: set[int]
     known: set[int]  # those of them who were no strangers
@@ -106,7 +106,7 @@ class Incident:
         """Take in a finding that touches the spot: it goes the same way, if it does not say which."""
         if self.led_by(finding):
             self.leading = finding
-        if finding.kind == self.leading.kind:
+        if self._told_of_again(finding):
             self.led = finding.time
         self.onset = min(self.onset, finding.onset)
         self.seen = finding.time
@@ -140,13 +140,21 @@ class Incident:
         grave, before = (RANK[finding.kind], finding.score), (RANK[lead.kind], lead.score)
         return grave > before or (grave == before and not apart(finding.lat, finding.lon, lead.lat, lead.lon) > APART)
 
+    def _told_of_again(self, finding: Finding) -> bool:
+        """Whether it tells of what leads: the same kind, from the same reporters or at the same place."""
+        lead = self.leading
+        if finding.kind != lead.kind:
+            return False
+        return finding.reporters == lead.reporters or not apart(finding.lat, finding.lon, lead.lat, lead.lon) > APART
+
     def hear(self, finding: Finding) -> None:
         """What nobody has said for as long as that is valid is evidence no more: an alarm that is over, say."""
         self.heard = {name: held for name, held in self.heard.items() if held[0] > finding.time - self.family.valid}
         self.heard |= {name: (finding.time, value) for name, value in finding.evidence}
 
     def released(self, time: int) -> bool:
-        """Whether nothing of the leading kind has been heard for as long as that is valid: what is left is something else."""
+        """Whether what leads has not been told of for as long as that is valid: what is left is something else. Not sooner, for
+        a car whose driver turns the key is silent, and is there."""
         return time - self.led > self.family.valid
 
     @property

@@ -149,7 +149,7 @@ class Standing:
             radius=NEAR,
             score=score,
             reporters=frozenset({reporter}),
-            evidence=(("standing_s", seconds),),
+            evidence=(("standing_seconds", seconds),),
         )
 
     def _customary(self, lat: float, lon: float, heading: float, since: int) -> bool:

@@ -203,6 +203,16 @@ def test_what_has_not_been_heard_of_for_as_long_as_it_is_valid_names_nothing_any
     assert later[-1].lat < LAT - 20_000 * METRE
 
 
+def test_others_of_the_same_kind_do_not_keep_the_place_of_one_that_is_gone() -> None:
+    """The car that made the queue has gone; others stand 300 m farther back, and are not where it stood."""
+    car = [finding("stationary_vehicle", n, reporters=frozenset({1})) for n in range(0, 120, 5)]
+    others = [finding("stationary_vehicle", n, -300.0, reporters=frozenset({2, 3})) for n in range(60, 1500, 5)]
+    changes = live(*car, *others, until=1500)
+    assert len(ids(changes)) == 1
+    assert {round((LAT - c.lat) / METRE) for c in changes if c.updated < T0 + 700_000} == {0}, "it may be there, and be silent"
+    assert {round((LAT - c.lat) / METRE) for c in changes if c.updated > T0 + 760_000} == {300}
+
+
 @pytest.mark.parametrize("kind", ["battery_anomaly", "wrong_way"])
 def test_what_moves_is_where_it_is_now(kind: str) -> None:
     moving = [finding(kind, n, 30.0 * n, reporters=frozenset({1}), cells=frozenset({n})) for n in range(0, 600, 10)]
