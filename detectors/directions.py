@@ -65,6 +65,10 @@ class Directions:
         """What the questions below are asked of, as it is at `now` (ms); good until something is learned."""
         return self._sums.arrays(now)
 
+    def driven(self, now: int) -> float:
+        """m that are known, by all, as far as they have not faded."""
+        return self._sums.total(now)[2] * PASS
+
     def learn(self, seen: Rows, now: int) -> None:
         """Take samples in; they are counted a few hundred at a time."""
         some = seen["counts"] > 0.0

@@ -18,6 +18,7 @@ from detectors.directions import SEEN, Directions
 from detectors.geometry import angle_between, distance, mean_heading, metres
 from detectors.lattice import Known
 from detectors.model import OBSERVATION, Finding, Frame, Rows, plain
+from detectors.strays import Strays
 
 DRIVING = 15.0 / 3.6  # m/s: slower is manoeuvring, and headings from a receiver that stands still are noise
 OPPOSED = 60.0  # vehicles the other way before a place has a direction at all: fewer may be a quiet two-way street
@@ -28,6 +29,7 @@ CERTAIN = 7.0  # sum of -log10(share) over a vehicle's samples: a town where all
 STREET = 250.0  # m driven against the traffic after which
 LIKELY = 4.0  # is enough: positions err alike for some seconds, not for a street
 STRETCH = 30.0  # m driven against the traffic: wider than a junction, so turning across one is not enough
+ENOUGH = 5.0  # -log10 of the chance of a stray who stays so long: one in 100,000 stretches of 500 m, or in 50,000 km
 STEER = 30.0  # degrees between where it says it goes and where it went
 PAST = 10_000  # ms of everybody's way that is looked at for jumps
 MISTRUST = 60_000  # ms: a receiver that jumped once may still be off
@@ -65,6 +67,7 @@ class WrongWay:
         self._looked = 0  # ms
         self._lately: deque[Rows] = deque()  # of SEEN
         self._suspects: dict[int, list[Sample]] = {}
+        self._strays = Strays()
         self._jumped: dict[int, int] = {}  # reporter -> when
 
     def update(self, frame: Frame) -> list[Finding]:
@@ -95,8 +98,8 @@ class WrongWay:
             self._directions.learn(seen, now)
             return []
         suspected = np.isin(seen["reporter"], np.fromiter(self._suspects, np.uint64))
-        for name in set(seen["reporter"][suspected & seen["usual"]].tolist()):
-            del self._suspects[name]
+        for row in seen[suspected & seen["usual"]]:
+            self._acquit(int(row["reporter"]), float(row["heading"]), now)
         found = [f for name in sorted(changed & set(self._suspects)) if (f := self._claim(name, now)) is not None]
         self._directions.learn(plain(seen).compress(~suspected).view(SEEN), now)  # theirs would vouch for themselves
         return found
@@ -111,6 +114,12 @@ class WrongWay:
             changed.add(name)
         return changed
 
+    def _acquit(self, name: int, heading: float, now: int) -> None:
+        """He is among those who go his way: if he has not turned, he was among them all the time."""
+        samples = self._suspects.pop(name, [])
+        if _drives(samples) and angle_between(heading, mean_heading([s.heading for s in samples])) <= STEER:
+            self._strays.take((samples[-1].time - samples[0].time) / 1000.0, now)
+
     def _claim(self, name: int, now: int) -> Finding | None:
         if self._implausible(name):
             self._jumped[name] = now
@@ -118,13 +127,12 @@ class WrongWay:
             del self._suspects[name]
             return None
         samples = self._suspects[name]
-        first, last = samples[0], samples[-1]
-        east, north = metres(last.lat, last.lon, first.lat, first.lon)
-        driven, score = float(np.hypot(east, north)), sum(s.surprise for s in samples)
-        if len(samples) < SAMPLES or driven < STRETCH or score < (CERTAIN if driven < STREET else LIKELY):
+        if not _drives(samples):
             return None
-        went = float(np.degrees(np.arctan2(east, north)))
-        if angle_between(went, mean_heading([s.heading for s in samples])) > STEER:
+        first, last = samples[0], samples[-1]
+        driven, score = _driven(samples), sum(s.surprise for s in samples)
+        stray = self._strays.surprise((last.time - first.time) / 1000.0, self._directions.driven(now), now)
+        if score < (CERTAIN if driven < STREET else LIKELY) or stray < ENOUGH:
             return None
         # the evidence reaches back to where it was seen before, a long way when most of its rows come too late
         radius = max(RADIUS, float(distance(last.lat, last.lon, samples[-2].lat, samples[-2].lon)))
@@ -135,7 +143,7 @@ class WrongWay:
             ("speed_mps", round(last.speed, 1)),
         )
         place = (last.lat, last.lon, last.heading % 360.0, radius)
-        return Finding("wrong_way", now, first.time, *place, score, frozenset((name,)), evidence)
+        return Finding("wrong_way", now, first.time, *place, min(score, stray), frozenset((name,)), evidence)
 
     def _implausible(self, name: int) -> bool:
         """Did it move otherwise than its speed allows, lately? Then its place is not to be believed."""
@@ -158,6 +166,20 @@ class WrongWay:
         for name in [r for r, samples in self._suspects.items() if now - samples[-1].time > SILENT]:
             # its way counts after all: a road whose direction was changed is learned so
             self._directions.learn_late([(s.lat, s.lon, s.heading) for s in self._suspects.pop(name)], now)
+
+
+def _driven(samples: list[Sample]) -> float:
+    """m from the first to the last."""
+    return float(distance(samples[0].lat, samples[0].lon, samples[-1].lat, samples[-1].lon))
+
+
+def _drives(samples: list[Sample]) -> bool:
+    """Whether somebody went on against the traffic, the way that he says he goes, not across it or to and fro."""
+    if len(samples) < SAMPLES or _driven(samples) < STRETCH:
+        return False
+    east, north = metres(samples[-1].lat, samples[-1].lon, samples[0].lat, samples[0].lon)
+    went = float(np.degrees(np.arctan2(east, north)))
+    return bool(angle_between(went, mean_heading([s.heading for s in samples])) <= STEER)
 
 
 @compiled

@@ -221,6 +221,14 @@ def test_what_moves_is_where_it_is_now(kind: str) -> None:
     assert len(last.cells) == 1
 
 
+def test_who_drives_is_one_incident_however_far_he_was_from_one_finding_to_the_next() -> None:
+    """A minute at 40 m/s in which nobody could say that he drives the wrong way; another driver there is another incident."""
+    me = [finding("wrong_way", 5 * n, -200.0 * n, reporters=frozenset({1})) for n in (0, 1, 13, 14)]
+    another = finding("wrong_way", 66, -1200.0, reporters=frozenset({2}))
+    assert len(ids(live(*me))) == 1
+    assert len(ids(live(*me, another))) == 2
+
+
 def test_equals_do_not_take_turns() -> None:
     """Two stations that say the same, one of them ice and the other black ice."""
     one, other = frozenset({1}), frozenset({2})
