@@ -70,7 +70,7 @@ class Disk:
 
     def let_go(self, writing: Writing) -> None:
         """Wait until a file is summed and written: then what its pieces show may change. Raises OSError."""
-        with _kept():
+        with kept():
             writing.digest.result()
             writing.written.result()
 
@@ -102,7 +102,7 @@ class Disk:
         while self._writing:
             self.let_go(writing := self._writing.popleft())
             self._syncing.append(writing.written.result())
-        with _kept():
+        with kept():
             while self._syncing and self._syncing[0].done():
                 self._syncing.popleft().result()
 
@@ -110,7 +110,7 @@ class Disk:
         """Wait until everything is on the disk. Raises OSError."""
         self.appended()
         self.written()
-        with _kept():
+        with kept():
             while self._syncing:
                 self._syncing.popleft().result()
 
@@ -131,7 +131,7 @@ class Disk:
 
     def _first(self) -> None:
         """Wait for the first that was to be appended. One that failed stays the first, for the sum is wrong for ever."""
-        with _kept():
+        with kept():
             self._appending[0].result()
         self._appending.popleft()
 
@@ -210,7 +210,8 @@ def _cut(descriptor: int, size: int) -> None:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def kept() -> Iterator[None]:
+    """What cannot be written ends the worker, and is what its last sentence tells of."""
     try:
         yield
     except OSError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from dataflows.cluster import START_AGAIN
+from dataflows.disk import kept
 from dataflows.kafka_admin import BrokerError
 from dataflows.told import ToldError
 from dataflows.whole_file import write_whole
@@ -123,5 +124,6 @@ class Starts:
 
     def _write(self, name: str, text: str) -> None:
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(self._folder / name, text)
+            with kept():
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write_whole(self._folder / name, text)

@@ -143,7 +143,7 @@ CATALOGUE = (
 
     Metric(OUTPUT, "counter", "delivered_messages_total", ("topic",),
            "Messages that the broker confirmed.",
-           "Standing still while alerts are made: see retries and failures."),
+           "Standing still while alerts are made: the log says what the broker refuses or why it is away."),
     Metric(OUTPUT, "counter", "delivery_failures_total", ("topic",),
            "Messages that the broker did not take in time.",
            "Not 0: consumers miss alerts until the worker has resumed from its snapshot; see the broker."),

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dataflows.told import ToldError
 
 PREFIX = "ROADWATCH_"  # of the environment variables that set one
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 COUNTS_FROM = "a relative path counts from the directory in which the command is started"
 
 
 class SettingsError(ToldError):
     """One sentence: which setting is wrong, where, and what would be right."""
+
+
+def _topic(name: str) -> str:
+    """Kafka's own rule, which says so only when the topic is made or asked for."""
+    if not TOPIC.fullmatch(name) or name in {".", ".."}:
+        raise ValueError(f"{name!r} can be no topic's name: take 1 to 249 letters, digits, dots, hyphens and underscores")
+    return name
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
 
 
 class Section(BaseModel):
@@ -25,7 +46,7 @@ class Section(BaseModel):
 class Input(Section):
     """One topic to read."""
 
-    topic: str = Field(description="its name; it must exist")
+    topic: Topic = Field(description="its name; it must exist")
     format: Literal["observation", "ode-json", "j2735", "ydt3709", "etsi", "etsi-json", "gbt32960", "sensor"] = Field(
         description="what its messages are: observation, ode-json, j2735, ydt3709, etsi, etsi-json, gbt32960 or sensor"
     )
@@ -39,7 +60,7 @@ class Kafka(Section):
     """The broker, how to log in to it, and how to read from it."""
 
     bootstrap_servers: str = Field(
-        "127.0.0.1:9092", description="host:port of one broker or of several, with commas between them"
+        "127.0.0.1:9092", min_length=1, description="host:port of one broker or of several, with commas between them"
     )
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
         "plaintext",
@@ -103,10 +124,10 @@ class Inputs(Section):
 class Outputs(Section):
     """The topics that are written."""
 
-    alerts: str = Field("road.alerts", description="topic of every change of an incident")
-    incidents: str = Field("road.incidents", description="topic of the newest state of each open incident, compacted")
-    cells: str = Field("road.cells", description="topic of a road cell's traffic, minute by minute")
-    dead_letters: str = Field("road.dead-letters", description="topic of what could not be read, with its reason")
+    alerts: Topic = Field("road.alerts", description="topic of every change of an incident")
+    incidents: Topic = Field("road.incidents", description="topic of the newest state of each open incident, compacted")
+    cells: Topic = Field("road.cells", description="topic of a road cell's traffic, minute by minute")
+    dead_letters: Topic = Field("road.dead-letters", description="topic of what could not be read, with its reason")
 
 
 class Window(Section):

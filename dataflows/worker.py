@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from bytewax.dataflow import Dataflow
 from bytewax.recovery import InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError, RecoveryConfig
 from bytewax.run import cli_main
 
@@ -88,7 +89,7 @@ def _work(
     """`server`: of the pages, where it was started already."""
     for sentence in about_the_key(settings):
         log.warning(sentence)
-    graph = flow(settings, store=settings.recovery.directory if recovery else None, kept=recovery is not None)
+    graph = _graph(settings, kept=recovery is not None)
     server = server or _serve(settings, process_id or 0)
     _on_signals(_stop)
     clock_watch.watch()
@@ -119,6 +120,16 @@ def _work(
     finally:
         if server:
             server.stop()
+
+
+def _graph(settings: Settings, kept: bool) -> Dataflow:
+    """It notes beside the snapshots what its first start is to read, for which there may be no room."""
+    try:
+        return flow(settings, store=settings.recovery.directory if kept else None, kept=kept)
+    except OSError as error:
+        if (better := _sentence(error, "", settings, alone=True)) is None:
+            raise
+        raise better from None
 
 
 def _leave() -> None:

@@ -185,7 +185,7 @@ def test_a_hex_line_may_begin_with_its_arrival(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["ydt3709", "etsi", "gbt32960", "j2735"])
-@pytest.mark.parametrize("stamp", [TIME // 1000, TIME * 1000, f"{TIME / 1000:.3f}"])
+@pytest.mark.parametrize("stamp", [TIME // 1000, TIME * 1000, f"{TIME / 1000:.3f}", 10**20 - 1])
 def test_an_arrival_in_another_unit_is_told(form: str, stamp: float | str, tmp_path: Path) -> None:
     """In seconds it would pass for the bytes of another message."""
     text = "".join(f"{stamp} {each.hex()}\n" for each in VALID[form])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from dataflows import cli
+from dataflows import cli, disk
 from dataflows.cluster import START_AGAIN
 from dataflows.kafka_admin import BrokerError
 from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
@@ -40,6 +42,20 @@ def test_a_partition_that_never_got_into_a_snapshot_begins_where_it_began(tmp_pa
     again = Starts(tmp_path)
     again.note("v2x", 0, 900)
     assert again.first("v2x", 0) == Starts(tmp_path).first("v2x", 0) == 700
+
+
+def test_why_there_is_no_room_for_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine wraps what a partition raises, so the worker's last sentence is made of what is kept."""
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk.FAILURE, "error", None)
+    monkeypatch.setattr(Path, "write_text", fails)
+    with pytest.raises(OSError, match="No space left"):
+        Starts(tmp_path).note("v2x", 0, 700)
+    assert disk.FAILURE.error is not None
+    assert "disk is full" in disk.complaint(disk.FAILURE.error)
 
 
 def test_a_partition_that_was_added_begins_at_its_beginning(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
 """Where it is, at the end of what msgspec says."""
 
 HEX = frozenset(b"0123456789abcdefABCDEF \t\r\n")
-OTHER_STAMP = re.compile(rb"(?!\d{13}\b)\d{9,19}(\.\d*)?[ \t]+[0-9a-fA-F]+")
+OTHER_STAMP = re.compile(rb"(?!\d{13}\b)\d{9,}(\.\d*)?[ \t]+[0-9a-fA-F]+")
 """A line of hexadecimal digits behind what may be a time, and not in milliseconds: in seconds, say."""
 PRINTABLE = frozenset(string.printable.encode())
 BEHIND = re.compile(rb"[\s,;|][0-9a-fA-F]{20}")  # more digits than a word or a number has: hexadecimal, and something before it
