@@ -247,6 +247,7 @@ def _begin(rows: Rows, cars: Rows, seconds: Floats, passed: NDArray[np.uint8], e
         passed[i] = limits.passed(row, car, seconds[i])
         if np.float64(row["insulation"]) > limits.SOUND * np.float64(row["voltage"]):
             car["sound"] = 1
+        car["off_scale"] = limits.off_scale(row, car, seconds[i])
 
 
 @compiled

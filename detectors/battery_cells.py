@@ -19,6 +19,8 @@ BLEED = 600.0  # s: bleeding resistors pull a measured cell down for minutes and
 BLEED_FROM = 0.80  # state of charge: cells are balanced near the end of a charge
 NMC_LEVEL = 3.42  # V: mean cell voltage; iron phosphate rests below, the nickel and manganese chemistries above
 LEVEL_RATE = 0.01
+SPREAD = 1.0  # V between the extreme cells, from which on one is broken, and half-way between them tells no chemistry
+KNEE, FULL = 3.45, 0.90  # V, state of charge: beyond both a cell of iron phosphate is full: 0.1 V more with each percent
 
 LOADS = (5.0, 15.0, 25.0, 40.0, 60.0, 85.0, 120.0, 180.0, 260.0)  # A: bins of the doubt about a line
 CHARGES = (0.05, 0.08, 0.10, 0.12, 0.15, 0.25, 0.4, 0.6, 0.8, 0.88, 0.94, 0.98)  # state of charge: the same
@@ -74,7 +76,8 @@ def extremes(row: Rows, car: Rows, seconds: float, soc: float) -> tuple[float, f
     highest, lowest = np.float64(row["cell_voltage_max"]), np.float64(row["cell_voltage_min"])
     mean, level = np.float64(row["cell_voltage_mean"]), np.float64(car["level"])
     middle = (highest + lowest) / 2.0
-    if not math.isnan(middle):
+    charging = row["charging"] == 1 or row["charging"] == 4
+    if highest - lowest < SPREAD and (math.isnan(level) or not charging):  # for a charge lifts iron phosphate past NMC_LEVEL
         car["level"] = middle if math.isnan(level) else level + LEVEL_RATE * (middle - level)
     low, high = mean - lowest, highest - mean
     if math.isnan(mean) and math.isnan(car["highest"]):  # no single voltages so far; else, without them it says nothing
@@ -86,6 +89,8 @@ def extremes(row: Rows, car: Rows, seconds: float, soc: float) -> tuple[float, f
         car["lowest"] = below
     if not math.isnan(above):
         car["highest"] = above
+    if highest > KNEE and not soc < FULL and not _nickel(np.float64(car["level"])):
+        above = math.nan  # some cells are, and others not yet, at the end of each full charge of every sound pack
     return below, above
 
 

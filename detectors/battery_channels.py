@@ -23,6 +23,7 @@ HEAT_TAU = 120.0  # s: between the two, so that heat and slope lag alike
 HEAT_PRIOR, HEAT_WEIGHT = 0.28, 5.0  # C/min per (100 A)2: 1.1 milliohm and 2.4 kJ/K a cell, as strong as 5 readings at 100 A
 WORK_TAU = 1200.0  # s: how long the warmth of a charge lingers
 UNEVEN = 0.25  # share of a warming that shows as a difference between modules
+COLDEST, UNLIKE = -40.0, 30.0  # C: where the range of a probe begins, and K by which no module is colder than another
 STEP_RATE = 0.2  # C/min: slope that a single step of one degree looks like
 HEAT_DOUBT = 0.5  # the explained rise may be wrong by half: pumps come on, cells age
 KEEP = 0.999  # forgetting of the sums per reading: about three hours of readings each 10 s
@@ -140,7 +141,9 @@ def _heat(x: Floats, noise: Floats, row: Rows, car: Rows, seconds: float, broken
     q, xy, xx = np.float64(car["square"]), np.float64(car["heat_xy"]), np.float64(car["heat_xx"])
     own = min(max((xy + HEAT_WEIGHT * HEAT_PRIOR) / (xx + HEAT_WEIGHT), 0.02), 2.0)
     noise[RISE] = 1.0 + HEAT_DOUBT * own * q / STEP_RATE
-    x[DIFFERENCE] = hot - np.float64(row["temperature_min"])
+    cold = np.float64(row["temperature_min"])
+    if not (cold <= COLDEST and hot - cold > UNLIKE) and not car["off_scale"]:  # a probe whose wire is broken
+        x[DIFFERENCE] = hot - cold
     noise[DIFFERENCE] = 1.0 + UNEVEN * own * np.float64(car["work"]) * WORK_TAU / 60.0
     if known and not restart:
         x[RISE] = rise - own * q

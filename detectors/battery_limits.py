@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ THERMAL = OVER_TEMPERATURE | THERMAL_EVENT
 HARMLESS = 1 << 4 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 19 | 1 << 20
 HARMLESS_MASK = 0xFFFFFFFF & ~HARMLESS
 INVALID = 0xFFFFFFFF  # all ones: the field was not filled in
+SLIGHT = 1  # alarm level of both editions that "does not affect driving"
 GRAVE = 3  # highest alarm level of the 2016 edition: stop at once, call for help
 THERMAL_LEVEL = 4  # 2025 edition: thermal event
 NOT_GIVEN = 255
@@ -37,6 +40,8 @@ PHYSICS = {HOT: "cell_temperature", RUNAWAY: "temperature_rate", EMPTY_CELL: "ce
 HOT_CELL = 60.0  # C: end of the range for which cell makers release their cells, in charge and discharge
 RUNAWAY_RATE = 1.0  # K/s: GB 38031 and UN GTR 20 take a rise of 1 K/s as the sign of thermal runaway
 WARM = 45.0  # C: below it even a fast rise is a sensor coming to life rather than a fire
+END_OF_RANGE = 200.0  # C: GB/T 32960 ends at 210, where a probe with a broken wire or a short circuit stays
+PROBE = 600  # s there, with another probe cool, after which it is no fire: GB 38031 gives one five minutes to reach the cabin
 LITHIUM = 2.9  # V: mean voltage above which the cells are neither nickel-metal hydride (1.2 V) nor titanate (2.3 V)
 EMPTY = 1.8  # V: under 2.0 V the copper collector of a lithium-ion cell dissolves; 0.2 V for the sensor
 FULL = 4.55  # V: no series cell is charged above 4.45 V
@@ -54,9 +59,11 @@ def alarming(rows: Rows) -> Flags:
 
 
 def thermal(rows: Rows) -> Flags:
-    """Rows whose alarm is one of heat."""
-    bits = ((rows["alarms"] & np.uint32(THERMAL)) != 0) & (rows["alarms"] != INVALID)
-    return np.asarray(bits | (rows["alarm_level"] == THERMAL_LEVEL), np.bool_)
+    """Rows whose alarm is one of heat. A car that says itself that its warmth affects nothing is believed; a thermal event is
+    one at any level."""
+    alarms, level = rows["alarms"], rows["alarm_level"]
+    bits = np.where(level == SLIGHT, np.uint32(THERMAL_EVENT), np.uint32(THERMAL))
+    return np.asarray(((alarms & bits) != 0) & (alarms != INVALID) | (level == THERMAL_LEVEL), np.bool_)
 
 
 @compiled
@@ -67,7 +74,7 @@ def passed(row: Rows, car: Rows, seconds: float) -> int:
     broken byte: it counts once the next one passes the same limit.
     """
     hot, limits = np.float64(row["temperature_max"]), 0
-    if hot > HOT_CELL:
+    if hot > HOT_CELL and not (car["off_scale"] > PROBE and _off_scale(row)):
         limits |= HOT
     if 3.0 <= seconds <= 60.0 and hot > WARM and hot - np.float64(car["hottest"]) >= RUNAWAY_RATE * seconds:
         limits |= RUNAWAY
@@ -78,3 +85,16 @@ def passed(row: Rows, car: Rows, seconds: float) -> int:
     if car["sound"] == 1 and np.float64(row["insulation"]) < OHM_PER_VOLT * np.float64(row["voltage"]):
         limits |= LEAKING
     return limits
+
+
+@compiled
+def off_scale(row: Rows, car: Rows, seconds: float) -> int:
+    """s for which one probe has been at the end of its range by now while another is cool; a gap counts as a minute."""
+    if math.isnan(row["temperature_max"]):
+        return int(car["off_scale"])
+    return min(int(car["off_scale"]) + int(min(seconds, 60.0)), 65_535) if _off_scale(row) else 0
+
+
+@compiled
+def _off_scale(row: Rows) -> bool:
+    return bool(row["temperature_max"] >= END_OF_RANGE and row["temperature_min"] < WARM)

@@ -65,6 +65,7 @@ VEHICLE = np.dtype(
         ("same_current", "u1"),  # and the other way round
         ("limits", "u1"),  # physical limits that the last reading passed
         ("sound", "u1"),  # 1 once the insulation was seen to be sound
+        ("off_scale", "u2"),  # s for which one probe has been where its range ends, and another cool
         ("mean", "f4", N),  # baseline of every channel
         ("variance", "f4", N),
         ("count", "u2", N),  # of readings, up to MANY

@@ -148,8 +148,10 @@ class Incident:
         return finding.reporters == lead.reporters or not apart(finding.lat, finding.lon, lead.lat, lead.lon) > APART
 
     def hear(self, finding: Finding) -> None:
-        """What nobody has said for as long as that is valid is evidence no more: an alarm that is over, say."""
-        self.heard = {name: held for name, held in self.heard.items() if held[0] > finding.time - self.family.valid}
+        """What nobody has said for as long as that is valid is evidence no more. Who speaks of himself alone takes back what he
+        does not repeat: an alarm that is over."""
+        keeps = self.lasts if self.family.personal else self.family.valid
+        self.heard = {name: held for name, held in self.heard.items() if held[0] > finding.time - keeps}
         self.heard |= {name: (finding.time, value) for name, value in finding.evidence}
 
     def released(self, time: int) -> bool:

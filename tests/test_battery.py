@@ -74,6 +74,8 @@ def test_it_is_a_detector() -> None:
 
 ALARMS = [
     ("over-temperature", {"alarms": 1 << 1}, True),
+    ("over-temperature that affects driving", {"alarms": 1 << 1, "alarm_level": 2}, True),
+    ("over-temperature that does not affect driving", {"alarms": 1 << 1, "alarm_level": 1}, False),
     ("cell over-voltage", {"alarms": 1 << 5}, False),
     ("cell under-voltage", {"alarms": 1 << 6}, False),
     ("insulation", {"alarms": 1 << 11, "alarm_level": 2}, False),
@@ -168,12 +170,60 @@ def test_physical_limits_count_when_passed_twice(before: dict[str, float], then:
     assert ("thermal" in dict(hard[0].evidence)) == heat
 
 
+def hot_for(detector: BatteryHealth, minutes: int, **said: float) -> float:
+    """For how many minutes of those that it is said a limit is told of, after ten minutes without."""
+    drive(detector, [reading(10 * k) for k in range(60)])
+    found = drive(detector, [reading(600 + 10 * k, **said) for k in range(6 * minutes)])
+    hard = [f.time for f in found if "hard_limit" in dict(f.evidence)]
+    return (hard[-1] - T0 - 600_000) / 60_000.0 if hard else 0.0
+
+
+def test_a_probe_that_stays_where_its_range_ends_is_no_fire_for_ever() -> None:
+    """At first nobody can tell: in a fire probes die as well."""
+    assert hot_for(BatteryHealth(), 60, temperature_max=210.0) == pytest.approx(10.0, abs=1.0)
+    assert hot_for(BatteryHealth(), 60, temperature_max=210.0, temperature_min=46.0) > 58.0, "the others are warm as well"
+    assert hot_for(BatteryHealth(), 60, temperature_max=120.0) > 58.0, "no end of a range"
+
+
 def test_a_rise_of_one_kelvin_a_second_is_runaway() -> None:
     detector = BatteryHealth()
     drive(detector, minutes(10))
     hot = [reading(600 + 10 * k, temperature_max=36.0 + 12.0 * k) for k in range(3)]  # 36, 48, 60: never over 60
     (first, *_) = [f for f in drive(detector, hot, until=640) if "hard_limit" in dict(f.evidence)]
     assert dict(first.evidence)["thermal"] == 1.0
+
+
+def test_a_probe_whose_wire_is_broken_makes_no_difference_between_modules() -> None:
+    """-40 C is where its range begins: in a warm pack nothing is so cold. What differs by ten degrees is told of as before."""
+    sound = [reading(10 * k) for k in range(360)]
+    for coldest, told in ((-40.0, False), (14.0, True)):
+        detector = BatteryHealth()
+        drive(detector, sound)
+        later = [reading(3600 + 10 * k, temperature_min=coldest) for k in range(120)]
+        assert bool(drive(detector, later)) == told, coldest
+
+
+def test_a_dead_cell_stays_a_limit_passed_for_as_long_as_it_is_dead() -> None:
+    """Half-way between 3.3 V and nothing lies a chemistry in which nothing would be empty."""
+    said = {"voltage": 320.0, "cell_voltage_max": 3.3, "cell_voltage_mean": 3.27}
+    detector = BatteryHealth()
+    drive(detector, [reading(10 * k, **said, cell_voltage_min=3.25) for k in range(60)])
+    found = drive(detector, [reading(600 + 10 * k, **said, cell_voltage_min=0.0) for k in range(720)])
+    assert "hard_limit" in dict(found[-1].evidence)
+
+
+@pytest.mark.parametrize(("soc", "told"), [(0.99, False), (0.6, True)])
+def test_iron_phosphate_that_is_full_has_a_highest_cell(soc: float, told: bool) -> None:
+    """In every sound pack, at the end of each full charge, for as long as it is held there; not half-way through a charge."""
+    said = {"voltage": 320.0, "soc": soc, "speed": 0.0, "state": 2}
+    driven = [reading(10 * k, **said, cell_voltage_max=3.33, cell_voltage_min=3.31, cell_voltage_mean=3.32) for k in range(360)]
+    charge = {**said, "charging": 1, "current": -75.0, "cell_voltage_mean": 3.46, "cell_voltage_min": 3.44}
+    charged = [reading(3600 + 10 * k, **charge, cell_voltage_max=3.48) for k in range(180)]
+    held = [reading(5400 + 10 * k, **charge | {"current": 0.0, "charging": 4}, cell_voltage_max=3.65) for k in range(180)]
+    detector = BatteryHealth()
+    drive(detector, driven)
+    found = drive(detector, [*charged, *held])
+    assert any("highest_cell" in dict(f.evidence) for f in found) == told
 
 
 def test_other_chemistries_are_not_empty_lithium() -> None:

@@ -267,7 +267,7 @@ def test_what_is_over_is_evidence_no_more() -> None:
     changes = live(hot, *uneven, until=3600)
     assert (changes[0].severity, changes[-1].severity) == ("Extreme", "Moderate")
     over = next(c for c in changes if "thermal" not in dict(c.evidence))
-    assert over.updated - T0 == pytest.approx(FAMILIES["battery_anomaly"].valid + 2000, abs=62_000)
+    assert over.updated - T0 == pytest.approx(FAMILIES["battery_anomaly"].lasts + 2000, abs=62_000)
 
 
 def test_nobody_is_asked_who_is_far_away(monkeypatch: pytest.MonkeyPatch) -> None:
