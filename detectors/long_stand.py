@@ -153,14 +153,17 @@ class LongStand:
         return float((SELDOM + count) / (AT_FIRST + hours))
 
     def _learn(self, stood: NDArray[np.void], now: int) -> None:
-        """Take the lengths of stops that are over. What was reported is no ordinary stop."""
-        ordinary = stood[~stood["said"] & (stood["seen"] - stood["since"] >= SHORTEST)]
-        for stand in ordinary[np.argsort(ordinary["reporter"])]:  # the threshold depends on the order
+        """Take the stops that are over: where they were, and how long they were if nobody was told of them. A stand so long
+        is no ordinary stop, but where one is made after the other one is made often."""
+        stops = stood[stood["seen"] - stood["since"] >= SHORTEST]
+        for stand in stops[np.argsort(stops["reporter"])]:  # the threshold depends on the order
+            self._spots.add(_key(stand, SPOT), (np.ones(1),), now)
+            if stand["said"]:
+                continue
             lasted = float(stand["seen"] - stand["since"])
             beyond = lasted - self.threshold
             self._threshold.update(lasted)
             self._stops += 1
-            self._spots.add(_key(stand, SPOT), (np.ones(1),), now)
             if beyond > 0.0:
                 self._tail = self._tail[0] + beyond, self._tail[1] + 1.0
                 self._places.add(_key(stand, STEP), (np.array([beyond]), np.ones(1)), now)

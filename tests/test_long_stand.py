@@ -131,6 +131,18 @@ def test_a_spot_that_was_hardly_watched_is_judged_by_longer_stands() -> None:
     assert late.time - late.onset < early.time - early.onset
 
 
+def test_a_rank_at_which_one_stands_long_after_the_other_becomes_one() -> None:
+    """Ten minutes each, two at a time, on the road's own side: the first are told of, and those of an hour later are not."""
+    some, seconds = [lights(LEARNING + 6000)], 600
+    for k in range(20):
+        start = LEARNING + 300 * k
+        some.append(stand(1_000_000 + k, start, seconds - 10, north=50.0))
+        some.append(road.drive(1_000_000 + k, start + seconds - 10, 10, 0.0, 55.0, 0.0, 10.0))
+    told = {name - 1_000_000 for finding in found(*some) for name in finding.reporters}
+    assert 0 in told
+    assert max(told) < 12
+
+
 def test_places_where_nobody_stops_any_more_are_forgotten() -> None:
     detector = LongStand()
     for frame in road.frames(lights(LEARNING)):
