@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or 3.12 and make; the first target that is run makes .venv with the locked dependencies.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench peers score ablate simulate torture fuzz observe kafka sbom lock clean
+.PHONY: help install run demo test check bench peers score ablate simulate torture fuzz observe kafka sbom lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,6 +25,8 @@ MISSING := roadwatch needs Python 3.11 or 3.12 with its venv module: install one
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: $(READY)  ## .venv, with roadwatch in it, and nothing else
 
 run: $(READY)  ## play the bundled recording through a broker and the worker; SPEED=30, KEEP=1 stays up
 	@$(BIN)/roadwatch demo --speed $(SPEED) $(if $(filter-out 0 no,$(KEEP)),--keep)
@@ -93,7 +95,7 @@ clean:  ## remove .venv, caches and var/ but for the key in it
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(WARM): $(READY) $(wildcard detectors/*.py dataflows/*.py dataflows/formats/*.py)
-	@echo "compiling the loops, once: half a minute"
+	@echo "compiling the loops, once: half a minute or a whole one"
 	@$(BIN)/python -m tests.warm
 	@touch $@
 
