@@ -1,7 +1,8 @@
 """Wrong-way drivers: a vehicle that keeps driving where, and against how, everybody else drives.
 
 A sample is suspect when nearly all that passed just there went the other way. What is undivided, where both ways lie within
-the error of a position, never is; nor is a place of which too little is known.
+the error of a position, never is; nor is a place of which too little is known. And it must go on for longer than receivers
+show their vehicles on the other side here (`strays`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ORDINARY_SHARE = 0.3  # with so many going this way the suspicion is dropped
 SAMPLES = 2
 CERTAIN = 7.0  # sum of -log10(share) over a vehicle's samples: a town where all report sends a million of them an hour
 STREET = 250.0  # m driven against the traffic after which
-LIKELY = 4.0  # is enough: positions err alike for some seconds, not for a street
+LIKELY = 4.0  # is enough of it; that positions err alike for a while is asked besides
 STRETCH = 30.0  # m driven against the traffic: wider than a junction, so turning across one is not enough
 ENOUGH = 5.0  # -log10 of the chance of a stray who stays so long: one in 100,000 stretches of 500 m, or in 50,000 km
 STEER = 30.0  # degrees between where it says it goes and where it went
