@@ -71,17 +71,19 @@ class Incidents:
         nearest, number, beside = math.inf, None, Spot.of(finding, finding.heading)
         if family.personal:
             return self._personal.get(finding.reporters), beside
-        if family.follows and (number := self._followed(finding, family)) is not None:
+        if family.follows and (number := self._followed(finding)) is not None:
             return number, beside
         for candidate in self._squares.near(finding.lat, finding.lon, finding.radius + family.reach + self._widest):
             if (touched := self._open[candidate].touched(finding)) is not None and touched[0] < nearest:
                 (nearest, beside), number = touched, candidate
         return number, beside
 
-    def _followed(self, finding: Finding, family: Family) -> int | None:
-        """The number of the incident of who drives, wherever he was last. Few are open at a time."""
-        mine = (n for n, i in self._open.items() if i.family is family and not i.reporters.isdisjoint(finding.reporters))
-        return next(mine, None)
+    def _followed(self, finding: Finding) -> int | None:
+        """The number of the incident of who drives, wherever he was last. Few speak of such a one."""
+        for number, incident in self._open.items():
+            if finding.kind in incident.family.kinds and not incident.reporters.isdisjoint(finding.reporters):
+                return number
+        return None
 
     def _begin(self, finding: Finding, family: Family) -> int:
         number, self._number = self._number, self._number + 1

@@ -25,7 +25,7 @@ CASES: list[dict[str, Any]] = [
     {"inputs": {"topics": []}},
     {"inputs": {"topics": [{"topic": "a", "format": "j2735", "partitions": [0, 3]}, {"topic": "b", "format": "sensor"}]}},
     {"kafka": {"group": 'with "quotes", a \\, a # and a\nline', "connect_timeout": 1e22}, "recovery": {"directory": "é/日本"}},
-    {"kafka": {"ssl_ca_location": "/etc/ca.pem"}, "inputs": {"topics": [{"topic": "#", "format": "sensor"}]}},
+    {"kafka": {"ssl_ca_location": "#"}, "inputs": {"topics": [{"topic": "a.b-c_d", "format": "sensor"}]}},
     {"inputs": {"topics": [{"topic": "a", "format": "sensor", "idle_after": float("inf")}]}},
     {
         "kafka": {

@@ -227,6 +227,10 @@ def test_who_drives_is_one_incident_however_far_he_was_from_one_finding_to_the_n
     another = finding("wrong_way", 66, -1200.0, reporters=frozenset({2}))
     assert len(ids(live(*me))) == 1
     assert len(ids(live(*me, another))) == 2
+    book = Incidents(2000)
+    before = list(book.advance(T0 + 30_000, me[:2]))
+    book = pickle.loads(pickle.dumps(book))
+    assert len(ids([*before, *book.advance(T0 + 90_000, me[2:])])) == 1, "after a restart, too"
 
 
 def test_equals_do_not_take_turns() -> None:
