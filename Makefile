@@ -37,7 +37,7 @@ test: $(WARM)  ## all tests; PYTEST="-k kafka" for some
 	@# three at a time on two cores, for many wait for a broker; with bytecode, or each worker that is started compiles anew
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-kafka: $(READY)  ## the end-to-end tests against a real Apache Kafka, killed and overtaken (needs Java 17 and Maven)
+kafka: $(WARM)  ## the end-to-end tests against a real Apache Kafka, killed and overtaken (needs Java 17 and Maven)
 	@$(BIN)/python -m tests.real_kafka
 	@KAFKA_JARS=var/kafka $(BIN)/python -m pytest $(KAFKA_TESTS) $(PYTEST)
 
