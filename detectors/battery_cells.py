@@ -20,7 +20,8 @@ BLEED_FROM = 0.80  # state of charge: cells are balanced near the end of a charg
 NMC_LEVEL = 3.42  # V: mean cell voltage; iron phosphate rests below, the nickel and manganese chemistries above
 LEVEL_RATE = 0.01
 SPREAD = 1.0  # V between the extreme cells, from which on one is broken, and half-way between them tells no chemistry
-KNEE, FULL = 3.45, 0.90  # V, state of charge: beyond both a cell of iron phosphate is full: 0.1 V more with each percent
+FULL_SOC = 0.90  # beyond it, charging, the car sets its state of charge anew, by up to several percent
+KNEE = 3.45  # V: beyond both a cell of iron phosphate is full, and rises by 0.1 V with each percent
 
 LOADS = (5.0, 15.0, 25.0, 40.0, 60.0, 85.0, 120.0, 180.0, 260.0)  # A: bins of the doubt about a line
 CHARGES = (0.05, 0.08, 0.10, 0.12, 0.15, 0.25, 0.4, 0.6, 0.8, 0.88, 0.94, 0.98)  # state of charge: the same
@@ -89,7 +90,7 @@ def extremes(row: Rows, car: Rows, seconds: float, soc: float) -> tuple[float, f
         car["lowest"] = below
     if not math.isnan(above):
         car["highest"] = above
-    if highest > KNEE and not soc < FULL and not _nickel(np.float64(car["level"])):
+    if highest > KNEE and not soc < FULL_SOC and not _nickel(np.float64(car["level"])):
         above = math.nan  # some cells are, and others not yet, at the end of each full charge of every sound pack
     return below, above
 

@@ -30,7 +30,6 @@ KEEP = 0.999  # forgetting of the sums per reading: about three hours of reading
 CHARGE_TAU = 1200.0  # s: how long a step in the state of charge is remembered against the coulomb count
 CAPACITY, CAPACITY_WEIGHT = 150.0, 30.0  # Ah as first guess, as strong as 30 readings at 1 Ah
 SOC_STEP = 0.01  # the state of charge comes in whole percent
-FULL_SOC = 0.90  # above it, charging, the car sets its state of charge anew, by up to several percent
 MOVED = 6.0  # A: a change of current that must show in the voltages
 MOVED_SHARE = 0.01  # of the pack voltage: a change that must come with one of current
 LONG = 100  # readings for which something stands still: more say no more
@@ -163,7 +162,7 @@ def _drift(x: Floats, noise: Floats, row: Rows, car: Rows, seconds: float, broke
         _last(np.float64(row["soc"]), np.float64(car["soc"])),
         _last(np.float64(row["current"]), np.float64(car["current"])),
     )
-    topping = row["charging"] == 1 and soc > FULL_SOC
+    topping = row["charging"] == 1 and soc > lines.FULL_SOC
     known = not math.isnan(soc + current + np.float64(car["soc"]) + np.float64(car["current"]))
     if not known or broken or topping:
         car["count_in"], car["soc_in"] = 0.0, 0.0

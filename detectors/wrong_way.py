@@ -132,8 +132,10 @@ class WrongWay:
             return None
         first, last = samples[0], samples[-1]
         driven, score = _driven(samples), sum(s.surprise for s in samples)
+        if score < (CERTAIN if driven < STREET else LIKELY):
+            return None
         stray = self._strays.surprise((last.time - first.time) / 1000.0, self._directions.driven(now), now)
-        if score < (CERTAIN if driven < STREET else LIKELY) or stray < ENOUGH:
+        if stray < ENOUGH:
             return None
         # the evidence reaches back to where it was seen before, a long way when most of its rows come too late
         radius = max(RADIUS, float(distance(last.lat, last.lon, samples[-2].lat, samples[-2].lon)))

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dataflows import cli, disk
+from dataflows import cli, disk, worker
 from dataflows.cluster import START_AGAIN
 from dataflows.kafka_admin import BrokerError
 from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
+from dataflows.settings_reader import load
+from dataflows.store import RecoveryError
 
 
 def test_what_is_added_is_told_of_and_what_is_not_is_not() -> None:
@@ -56,6 +58,17 @@ def test_why_there_is_no_room_for_it_is_kept(tmp_path: Path, monkeypatch: pytest
         Starts(tmp_path).note("v2x", 0, 700)
     assert disk.FAILURE.error is not None
     assert "disk is full" in disk.complaint(disk.FAILURE.error)
+
+
+def test_no_room_for_what_the_graph_notes_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        with disk.kept():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk.FAILURE, "error", None)
+    monkeypatch.setattr(worker, "flow", full)
+    with pytest.raises(RecoveryError, match="disk is full; make room"):
+        worker._graph(load(None, {"recovery": {"directory": str(tmp_path)}}), kept=True)
 
 
 def test_a_partition_that_was_added_begins_at_its_beginning(tmp_path: Path) -> None:
