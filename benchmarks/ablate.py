@@ -1,6 +1,7 @@
 """What each detector and each model is worth: the open sets again, loops beside the vehicles, with one of them switched off.
 
     python -m benchmarks.ablate [--place NAME] [--no-models] [--no-write]
+    python -m benchmarks.ablate --sets DIR     other sets of the same form: benchmarks/results/ablation_validation.md
 
 Not the graph but one shard in one process (benchmarks/one_shard.py). All detectors run once; what they found is merged without
 one of them, for they do not see one another. A model that is switched off has its own detectors run again. Writes
@@ -15,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing import get_context
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
@@ -29,7 +31,7 @@ from benchmarks.tally import SOON
 from detectors import CATALOGUE
 from detectors.model import Finding
 
-RESULTS = ROOT / "benchmarks" / "results" / "ablation.md"
+RESULTS = ROOT / "benchmarks" / "results"
 AT: tuple[Penetration, ...] = ("20 %", "5 %")
 NONE_OFF = "nothing"
 Variants = dict[str, list[Alert]]  # what was switched off -> what was opened
@@ -37,6 +39,7 @@ NOTE = (
     "The loops are played beside the vehicles. "
     "One shard in one process, not the graph: figures may differ a little from the scoreboard's. "
     "`-1 +1` is one incident lost and another gained; false alarms are net. "
+    "Told again is what was opened once more for an incident that was found, or for its queue. "
     "A line that changes nothing may also mean that these recordings hold nothing for it: they have no airbags, "
     "no weather and no batteries."
 )
@@ -59,6 +62,7 @@ class Worth:
     soon: set[str] = field(default_factory=set)
     false: int = 0  # on the normal day
     wrong: int = 0  # false on the incident day
+    again: int = 0  # opened once more for an incident that was found, or for its queue
     km_hours: float = 0.0
 
     def add(self, job: Job, alerts: Sequence[Alert]) -> None:
@@ -68,46 +72,54 @@ class Worth:
             self.found |= {f"{job.place.name} {name}" for name in verdict.found}
             self.soon |= {f"{job.place.name} {name}" for name, (seconds, _) in verdict.found.items() if seconds <= SOON}
             self.wrong += len(verdict.false)
+            self.again += len(verdict.extra)
         else:
             self.false += len(verdict.false)
             self.km_hours += job.place.km_hours
 
     def cells(self, full: Worth) -> list[str]:
-        """Found, within two minutes, false alarms of both days; as changes where this is not all there is."""
+        """Found, within two minutes, false alarms of both days, told again; as changes where this is not all there is."""
         if self is full:
             rate = f" ({self.false / self.km_hours:.2f})" if self.km_hours else ""
             found, soon = (f"{len(names)}/{self.incidents}" for names in (self.found, self.soon))
-            return [found, soon, f"{self.false}{rate}", str(self.wrong)]
+            return [found, soon, f"{self.false}{rate}", str(self.wrong), str(self.again)]
         pairs = (self.found, full.found), (self.soon, full.soon)
         changes = [f"{-len(were - now) or ''} {f'+{len(now - were)}' if now - were else ''}".strip() for now, were in pairs]
-        counts = self.false - full.false, self.wrong - full.wrong
+        counts = self.false - full.false, self.wrong - full.wrong, self.again - full.again
         return [change or "0" for change in changes] + [f"{count:+d}" if count else "0" for count in counts]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, action="append", default=[], metavar="DIR", help="a set, or a folder of sets")
     parser.add_argument("--place", default="", help="only places whose name contains this; nothing is written")
     parser.add_argument("--no-models", action="store_true", help="detectors only: a third of the time")
     parser.add_argument("--no-write", action="store_true", help="print only")
     chosen = parser.parse_args()
     say = Console(width=160)
-    found = [place for place in places() if chosen.place in place.name]
+    every = places(chosen.sets)
+    found = [place for place in every if chosen.place in place.name]
     if not found:
-        say.print(f"No place is called {chosen.place}." if places() else ABSENT)
+        absent = f"No complete set is in {', '.join(map(str, chosen.sets))}." if chosen.sets else ABSENT
+        say.print(f"No place is called {chosen.place}." if every else absent)
         return
     measured = commit()
-    tables = compare(_run_all([Job(p, d, n, not chosen.no_models) for n in AT for p in found for d in DAYS], say))
+    jobs = [Job(p, d, n, not chosen.no_models) for n in AT for p in found if n in p.penetrations for d in DAYS]
+    tables = compare(_run_all(jobs, say))
     gone = [model.name for model in MODELS if model.gone and not chosen.no_models]
     if gone:
         say.print(f"No longer where benchmarks/switches.py looks for them, and so left out: {'; '.join(gone)}")
     for table in tables:
         say.print(table.rich())
     if not (chosen.no_write or chosen.place):
-        first = (
-            f"# Ablation\n\nTaken at commit {measured} by `python -m benchmarks.ablate` on ../shared/scenarios/open. {NOTE}\n"
-        )
-        RESULTS.write_text("\n".join([first, *(table.markdown() for table in tables)]), "utf-8")
-        say.print(f"written to {RESULTS.relative_to(ROOT)}")
+        name, command, on = "ablation.md", "python -m benchmarks.ablate", "../shared/scenarios/open"
+        if chosen.sets:
+            on = ", ".join(place.name for place in found)
+            name, command = "ablation_validation.md", f"{command} --sets DIR"
+        first = f"# Ablation\n\nTaken at commit {measured} by `{command}` on {on}. {NOTE}\n"
+        results = RESULTS / name
+        results.write_text("\n".join([first, *(table.markdown() for table in tables)]), "utf-8")
+        say.print(f"written to {results.relative_to(ROOT)}")
 
 
 def _run_all(jobs: Sequence[Job], say: Console) -> list[tuple[Job, Variants]]:
@@ -142,7 +154,7 @@ def compare(runs: Sequence[tuple[Job, Variants]]) -> list[Table]:
     head = [
         f"{kind}: {what}"
         for kind in ("motorway", "town")
-        for what in ("found", "<= 120 s", "false, normal day", "false, incident day")
+        for what in ("found", "<= 120 s", "false, normal day", "false, incident day", "told again")
     ]
     tables = []
     for penetration in AT:

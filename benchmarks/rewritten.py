@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -15,7 +16,8 @@ from dataflows.formats import encode
 from detectors.model import Sign
 from tests.wire import bsm, frame, safety
 
-CARS, RATE = 20_000, 2000  # electric cars, and how many of them report each second: each every 10 s
+EVERY = 10  # s between an electric car's reports
+ROUNDS = 6  # that each reports at the least: of the first, a car's name is hashed and nothing is known of its battery
 
 SIGNS = {
     "brk": Sign.BRAKE, "ev": Sign.HARD_BRAKE, "abs": Sign.ABS, "tcs": Sign.TRACTION, "scs": Sign.STABILITY,
@@ -44,10 +46,11 @@ def uper(messages: list[bytes]) -> tuple[list[bytes], Form]:
     return made, Form("j2735", _arrivals(messages))
 
 
-def gbt32960(messages: list[bytes]) -> tuple[list[bytes], Form]:
-    """As many frames as there are messages."""
-    seconds = Cars(RATE, CARS).seconds(-(-len(messages) // RATE))
-    return list(chain.from_iterable(seconds))[: len(messages)], Form("gbt32960")
+def fleet(cars: int, messages: list[bytes]) -> tuple[list[bytes], Form]:
+    """As many GB/T 32960 frames as there are messages, and more where the cars are too many for ROUNDS of them."""
+    count = max(len(messages), ROUNDS * cars)
+    seconds = Cars(cars // EVERY, cars).seconds(-(-count // (cars // EVERY)))
+    return list(chain.from_iterable(seconds))[:count], Form("gbt32960")
 
 
 def _arrivals(messages: list[bytes]) -> NDArray[np.int64]:
@@ -57,5 +60,6 @@ def _arrivals(messages: list[bytes]) -> NDArray[np.int64]:
 REWRITTEN: dict[str, Callable[[list[bytes]], tuple[list[bytes], Form]]] = {
     "The city as ODE JSON of schema version 9": ode_json,
     "The city as J2735 BSMs in unaligned PER": uper,
-    f"{CARS:,} electric cars in GB/T 32960, each every 10 s": gbt32960,
+    "20,000 electric cars in GB/T 32960, each every 10 s": partial(fleet, 20_000),
+    "200,000 electric cars in GB/T 32960, each every 10 s": partial(fleet, 200_000),
 }

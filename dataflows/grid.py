@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import h3.api.basic_int as h3
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from dataflows.cells import Cells
 from dataflows.settings import Window
 from detectors.compiled import compiled
+from detectors.model import SIGHT
 from detectors.table import MIX, Slots, Table, claim, find
 
 REMEMBERED = 200_000  # cells, about 8 MB: a large city has 20,000; forgetting costs time, never correctness
-DISTRICT = 2  # resolutions above a cell, 49 cells and five across: two steps from one lead no farther than to the next district
+# Resolutions above a cell, and how many cells such a district is across: as many steps lead no farther than to the next one.
+DISTRICTS = (2, 5), (3, 13)
 
 KNOWN = np.dtype([("cell", "u8"), ("view", "i8")])
 
@@ -36,6 +39,10 @@ class Grid:
         self.resolution = window.cell_resolution
         self.shard_resolution = window.shard_resolution
         self.shards = window.shards
+        # What lies outside k rings of hexagons is at least 1.5 k - 0.5 edges away from the one in the middle.
+        self.rings = math.ceil((SIGHT / h3.average_hexagon_edge_length(self.resolution, "m") + 0.5) / 1.5)
+        up = next(up for up, across in DISTRICTS if across >= self.rings)
+        self._district = max(self.shard_resolution, self.resolution - up)
         self._fleets: list[tuple[int, ...]] = [(shard,) for shard in range(window.reading_shards)]
         self.cells = Cells(self.resolution)
         self._shards: dict[int, int] = {}  # of parents: one for some thousand cells
@@ -55,10 +62,10 @@ class Grid:
         return self._of(h3.cell_to_parent(cell, self.shard_resolution))
 
     def watchers(self, cell: int) -> tuple[int, ...]:
-        """The other shards that own a cell within two steps, 500 m and more: they must see what happens in this one."""
-        if self._is_inner(h3.cell_to_parent(cell, max(self.shard_resolution, self.resolution - DISTRICT))):
+        """The other shards that own a cell within SIGHT, about: they must see what happens in this one."""
+        if self._is_inner(h3.cell_to_parent(cell, self._district)):
             return ()
-        parents = {h3.cell_to_parent(near, self.shard_resolution) for near in h3.grid_disk(cell, 2)}
+        parents = {h3.cell_to_parent(near, self.shard_resolution) for near in h3.grid_disk(cell, self.rings)}
         return tuple(sorted({self._of(parent) for parent in parents} - {self.owner(cell)}))
 
     def views(self, cells: NDArray[np.uint64]) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:

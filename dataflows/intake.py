@@ -111,7 +111,7 @@ class Intake:
 
     def take(self, messages: Sequence[bytes], arrivals: NDArray[np.int64], offsets: Sequence[int]) -> Poll:
         """Decode a batch; `arrivals` in ms, -1 where unknown; `offsets` only name the dead letters."""
-        started = time.perf_counter()
+        started, latest = time.perf_counter(), self.latest
         decoded = decode_safely(self._form.decode, messages, arrivals, self._context)
         arrived = arrivals if decoded.arrivals is None else decoded.arrivals
         if len(decoded.sensors):
@@ -124,7 +124,7 @@ class Intake:
         if 2 * len(messages) >= self.portion or spent > BREATH:  # of a few that came live the price of a poll is the most part
             self.portion = max(LEAST, int(len(messages) * BREATH / max(spent, 1e-6)))
         dead = self._dead_letters(decoded.refusals, messages, offsets)
-        if not chunks:  # nothing but refusals is no sign that this partition will ever move time
+        if not chunks and self.latest == latest:  # nothing but refusals is no sign that this partition will ever move time
             return Poll({}, None, dead)
         METRICS.watermark(self.topic, self.partition, self.watermark)
         tick = self._tick(int(arrivals.max(initial=-1)))

@@ -15,7 +15,7 @@ from detectors.model import NOTICE, OBSERVATION, READING, SENSOR, Frame, Rows, p
 
 TABLES = {"observations": OBSERVATION, "sensors": SENSOR, "readings": READING, "notices": NOTICE}
 EMPTY: dict[str, Rows] = {name: np.empty(0, dtype) for name, dtype in TABLES.items()}
-QUIET = 600_000  # ms without a row after which a shard sleeps: its detectors' windows are shorter, or survive a gap
+QUIET = 1_800_000  # ms without a row after which a shard sleeps: what a device measures is claimed for so long at most
 TURN = 3_600_000  # ms: whole hours at which a sleeping shard has one pane, for what it forgets on time
 SOUND = 8 * 86_400_000  # ms of sleep after which it has none: a vehicle is remembered for a week at most
 FOREVER = 2**62  # ms: after any event time

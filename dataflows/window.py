@@ -169,10 +169,9 @@ class ShardWindow:
             seconds[PLAUSIBILITY] += (now := time.perf_counter()) - started
             for name in state.detectors:
                 started, found = now, self._ask(name, frame)
+                if speaks:
+                    findings.extend(found)
                 seconds[name] += (now := time.perf_counter()) - started
-                if found and speaks:
-                    findings.extend(mine for each in found if (mine := self._place(each)) is not None)
-                    now = time.perf_counter()
         silent = not any(each.holds for each in state.partitions.values())
         self._count_doubts(tables["observations"], doubts)
         counted = joined(believed) if believed else EMPTY["observations"]
@@ -230,11 +229,15 @@ class ShardWindow:
         return believed[0]
 
     def _ask(self, name: str, frame: Frame) -> list[Finding]:
+        """What a detector finds and this shard answers for."""
         detector = self.state.detectors[name]
-        found = self._safely(name, frame, detector.update, frame)
+        found = self._safely(name, frame, self._placed, detector, frame)
         if found is None:
             self.state.detectors[name] = type(detector)()
         return found or []
+
+    def _placed(self, detector: Detector, frame: Frame) -> list[Finding]:
+        return [mine for each in detector.update(frame) if (mine := self._place(each)) is not None]
 
     def _safely(self, name: str, frame: Frame, ask: Callable[..., T], *of: object) -> T | None:
         """The one broad boundary: a detector that raises is counted, named, and starts afresh; the flow goes on."""

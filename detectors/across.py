@@ -25,7 +25,7 @@ FARTHEST = 5.0  # m: the auxiliary lane of a ramp, beside three others
 SIDE = 1.0  # surprise per metre between these: queues of ramps stand there every day; measured on labelled clusters
 KNOWN = 500.0  # m driven, some fifteen vehicles: from then on it is known where and how fast the others drive
 
-SQUARES = 2, 2  # of the lattice that are read on each side, rows and columns
+SQUARES = 2  # of the lattice that are read on each side: rows, and as many columns as are as wide
 
 
 @dataclass(slots=True)
@@ -119,10 +119,10 @@ def _around(lat: float, lon: float, heading: float, sigma: float, known: Known) 
     row, column = row_and_column(lat, lon, STEP)
     narrow = math.cos(math.radians(lat))
     turn = math.radians(heading)
-    octant = math.floor(heading / OCTANT)
-    for r in range(row - SQUARES[0], row + SQUARES[0] + 1):
+    octant, beside = math.floor(heading / OCTANT), round(SQUARES / narrow)
+    for r in range(row - SQUARES, row + SQUARES + 1):
         north = ((r + 0.5) * STEP - 90.0 - lat) * M_PER_DEGREE
-        for c in range(column - SQUARES[1], column + SQUARES[1] + 1):
+        for c in range(column - beside, column + beside + 1):
             east = ((c + 0.5) * STEP - 180.0 - lon) * M_PER_DEGREE * narrow
             middle = east * math.cos(turn) - north * math.sin(turn)
             weight = math.exp((north * north + east * east) * (-0.5 / (sigma * sigma)))

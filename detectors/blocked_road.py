@@ -17,7 +17,7 @@ from river import stats
 from detectors.geometry import angle_between, metres
 from detectors.model import Finding, Frame, Rows
 from detectors.rarity import tail
-from detectors.stations import FAST, FORGET, HOUR, LATE, MOST, NEXT, SAME_WAY, SWEEP, is_due, is_late
+from detectors.stations import FAST, FORGET, HOUR, LATE, MOST, NEXT, SAME_WAY, SWEEP, has_moved, is_due, is_late
 
 SLOW = 0.7  # of the usual speed: motorways at capacity flow at 0.75 to 0.85 of free flow (HCM), slower is a queue
 FREE = 0.75  # of it: the queue has not come from farther downstream
@@ -117,20 +117,23 @@ class BlockedRoad:
     def _hear(self, rows: Rows, i: int) -> int | None:
         """The station, if what it says tells anything."""
         name, row = int(rows["reporter"][i]), rows[i]
-        station = self._stations.get(name)
-        if station is None:
-            if len(self._stations) >= MOST:
-                return None
+        station, time, interval = self._stations.get(name), int(row["time"]), float(row["interval"])
+        if station is not None and time <= station.time:  # said before
+            return None
+        if station is None and len(self._stations) >= MOST:
+            return None
+        if station is None or has_moved(station, row):
             where = float(row["lat"]), float(row["lon"]), float(row["heading"])
             usual = stats.EWMean(LEARN), stats.EWMean(LEARN)
-            station = self._stations[name] = _Station(0, *where, float(row["interval"]), *usual)
+            station = self._stations[name] = _Station(0, *where, interval, *usual)
+        station.interval = interval
         speed, volume = float(row["speed"]), float(row["volume"])
         if math.isnan(speed):
             if (presumed := station.presumed(float(row["occupancy"]))) is None:
                 return None
-            station.hear(int(row["time"]), presumed, volume, teaches=False)
+            station.hear(time, presumed, volume, teaches=False)
         else:
-            station.hear(int(row["time"]), speed, volume)
+            station.hear(time, speed, volume)
         return name
 
     def _judge(self, name: int, now: int) -> Finding | None:

@@ -18,7 +18,7 @@ ANONYMOUS = 3  # distinct reporters: fewer could be told apart, so the record is
 OCTANT = 45.0  # degrees; octant 0 is centred on north
 
 ROAD = np.dtype(
-    [("road", "u8"), ("reporters", "i8"), ("observations", "i8"), ("moving", "i8"), ("speed", "i8"), ("brakes", "i8")]
+    [("road", "u8"), ("reporters", "i8"), ("observations", "i8"), ("speaking", "i8"), ("speed", "i8"), ("brakes", "i8")]
 )
 """Sums over one road cell: distinct reporters, observations, those that say a speed, the sum of those in cm/s, hard brakes."""
 PAIR = np.dtype([("pair", "u8")])  # a reporter in a road cell: both in one number
@@ -81,7 +81,7 @@ class Census:
         if not len(self._roads):
             return []
         rest, roads = self._tell(SPREAD), self._roads.held
-        roads = roads.compress((roads["reporters"] >= ANONYMOUS) & (roads["moving"] > 0))
+        roads = roads.compress((roads["reporters"] >= ANONYMOUS) & (roads["speaking"] > 0))
         self._over, self._start, self._told = roads.take(np.argsort(roads["road"])), self._minute, 0
         self._begin()
         return rest
@@ -91,8 +91,8 @@ class Census:
         due = len(self._over) * min(max(since, 0), SPREAD) // SPREAD
         some, self._told = self._over[self._told : due].tolist(), max(due, self._told)
         return [
-            CellMinute(self._start, road & ~(7 << 56), (road >> 56) & 7, reporters, seen, speed / moving / 100, brakes)
-            for road, reporters, seen, moving, speed, brakes in some
+            CellMinute(self._start, road & ~(7 << 56), (road >> 56) & 7, reporters, seen, speed / speaking / 100, brakes)
+            for road, reporters, seen, speaking, speed, brakes in some
         ]
 
 
@@ -121,7 +121,7 @@ def _count(
         road = roads[claim(road_slots, road_names, road_count, name)]
         road["observations"] += 1
         if not math.isnan(speed):
-            road["moving"] += 1
+            road["speaking"] += 1
             road["speed"] += math.floor(speed * 100.0 + 0.5)
         if row["signs"] & _HARD_BRAKE:
             road["brakes"] += 1

@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 def metres(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float) -> tuple[Floats, Floats]:
     """East and north offsets in metres of the points (lat, lon) from (lat0, lon0), on a local tangent plane.
 
-    Degrees in, metres out; shapes as given. Valid away from the poles and for offsets of some kilometres.
+    Degrees in, metres out; shapes as given. Valid for offsets of some kilometres, away from the poles and from the 180th
+    meridian: what lies on both sides of that is taken for a world apart.
 
     >>> east, north = metres([22.55], [114.06], 22.54, 114.06)
     >>> round(float(east[0])), round(float(north[0]))
@@ -42,6 +43,12 @@ def apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
     """`distance` between two points, in plain numbers: numpy takes twenty times as long for one."""
     east = (lon - lon0) * (M_PER_DEGREE * math.cos(math.radians(lat0)))
     return math.hypot(east, (lat - lat0) * M_PER_DEGREE)
+
+
+@compiled
+def metres_between(lat: float, lon: float, lat0: float, lon0: float) -> float:
+    """`apart` for compiled loops."""
+    return math.hypot((lat - lat0) * M_PER_DEGREE, (lon - lon0) * M_PER_DEGREE * math.cos(math.radians(lat0)))
 
 
 def ahead(lat: ArrayLike, lon: ArrayLike, lat0: float, lon0: float, heading: float) -> Floats:

@@ -20,16 +20,16 @@ from detectors.across import Across, at_the_side
 from detectors.answers import only_answers
 from detectors.compiled import compiled
 from detectors.driven import Driven, drove
-from detectors.geometry import angle_between, distance, mean_heading
-from detectors.model import Finding, Frame, Rows, Sign
+from detectors.geometry import angle_between, apart, distance, mean_heading
+from detectors.model import HARD_BRAKING, Finding, Frame, Rows, Sign
 from detectors.place_rates import GENTLE, PlaceRates
 from detectors.slowing import Slowing
 from detectors.table import Names, Slots, claim, find, unheld
 
-HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
 WEIGHT = 0.3  # surprise per m/s2 beyond that, measured on labelled clusters
 WINDOW = 60.0  # s: after it, what was in the way is a queue
+PAUSE = 5_000  # ms without hard braking after which the same vehicle's next one, elsewhere, is another
 RADIUS = 60.0  # m: the way to a stand from 80 km/h at that deceleration, and a vehicle or two
 SAME_WAY = 45.0  # degrees
 FLOWED = 0.7  # of the usual speed, ahead in the minutes before: with it false alarms went from 30 to 24, found from 112 to 111
@@ -41,9 +41,10 @@ _BRAKES_HARD = int(Sign.HARD_BRAKE)
 
 @dataclass(slots=True)
 class _Braking:
-    """One vehicle's hard braking where it was hardest."""
+    """One vehicle's hard braking, where it began."""
 
-    time: int  # ms: end of the pane
+    time: int  # ms: end of the pane in which it began
+    last: int  # ms: end of the last pane in which it went on
     reporter: int
     lat: float
     lon: float
@@ -53,7 +54,7 @@ class _Braking:
     @property
     def hardest(self) -> float:
         """m/s2; at least what makes it a hard braking."""
-        return float(np.fmax(self.decel, HARD_BRAKE))
+        return float(np.fmax(self.decel, HARD_BRAKING))
 
 
 class HardBraking:
@@ -83,16 +84,16 @@ class HardBraking:
     def _fresh(self, rows: Rows, now: int) -> list[_Braking]:
         """Brakings that were not yet going on; those that were may have become harder."""
         decel = -rows["accel"].astype(np.float64)
-        hard = np.flatnonzero(((rows["signs"] & _BRAKES_HARD) != 0) | (decel > HARD_BRAKE))
-        known = {b.reporter: b for b in self._brakings}
+        hard = np.flatnonzero(((rows["signs"] & _BRAKES_HARD) != 0) | (decel > HARD_BRAKING))
+        known = {b.reporter: b for b in self._brakings}  # the newest of each
         fresh = list[_Braking]()
         for i in hard.tolist():
             reporter, heading = int(rows["reporter"][i]), float(rows["heading"][i])
-            if reporter in known:
-                known[reporter].decel = float(np.fmax(known[reporter].decel, decel[i]))
+            where, old = (float(rows["lat"][i]), float(rows["lon"][i])), known.get(reporter)
+            if old is not None and (now - old.last <= PAUSE or apart(*where, old.lat, old.lon) <= RADIUS):
+                old.last, old.decel = now, float(np.fmax(old.decel, decel[i]))
             elif not math.isnan(heading):
-                where = float(rows["lat"][i]), float(rows["lon"][i])
-                known[reporter] = _Braking(now, reporter, *where, heading, float(decel[i]))
+                known[reporter] = _Braking(now, now, reporter, *where, heading, float(decel[i]))
                 fresh.append(known[reporter])
         self._brakings += fresh
         return fresh
@@ -102,7 +103,8 @@ class HardBraking:
         lats, lons, headings = (np.array([getattr(b, name) for b in self._brakings]) for name in ("lat", "lon", "heading"))
         near = distance(lats, lons, braking.lat, braking.lon) <= RADIUS
         near &= angle_between(headings, braking.heading) <= SAME_WAY
-        cluster = [self._brakings[i] for i in np.flatnonzero(near).tolist()]
+        near = np.array(list({self._brakings[i].reporter: i for i in np.flatnonzero(near).tolist()}.values()))  # one of each
+        cluster = [self._brakings[i] for i in near.tolist()]
         times = np.array([b.time for b in cluster])
         if only_answers(int(times.min()), int(times.max())):  # so is one alone
             return None
@@ -145,7 +147,7 @@ def _drive(
     for i in range(len(rows)):
         if _drives(rows[i]):
             spoke[claim(slots, names, size, rows[i]["reporter"])] += 1
-        braking += int((rows[i]["signs"] & _BRAKES_HARD) != 0 or -np.float64(rows[i]["accel"]) > HARD_BRAKE)
+        braking += int((rows[i]["signs"] & _BRAKES_HARD) != 0 or -np.float64(rows[i]["accel"]) > HARD_BRAKING)
     for i in range(len(rows)):
         row = rows[i]
         if _drives(row):

@@ -13,7 +13,7 @@ from detectors.model import Finding
 from detectors.squares import Squares
 
 GREW = 1.5  # times its radius: grown enough that somebody should hear of it
-MOVED = 100.0  # m: the road cell is about twice as wide, so the place on a map is then another one
+MOVED = 100.0  # m: some four seconds' drive on a motorway, so who is on his way should hear of it
 
 
 class Incidents:
@@ -125,8 +125,8 @@ class Incidents:
             if incident.family.personal:
                 del self._personal[incident.leading.reporters]
             yield self._change(incident, moment, cleared=True)
-        if not self._open:
-            self._widest = 0.0
+        if over:
+            self._widest = max((spot.radius for i in self._open.values() for spot in i.spots), default=0.0)
 
     def _change(self, incident: Incident, pane: int, cleared: bool = False) -> Change:
         said, lead = incident.said, incident.leading

@@ -20,7 +20,7 @@ from river import stats
 from detectors.across import Across
 from detectors.compiled import compiled
 from detectors.driven import Driven, drove
-from detectors.geometry import M_PER_DEGREE, angle_between, distance
+from detectors.geometry import M_PER_DEGREE, angle_between, distance, metres_between
 from detectors.lattice import FadingSums, Floats, Keys, Known, number_of, row_and_column
 from detectors.model import Finding, Frame, Rows
 from detectors.table import Names, Slots, Table, claim, find, unheld
@@ -208,7 +208,7 @@ def _note(rows: Rows, stands: Rows, names: NDArray[np.uint64], slots: Slots, siz
                 stand["since"] = stand["seen"] = row["time"]
                 stand["lat"], stand["lon"], stand["heading"] = row["lat"], row["lon"], row["heading"]
                 stand["lives"] = stand["said"] = False
-        elif drives or (moved and _apart(row["lat"], row["lon"], stand["lat"], stand["lon"]) > LEFT):
+        elif drives or (moved and metres_between(row["lat"], row["lon"], stand["lat"], stand["lon"]) > LEFT):
             stand["over"] = True
             over += 1
         else:
@@ -232,12 +232,6 @@ def _drive(rows: Rows, seconds: float, names: Names, slots: Slots, size: NDArray
 
 
 @compiled
-def _apart(lat: float, lon: float, lat0: float, lon0: float) -> float:
-    """Metres between two places nearby."""
-    return math.hypot((lat - lat0) * M_PER_DEGREE, (lon - lon0) * M_PER_DEGREE * math.cos(math.radians(lat0)))
-
-
-@compiled
 def _sum(known: Known, step: float, lat: float, lon: float, heading: float, total: Floats) -> None:
     """Add it to `total`, which has a column for each of sums."""
     keys, slots, sums, fades = known
@@ -245,7 +239,7 @@ def _sum(known: Known, step: float, lat: float, lon: float, heading: float, tota
     for up in range(-1, 2):
         for right in range(-1, 2):
             middle = (row + up + 0.5) * step - 90.0, (column + right + 0.5) * step - 180.0
-            far = _apart(middle[0], middle[1], lat, lon) / (step * M_PER_DEGREE)
+            far = metres_between(middle[0], middle[1], lat, lon) / (step * M_PER_DEGREE)
             weight = math.exp(-0.5 * far * far)
             for turn in range(-1, 2):
                 direction = (_direction(heading) + turn) % DIRECTIONS
@@ -257,5 +251,5 @@ def _sum(known: Known, step: float, lat: float, lon: float, heading: float, tota
 
 @compiled
 def _direction(heading: float) -> int:
-    """Which of eight; a vehicle without a heading counts as northbound, for it stands."""
-    return 0 if math.isnan(heading) else int(heading / 45.0 + 0.5) % DIRECTIONS
+    """Which of eight."""
+    return int(heading / 45.0 + 0.5) % DIRECTIONS

@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.void]  # a structured array of one of the four dtypes below
+Rows = NDArray[np.void]  # a structured array: of one of the four dtypes below, or of one that a detector keeps its own in
 
 
 class Sign(IntFlag):
     """What a vehicle says of itself beside position and speed; unset means 'no' or 'not said'."""
 
     BRAKE = 1 << 0  # brake lamp
-    HARD_BRAKE = 1 << 1  # SAE J2735 eventHardBraking: deceleration over 0.4 g = 3.92 m/s2
+    HARD_BRAKE = 1 << 1  # SAE J2735 eventHardBraking: deceleration over HARD_BRAKING
     ABS = 1 << 2  # anti-lock brakes intervened
     TRACTION = 1 << 3  # traction control intervened
     STABILITY = 1 << 4  # stability control intervened
@@ -31,6 +31,9 @@ class Sign(IntFlag):
     LIGHTS_CHANGED = 1 << 12
     HAZARDOUS_GOODS = 1 << 13
     STOP_LINE_VIOLATION = 1 << 14
+
+
+HARD_BRAKING = 0.4 * 9.80665  # m/s2: 0.4 g, 3.92; over it SAE J2735 wants eventHardBraking said, so 3.92 itself is not hard
 
 
 class Surface(IntEnum):
@@ -174,8 +177,8 @@ class Frame:
 
     Rows of neighbouring shards within SIGHT of the border are in it too, so that what happens at an edge is seen
     whole; a finding whose place another shard owns is dropped by the window step, for that shard finds it as well.
-    An empty frame is the tick: silence is news too. After ten minutes of it a shard sleeps, so the next frame may start
-    much later than the last one ended: an hour later an empty one, for what is to be forgotten by then.
+    An empty frame is the tick: silence is news too. After half an hour of it a shard sleeps, and is woken by the next row or
+    on the hour, for what is to be forgotten by then: so a frame may start much later than the last one ended.
     """
 
     start: int  # ms since the epoch
@@ -206,14 +209,14 @@ class Finding:
     evidence: tuple[tuple[str, float], ...] = ()  # numbers a person can check, sorted by name
     subcause: int = 0  # DENM sub-cause code
     cells: frozenset[int] = field(default=frozenset())  # H3 cells touched; the place's own cell if empty
-    company: int = 1  # sources at least behind it, or it is nothing; all who were seen for the first time a moment ago are one
+    company: int = 1  # the least number of sources, or it is dropped; all who were seen for the first time a moment ago are one
     opens: bool = True  # False: it only carries on an incident that is open
     within: float = math.inf  # m: an incident that began farther off is another one, though this touches it
     strangers: frozenset[int] = frozenset()  # those of the reporters who were seen for the first time a moment ago
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """A total order that depends on nothing but content."""
+        """An order that depends on nothing but content; findings that it holds for equal name the same place and reporters."""
         place = (self.lat, self.lon) if self.lat == self.lat else (999.0, 999.0)  # NaN has no order
         return (self.time, self.kind, self.onset, *place, self.score, tuple(sorted(self.reporters)))
 

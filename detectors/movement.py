@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE
-from detectors.model import Doubt, Rows, Sign
+from detectors.model import HARD_BRAKING, Doubt, Rows, Sign
 from detectors.table import Slots, claim
 
 MISTRUST = 60_000  # ms for which an implausible reporter is not believed: what was wrong once may still be
@@ -25,7 +25,6 @@ GAP = 5.0  # s between two rows of which two speeds tell what happened in betwee
 SPLIT = 0.4  # s: within less a way says little of a speed
 GRIP = 9.0  # m/s2: tyres on dry asphalt, 0.9 g, where TS 103 759 sets LongAcc-ValueTooLarge
 SLACK = 1.0  # m/s: error of two speeds
-UNSAID = 3.92  # m/s2: 0.4 g; from there on SAE J2735 wants eventHardBraking said
 FROZE = 10_000  # ms after such a fall in which a position that stays the same to the last digit is a unit that froze
 FASTEST = 140.0  # m/s: a car's Speed-ValueTooLarge-VehicleType in TS 103 759
 TOP = 70.0  # m/s, 250 km/h, where most cars are held: for a way of which too little is known
@@ -71,7 +70,7 @@ TRACK = np.dtype(
         ("vowed", "f4"),  # m, by the lesser of two speeds after another
         ("kept", "f4"),  # m, by its positions meanwhile
         ("drove", "f4"),  # m of ways that agreed with its speed
-        ("fell", "i8"),  # ms: lost speed harder than UNSAID without a word
+        ("fell", "i8"),  # ms: lost speed harder than HARD_BRAKING without a word
         ("doubted", "i8"),  # ms: not believed until
         ("why", "u1"),  # Doubt
         ("crowd", "i8"),  # ms: came in a crowd and is not believed before, nor without a history; 0 if it did not
@@ -83,8 +82,6 @@ Row = np.void  # one of Rows: an observation, or a track
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.uint8]  # of Doubt
 Places = NDArray[np.int64]  # of the tracks of rows
-
-_UNSAID = np.float32(UNSAID)  # as a row has it: who brakes with just so much need not say so
 
 
 class Step(NamedTuple):
@@ -142,7 +139,7 @@ def follow(rows: Rows, tracks: Rows, slots: Slots, size: NDArray[np.int64], at: 
 @compiled
 def slows_hard(row: Row) -> bool:
     """Whether its accelerometer says so."""
-    return bool(row["accel"] < -_UNSAID)
+    return bool(row["accel"] < -HARD_BRAKING)
 
 
 @compiled
@@ -201,7 +198,7 @@ def _compare(row: Row, track: Row, step: Step) -> Doubt:
 def _advance(track: Row, row: Row, step: Step) -> None:
     """Bring a track up to its newest row."""
     gap, moved, speed, past = step
-    if gap > 0.0 and past - speed > UNSAID * gap + SLACK and not track["said"]:
+    if gap > 0.0 and past - speed > HARD_BRAKING * gap + SLACK and not track["said"]:
         track["fell"] = row["time"]
     track["way"] = np.float64(track["way"]) + 0.5 * (speed + past) * gap
     track["least"] = np.float64(track["least"]) + min(speed, past) * gap

@@ -88,8 +88,8 @@ class Newcomers:
     def may_speak(self, reporter: int, lat: float, lon: float, now: int) -> bool:
         """Whether one without a history is heard: if it is the first that spoke for some time and some way around."""
         if reporter not in self._speakers:
-            for then, north, east in self._speakers.values():  # latitude first: airbags all over a city took 1.4 ms each
-                if abs(lat - north) < NORTH and now - then < HEARD and distance(lat, lon, north, east) < TOGETHER:
+            for then, lat0, lon0 in self._speakers.values():  # latitude first: airbags all over a city took 1.4 ms each
+                if abs(lat - lat0) < NORTH and now - then < HEARD and distance(lat, lon, lat0, lon0) < TOGETHER:
                     return False
         self._speakers[reporter] = now, lat, lon
         return True

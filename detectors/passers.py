@@ -13,7 +13,7 @@ from detectors.lattice import FadingSums, Floats, Keys, Steps, number_of, row_an
 from detectors.model import Rows
 from detectors.table import Slots, free_slots, slot_of
 
-REACH = 200.0  # m: a shard sees its neighbours' rows within about this, so evidence at a border is seen whole
+REACH = 200.0  # m, well within SIGHT: evidence at a shard's border is seen whole
 SAME_WAY = 60.0  # degrees
 WINDOW = 300_000  # ms: five minutes
 RECENT = 150_000.0  # ms: time constant of the flow, so that most of it is from the window
@@ -58,19 +58,31 @@ class Passers:
 
     def near(self, lat: float, lon: float, heading: float, now: int) -> tuple[float, float]:
         """Passers-by per ms lately, and all that are remembered, within REACH and going this way."""
-        row, column = _LATTICE.index(lat, lon)
-        rows, columns = row + _NEAR[:, None, None], column + _NEAR[None, :, None]
-        way = np.flatnonzero(~(angle_between(_MIDDLE, heading) > SAME_WAY))
-        at = self._driven.find(_LATTICE.key(rows, columns, way))
-        far = distance(*_LATTICE.centre(rows, columns), lat, lon)
-        weight = np.clip((REACH + _SOFT - far) / (2 * _SOFT), 0.0, 1.0)
-        recent, usual = (self._driven.read(at, now) * weight).sum((1, 2, 3))
+        recent, usual = around(self._driven, lat, lon, heading, now)
         seen = 1.0 - math.exp(-max(TICK, now - self._began) / RECENT)
-        return float(recent) / (RECENT * seen), float(usual)
+        return recent / (RECENT * seen), usual
 
     def total(self, now: int) -> float:
         """All passers-by that are remembered."""
         return self._driven.total(now)[1]
+
+
+def squares(lat: Floats, lon: Floats, heading: Floats) -> Keys:
+    """The slots of places with a heading."""
+    way = (heading // 30.0).astype(np.int64) % DIRECTIONS
+    return _LATTICE.key(*_LATTICE.index(lat, lon), way)
+
+
+def around(sums: FadingSums, lat: float, lon: float, heading: float, now: int) -> list[float]:
+    """What these slots hold within REACH of a place, going this way, per column of sums."""
+    row, column = _LATTICE.index(lat, lon)
+    rows, columns = row + _NEAR[:, None, None], column + _NEAR[None, :, None]
+    way = np.flatnonzero(~(angle_between(_MIDDLE, heading) > SAME_WAY))
+    at = sums.find(_LATTICE.key(rows, columns, way))
+    far = distance(*_LATTICE.centre(rows, columns), lat, lon)
+    weight = np.clip((REACH + _SOFT - far) / (2 * _SOFT), 0.0, 1.0)
+    total: list[float] = (sums.read(at, now) * weight).sum((1, 2, 3)).tolist()
+    return total
 
 
 @compiled

@@ -14,11 +14,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.model import Finding, Frame, Rows, Sign
+from detectors.model import HARD_BRAKING, Finding, Frame, Rows, Sign
 from detectors.signs import said
 
 ROLLING = 10.0  # m/s: who drives faster than this is neither disabled nor just crashed
-BRAKING = 3.92  # m/s2: 0.4 g; a crash is faster than that, but it is also slowing down hard
 DRIVES_ON = 2_000  # ms for which it drives as fast after it has said so: no crash takes as long
 SILENT = 3_000  # ms: of messages that come ten to one a second it has then missed three at least
 FORGET = 90_000  # ms: a temporary id lives some minutes (SAE J2945/1)
@@ -73,7 +72,8 @@ class SelfReports:
             self.broken = {reporter: until for reporter, until in self.broken.items() if until > frame.end}
         if not speaks and not self.watched:
             return []
-        drives = (rows["speed"] > ROLLING) & ~(rows["accel"] < -BRAKING)
+        slows = rows["accel"] < -HARD_BRAKING  # as a crash does, however fast it still is
+        drives = (rows["speed"] > ROLLING) & ~slows
         found = self._watch(frame, drives) if self.watched else []
         if not speaks:
             return found

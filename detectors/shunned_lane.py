@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from detectors.geometry import angle_between, distance, metres
+from detectors.geometry import angle_between, metres
 from detectors.lane_shares import LaneShares
 from detectors.model import Finding, Frame, Rows
-from detectors.stations import FAST, FORGET, HOUR, MOST, NEXT, SAME_WAY, SWEEP, is_due, is_late
+from detectors.stations import FAST, FORGET, HOUR, MOST, NEXT, SAME_WAY, SWEEP, has_moved, is_due, is_late
 
 CLAIMED = 9.0  # nats: by chance once in 67 hours of a station: docs/decisions.md#a-threshold-must-not-be-the-simulations
 HELD = 4.5  # nats: less, and a claim is over
@@ -22,7 +22,6 @@ EMPTY = 0.5  # of an equal share: a lane that takes more is not shunned, whateve
 ACCUSTOMED = 7_200_000  # ms: a lane that nobody has used for two hours is closed, and that is usual by then
 MISSING = 0.5  # of the lane's usual vehicles: more, and they drive by while the loop in their lane is dead
 GATHERED = 25.0  # s: shorter intervals are put together, for some say every second
-MOVED = 50.0  # m: a trailer that was moved is another station
 OTHERWISE = 3  # rows in a row with other lanes: from then on it has these
 GAP = 5.0  # intervals without a word after which what was gathered is void
 RADIUS = 300.0  # m: where the lane may be blocked, before the sensor or behind it
@@ -127,7 +126,7 @@ class ShunnedLane:
             return False
         if station is None and len(self._stations) >= MOST:
             return False
-        if station is None or _moved(station, row):
+        if station is None or has_moved(station, row):
             station = self._stations[name] = _Station.of(row, places)
         elif station.places != places:
             station.otherwise += 1
@@ -191,12 +190,3 @@ class ShunnedLane:
                 ("usual_share", round(station.usual, 2)),
             ),
         )
-
-
-def _moved(station: _Station, row: Rows) -> bool:
-    """Whether it stands elsewhere, or watches another way."""
-    where = float(row["lat"]), float(row["lon"]), float(row["heading"])
-    if where == (station.lat, station.lon, station.heading):  # as nearly all say
-        return False
-    far = distance(where[0], where[1], station.lat, station.lon)
-    return bool(far > MOVED or angle_between(where[2], station.heading) > SAME_WAY)

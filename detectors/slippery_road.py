@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from detectors.model import Finding, Frame, Rows, Sign
+from detectors.model import HARD_BRAKING, Finding, Frame, Rows, Sign
 from detectors.passers import Passers
 from detectors.signs import said
 from detectors.surprise import Surprise, Witnesses, witnesses
 
 SLIP = int(Sign.ABS | Sign.TRACTION | Sign.STABILITY)
 HARD = int(Sign.HARD_BRAKE)
-GRIP = 3.92  # m/s2: who brakes with 0.4 g has 0.4 of friction under him; a clean wet road begins about there
 SAME_TROUBLE = 5_000  # ms: an emergency braking and the ABS in it are one thing
 MOVING = 2.0  # m/s: below, wheels lock for a moment on any road
 RATE = 0.001  # per vehicle and 400 m: an assumption, about one intervention in 400 km; the place's own days correct it
@@ -46,7 +45,7 @@ class SlipperyRoad:
         return self._findings(frame.end)
 
     def _hear(self, rows: Rows) -> bool:
-        hard = rows[((rows["signs"] & HARD) != 0) | (rows["accel"] < -GRIP)]
+        hard = rows[((rows["signs"] & HARD) != 0) | (rows["accel"] < -HARD_BRAKING)]
         if len(hard):
             self._gripped.update(zip(hard["reporter"].tolist(), hard["time"].tolist(), strict=True))
             self._surprise.withdraw(hard["reporter"], int(hard["time"][0]) - SAME_TROUBLE)

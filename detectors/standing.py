@@ -49,7 +49,7 @@ _STANDING = np.dtype([("reporter", "u8"), ("seen", "i8")])  # ms: when it was se
 class _Stander:
     """A vehicle that has been standing for a while."""
 
-    passed: dict[int, float] = field(default_factory=dict)  # who drove past, and how fast at most, m/s
+    passed: dict[int, float] = field(default_factory=dict)  # the PASSED fastest who drove past, and how fast at most, m/s
     beside: float = 0.0  # sum over looks, for one position errs
     looks: int = 0
     reported: bool = False
@@ -108,6 +108,8 @@ class Standing:
         for reporter, other, speed in zip(*(column.tolist() for column in columns), strict=True):
             others = self._standers.setdefault(reporter, _Stander()).passed
             others[other] = max(others.get(other, 0.0), speed)
+            if len(others) > PASSED:
+                del others[min(others, key=others.__getitem__)]
 
     def _forget(self, seen: Rows, now: int) -> None:
         """Whoever drives again, or was not seen for long, stands no more."""

@@ -23,7 +23,7 @@ from detectors.forks import Forks
 from detectors.ground import Ground
 from detectors.heads import Heads
 from detectors.model import Finding, Frame, Rows
-from detectors.occurrences import BRAKED, HALTED, KINDS, Occurrences, Scope, Tally, kind_of
+from detectors.occurrences import BRAKED, HALTED, KINDS, MANY, Occurrences, Scope, Tally, kind_of
 from detectors.place_rates import PlaceRates, Usual
 from detectors.queues import Queues
 from detectors.slowing import Slowing
@@ -38,9 +38,7 @@ NOT_ON = 0.005  # surprise per metre that others drive in that time: every 200 m
 LONGEST = 60.0  # s, beyond which crawling says no more: traffic may have come to a stand in the meantime
 MORE = 4.0  # -log10 of the chance on top of what was missing, for falls where a jam is known: it goes on growing by itself
 LINGERS = 3.0  # -log10 of the chance, of who does not get on: far fewer are asked than for falls
-ALONE = (
-    3  # reporters (MANY - 1), he among them, who lately fell, stood or braked hard there: in a jam of more some always crawl
-)
+ALONE = MANY - 1  # reporters, he among them, who lately fell, stood or braked hard there: in a jam of more some always crawl
 
 Place = tuple[float, float, float]  # lat, lon, heading
 

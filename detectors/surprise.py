@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from river import base
 
 from detectors.geometry import angle_between, distance, mean_heading, metres
+from detectors.lattice import FadingSums
 from detectors.model import Rows
-from detectors.passers import DAY, REACH, SAME_WAY, TICK, WINDOW, Passers
+from detectors.passers import DAY, REACH, SAME_WAY, TICK, WINDOW, Passers, around, squares
 
 SEEN = 400  # the newest witnesses that are compared with one another: their pairs are what costs
 MOST = 30  # groups judged at once: in area-wide rain the rest would say the same
-KEPT = 1000  # older ones, remembered as what is usual
+FORGET = 0.05  # of a witness: three days after the only one of a place
 
 WITNESS = np.dtype([("time", "i8"), ("reporter", "u8"), ("lat", "f8"), ("lon", "f8"), ("heading", "f4")])
 Witnesses = NDArray[np.void]
@@ -98,7 +99,7 @@ class Surprise:
         self.rate = rate
         self.passers = passers
         self.lately: Witnesses = np.empty(0, WITNESS)  # of the last WINDOW, in order of time
-        self._usual: Witnesses = np.empty(0, WITNESS)
+        self._usual = FadingSums((DAY,), FORGET)  # witnesses before that; who says no heading does not count, as with Passers
 
     def hear(self, witnesses: Witnesses, quiet: int) -> bool:
         """Take in who spoke; one that spoke less than `quiet` ms ago is still saying the same. True if any was new."""
@@ -156,22 +157,20 @@ class Surprise:
     def _share(self, lat: float, lon: float, heading: float, passed: float, now: int) -> ReporterShare:
         """What is usual here: half a witness among as many as is usual anywhere, and who was heard here in the last days."""
         share = ReporterShare(0.5, 0.5 / self._rate_anywhere(now) - 0.5)
-        old = self._usual
-        near = (distance(old["lat"], old["lon"], lat, lon) <= REACH) & ~(angle_between(old["heading"], heading) > SAME_WAY)
-        said = float(np.exp((old["time"][near] - now) / DAY).sum())
+        (said,) = around(self._usual, lat, lon, heading, now)
         share.learn_one({"said": said, "passed": max(passed, said)})
         return share
 
     def _rate_anywhere(self, now: int) -> float:
         """The fleet's own rate where it is above the assumed one: in snow, or with a touchy make of car."""
-        heard = float(np.exp((self._usual["time"] - now) / DAY).sum())
+        (heard,) = self._usual.total(now)
         passed = self.passers.total(now)
         return min(0.5, max(self.rate, (0.5 + heard) / (0.5 / self.rate + passed)))
 
     def age(self, now: int) -> None:
         """What was said before the window becomes what is usual; what is days old is forgotten."""
         if len(self.lately) and (old := self.lately["time"] < now - WINDOW).any():
-            self._usual = np.concatenate([self._usual, self.lately[old]])[-KEPT:]
+            gone = self.lately[old & (self.lately["heading"] >= 0.0)]
+            self._usual.add(squares(gone["lat"], gone["lon"], gone["heading"]), (np.ones(len(gone)),), now)
             self.lately = self.lately[~old]
-        if len(self._usual) and self._usual["time"][0] < now - 3 * DAY:
-            self._usual = self._usual[self._usual["time"] >= now - 3 * DAY]
+        self._usual.sweep(now)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.model import Frame, Rows, Sign
+from detectors.geometry import metres_between
+from detectors.model import HARD_BRAKING, Frame, Rows, Sign
 from detectors.place_rates import GENTLE
 from detectors.table import Names, Slots, Table, claim
 
@@ -23,17 +24,19 @@ FELL = 0.4  # of it: nobody does that on a road that flows
 RECOVERED = 0.8  # of it: the next fall is a new one
 STANDING = 2.0  # m/s: a walk; above what a receiver at rest shows
 GAP = 5.0  # s between two rows that are still compared
+LEFT = 30.0  # m: whoever is seen so far from where it was before such a gap has driven in between, whatever it says now
 HALT = 8_000  # ms of standing that are more than a hesitation
 CREEP = 4.0  # m/s, 14 km/h: slower than anybody drives by choice on a road that flows
 FROM = 11.0  # m/s: lately highest speed of who creeps instead of driving; 25 m/s fades to it in 49 s, a taxi in town in 14
 LINGER = 4.0  # s of creeping between two looks at who does
-HARD_BRAKE = 3.92  # m/s2: 0.4 g, where SAE J2735 sets eventHardBraking
 
 _BRAKES_HARD = int(Sign.HARD_BRAKE)
 _TRACK = np.dtype(
     [
         ("reporter", "u8"),
         ("time", "i8"),  # ms, of the newest row
+        ("lat", "f8"),
+        ("lon", "f8"),
         ("speed", "f4"),
         ("peak", "f4"),  # m/s: lately highest speed, fading
         ("decel", "f4"),  # m/s2: lately hardest braking, fading
@@ -131,13 +134,14 @@ def _step(
         decel = max(slower, np.float64(track["decel"]) * math.exp(-gap / BRAKED))
         if -accel > decel:  # not if it is missing
             decel = -accel
-        hard = (row["signs"] & _BRAKES_HARD) != 0 or accel < -HARD_BRAKE
+        hard = (row["signs"] & _BRAKES_HARD) != 0 or accel < -HARD_BRAKING
+        left = gap > GAP and metres_between(row["lat"], row["lon"], track["lat"], track["lon"]) > LEFT
         stood = track["stood"]
-        since_when = stood if stood > 0 else time
+        since_when = stood if stood > 0 and not left else time
         stands = since_when if speed < STANDING else 0
         halted = stands > 0 and time - stands >= HALT
         creeps = speed < CREEP and peak > FROM
-        before = np.float64(track["crept"]) if down else 0.0
+        before = np.float64(track["crept"]) if down and not left else 0.0
         crept = before + min(gap, GAP) if creeps else before
 
         one = seen[count]
@@ -160,7 +164,8 @@ def _step(
         if stands > 0 and (since == 0 or stands < since):
             since = stands
 
-        track["time"], track["speed"], track["peak"], track["decel"] = time, speed, peak, decel
+        track["time"], track["lat"], track["lon"] = time, row["lat"], row["lon"]
+        track["speed"], track["peak"], track["decel"] = speed, peak, decel
         track["eased"] = low or (track["eased"] and down)
         track["fell"] = deep or (track["fell"] and down)
         track["braked"], track["halted"], track["stood"] = hard, halted, stands

@@ -72,13 +72,12 @@ class Weather:
         self._said = 0  # ms
 
     def update(self, frame: Frame) -> list[Finding]:
-        for row in frame.sensors:
-            self._measure(row)
-        news = len(frame.sensors) > 0
-        if frame.end - self._said < EVERY and not news:
+        if frame.end - self._said < EVERY and not len(frame.sensors):
             return []
         self._said = frame.end
-        self._claims = {k: v for k, v in self._claims.items() if v[1] >= frame.end}
+        self._claims = {k: v for k, v in self._claims.items() if v[1] >= frame.start}  # first: what is over is not taken up
+        for row in frame.sensors:
+            self._measure(row)
         self._heard = {device: heard for device, heard in self._heard.items() if heard[0] > frame.end - MOST}
         return [*self._from_devices(frame.end), *self._from_drivers(frame)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.across import Across
-from detectors.driven import Driven
+from detectors.driven import STEP, Driven
 from detectors.tracks import Tracks
 from tests import road
 
@@ -41,6 +41,19 @@ def test_metres_towards_the_slow_side(heading: float, along: float) -> None:
     across = driven(2.0, heading)
     for lane in LANES:
         assert aside(across, lane, heading, along) == pytest.approx(lane, abs=0.7)
+
+
+def test_a_road_that_leads_east_has_as_many_passes_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squares of the lattice are narrower in the north."""
+    passes = []
+    for degrees in (0.0, 40.0, 69.0):
+        north = (round((degrees + 90.0) / STEP) + 0.5) * STEP - 90.0  # in the middle of its squares
+        monkeypatch.setattr(road, "LAT", north)
+        monkeypatch.setattr(road, "METRE_EAST", road.METRE / np.cos(np.radians(north)))
+        across, places = driven(2.0, 90.0), road.LON + np.arange(380.0, 446.0, 3.0) * road.METRE_EAST
+        driving = [across.driving(north, east, 90.0, road.T0 + 400_000) for east in places.tolist()]
+        passes.append(np.mean([each.passes for each in driving if each]))
+    assert passes == pytest.approx([passes[0]] * 3, rel=0.05)
 
 
 def test_where_the_slow_keep_left_the_kerb_is_on_the_left() -> None:

@@ -88,6 +88,21 @@ def test_where_few_drive_nobody_means_nothing() -> None:
     assert played({8: (6.0, 60.0), 9: NOBODY, 10: NOBODY}, usual=(24.0, 240.0), occupancy=0.0) == []
 
 
+def test_a_trailer_that_was_moved_is_another_station_and_nothing_counts_twice() -> None:
+    detector, told = BlockedRoad(), {"heading": 0.0, "speed": 24.0, "volume": 3000.0}
+
+    def hears(at: float, interval: float, north: float = 0.0) -> tuple[int, float]:
+        *_, frame = road.frames(road.together(), road.station(8, at, interval, north, **told))
+        detector.update(frame)
+        (station,) = detector._stations.values()
+        return station.heard, station.interval
+
+    assert hears(0.5, 60.0) == hears(0.5, 60.0) == (1, 60.0)
+    assert hears(60.5, 60.0) == (2, 60.0)
+    assert hears(360.5, 300.0) == (3, 300.0)
+    assert hears(660.5, 300.0, 44_000.0) == (1, 300.0)
+
+
 @pytest.mark.parametrize("interval", [60.0, 120.0, 300.0])
 def test_slow_stations_keep_their_incident(interval: float) -> None:
     """They are silent for longer than an incident lasts without a word."""

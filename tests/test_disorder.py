@@ -26,6 +26,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.intake import Intake
 from dataflows.metrics import METRICS
 from dataflows.settings import Window
+from dataflows.window import Panes, ShardWindow
 from detectors.geometry import distance
 from detectors.model import Sign
 from tests import road
@@ -154,6 +155,21 @@ def test_where_a_limit_is_set_nobody_waits_for_slow_clocks_or_old_messages() -> 
         reached[limit] = way.latest, bool(poll.chunks), counts(f"slow-{limit}")["late"]
     assert reached[0] == (T0 + 29_000 - HOUR, True, 0)  # recordings are played again long after: that must work
     assert reached[60_000] == (T0 + 29_000 - 60_000, False, 30)
+
+
+def test_the_panes_of_others_close_although_all_of_a_slow_partition_is_late() -> None:
+    """What moves time says so: its partition's tick goes out without a row."""
+    window = Window(max_behind=60_000, shards=1)
+    context = Context(Pseudonym(b"key"))
+    right, slow = (Intake(name, 0, FORMATS["observation"], context, GRID, window) for name in ("right", "slow"))
+    shard = ShardWindow(0, Panes(window.pane, ("right/0", "slow/0"), GRID, ()))
+    closed = 0
+    for now in range(T0, T0 + 2 * 60_000, 1000):
+        for way, off in ((right, 0), (slow, -HOUR)):
+            poll = way.take([message(now + off)], np.array([now]), [0])
+            report = shard.feed([heard] if (heard := poll.chunks.get(0, poll.tick)) else [])
+            closed = report.closed if report else closed
+    assert T0 + 2 * 60_000 - closed <= window.max_behind + window.lateness + 2 * window.pane
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------------

@@ -70,6 +70,26 @@ def test_a_cluster_is_found_where_it_is(count: int) -> None:
     assert dict(last.evidence)["hardest_deceleration"] == pytest.approx(6.0)
 
 
+def test_who_braked_elsewhere_before_brakes_again() -> None:
+    """And who brakes on, or again where he did, does not brake twice."""
+    again = [brake(k, BEFORE + 4 * k, 600 + 8 * k, decel=6.0) for k in range(4)]
+    assert findings(*again)[-1].reporters == {10_000 + k for k in range(4)}
+    before = [brake(k, BEFORE - 40 + 4 * k, 60 + 8 * k) for k in (1, 2)]
+    found = findings(*before, *again)
+    assert found[-1].reporters == {10_000 + k for k in range(4)}
+    on = [brake(1, BEFORE + k, 420 + 15 * k, decel=9.0) for k in range(10)]
+    assert findings(*on) == []
+    twice = [brake(1, BEFORE + 8 * k, 450 + 70 * k, decel=9.0) for k in range(2)]
+    both = findings(*twice, brake(2, BEFORE + 20, 485, decel=9.0))
+    assert [dict(f.evidence)["hard_braking_vehicles"] for f in both] in ([], [2.0])  # one of them twice is two, not three
+
+
+@pytest.mark.parametrize(("decel", "hard"), [(3.92, False), (3.93, True)])
+def test_hard_is_over_two_fifths_of_gravity(decel: float, hard: bool) -> None:
+    found = findings(*(brake(k, BEFORE + 4 * k, 500, decel=decel) for k in range(6)))
+    assert bool(found) == hard
+
+
 def test_the_sign_alone_is_enough() -> None:
     rows = [brake(k, BEFORE + 2 * k, 500, accel=np.nan, signs=int(Sign.HARD_BRAKE)) for k in range(3)]
     assert findings(*rows)

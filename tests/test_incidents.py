@@ -274,6 +274,15 @@ def test_what_is_over_is_evidence_no_more() -> None:
     assert over.updated - T0 == pytest.approx(FAMILIES["battery_anomaly"].lasts + 2000, abs=62_000)
 
 
+def test_what_was_wide_is_not_sought_when_it_is_over() -> None:
+    incidents = Incidents(0)
+    list(incidents.advance(T0, [finding(radius=20_000.0), finding(north=60_000.0, reporters=frozenset({2}))]))
+    later = [finding(at=60 * k, north=60_000.0, reporters=frozenset({2})) for k in range(1, 20)]
+    list(incidents.advance(later[-1].time, later))
+    assert len(incidents.open) == 1
+    assert incidents._widest == later[-1].radius
+
+
 def test_nobody_is_asked_who_is_far_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """With four hundred open incidents, each told of again in every pane, a second of traffic took a second and more."""
     asked = 0

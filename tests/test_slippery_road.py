@@ -13,9 +13,9 @@ from river import proba
 
 from detectors.geometry import distance
 from detectors.model import Finding, Rows, Sign
-from detectors.passers import Passers
+from detectors.passers import WINDOW, Passers
 from detectors.slippery_road import SlipperyRoad
-from detectors.surprise import ReporterShare
+from detectors.surprise import ReporterShare, Surprise, witnesses
 from tests import road
 
 PASS, SPEED = 60, 20.0  # s on the road, m/s: 1200 m
@@ -147,6 +147,24 @@ def test_shares_are_learned_as_rivers_beta_learns(said: list[bool]) -> None:
 def test_no_estimate_of_passers_hides_the_witnesses_themselves() -> None:
     """All that pass slip, one a minute: the count of passers may be low, but never lower than the count of witnesses."""
     assert findings(*(passing(k, 60.0 * k, slip_at=600.0) for k in range(5)))
+
+
+def test_what_is_usual_is_counted_however_often_it_is_said() -> None:
+    """Of ten thousand who passed here every fifth said it."""
+    passers = Passers()
+    told = Surprise(0.001, passers)
+    for pane in range(100):
+        start = road.T0 + pane * WINDOW
+        rows = road.rows(100, 0.0, np.linspace(-150.0, 150.0, 100), pane * WINDOW / 1000, speed=40.0, heading=10.0)
+        rows["reporter"] = 100 * pane + np.arange(100)
+        assert passers.tick(rows, start, start + 1000)
+        said = witnesses(rows[::5])
+        assert told.hear(said, 60_000)
+        told.age(start + 1000)
+    now = road.T0 + 100 * WINDOW
+    share = told._share(road.LAT, road.LON, 10.0, passers.near(road.LAT, road.LON, 10.0, now)[1], now)
+    assert share.alpha > 1500
+    assert share.alpha / (share.alpha + share.beta) == pytest.approx(0.2, rel=0.1)
 
 
 def test_shares_are_clonable() -> None:

@@ -141,6 +141,15 @@ def test_standing_vehicles(rows: Rows, wanted: bool) -> None:
     assert all(f.kind == "stationary_vehicle" and abs(north(f) - 300) < 10 for f in found)
 
 
+def test_who_stops_anew_after_a_gap_has_not_stood_since_the_last_stop() -> None:
+    """It stood at one light, was not heard for a minute, and stands at the next: it has driven in between."""
+    first, next_one = stand(9001, 700, 10, 0.0, 100.0), stand(9001, 770, 150, 0.0, 400.0)
+    alone = findings(road.together(*street(1000), next_one[28:]))
+    apart = findings(road.together(*street(1000), first[:17], next_one[28:]))
+    assert alone
+    assert [(seconds(f), dict(f.evidence)) for f in apart] == [(seconds(f), dict(f.evidence)) for f in alone]
+
+
 def test_hazard_lights_make_it_a_breakdown_and_sooner() -> None:
     plain, blinking = (
         findings(road.together(*street(900), stand(9001, 700, 150, 0.0, 300.0, signs=float(signs))))
@@ -196,6 +205,15 @@ def test_only_those_who_drive_the_same_way_pass_one_that_stands() -> None:
     assert _pass(rows, rows[:1], passing) == 1
     assert passing[0].tolist() == [0, 1]
     assert _pass(rows, rows[:1], passing[:0]) == 1  # no room, but it says how much there has to be
+
+
+def test_of_those_who_pass_one_that_stands_few_are_remembered() -> None:
+    detector = StationaryTraffic()
+    parked = stand(9001, 10, 600, 6.0, 300.0)
+    for frame in road.frames(road.together(*street(600), parked), seconds=500):
+        detector.update(frame)
+    (stander,) = detector._standing._standers.values()
+    assert len(stander.passed) == 3
 
 
 @pytest.mark.parametrize(

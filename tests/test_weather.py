@@ -108,6 +108,15 @@ def test_the_onset_is_that_of_the_first_measurement() -> None:
     assert {f.onset for f in found} == {road.T0 + 500}
 
 
+def test_what_has_not_held_for_long_is_not_taken_up_again() -> None:
+    """After a gap haze is haze, although there was fog before it."""
+    fog, haze = (road.station(7, at, interval=900.0, visibility=seen) for at, seen in ((0.5, 90.0), (3000.5, 250.0)))
+    detector = Weather()
+    found = [detector.update([*road.frames(NOBODY, some)][-1]) for some in (fog, haze)]
+    assert found[0]
+    assert found[1] == []
+
+
 def drivers(shown: int, others: int, sign: Sign, every: float = 6.0) -> Rows:
     """Vehicles one after the other along 1200 m, the first of every group with the sign."""
     total = shown + others

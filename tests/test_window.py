@@ -65,6 +65,16 @@ class Stumbler:
         return []
 
 
+class Lost:
+    """Finds something, and does not say where."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("obstacle",)
+
+    def update(self, frame: Frame) -> list[Finding]:
+        nowhere = float("nan")
+        return [Finding("obstacle", frame.end, frame.end, nowhere, nowhere, 0.0, 1.0, 9.0, frozenset({1}))]
+
+
 class Clock:
     """Remembers its panes."""
 
@@ -181,8 +191,9 @@ def test_a_sleeping_shard_turns_over_on_the_hour_and_says_nothing() -> None:
     assert found == feed(parts, [first, *(Chunk("a", at - 2000, at, True, -1) for at in range(T0, last, 7_919_000)), *rest])
     heard = [state.heard for shard in (whole, parts) for state in shard.state.detectors.values() if isinstance(state, Clock)]
     assert heard[0] == heard[1]
-    assert len(heard[0]) == 1 + QUIET // 1000 + 30 + 1
-    assert [time % TURN for time in heard[0][-31:-1]] == [1000] * 30
+    hours = last // TURN - (T0 + QUIET) // TURN
+    assert len(heard[0]) == 1 + QUIET // 1000 + hours + 1
+    assert [time % TURN for time in heard[0][-hours - 1 : -1]] == [1000] * hours
 
 
 def test_nobody_turns_over_for_ever() -> None:
@@ -234,6 +245,13 @@ def test_a_broken_detector_is_reset_and_the_others_go_on(raised: type[BaseExcept
     found = feed(window(detectors=(Broken, Recorder)), chunks("a", [T0, T0 + 500]))
     assert [f.kind for f in found] == ["traffic_condition"]
     assert METRICS.value("detector_errors_total", detector="Broken") == before + 1
+
+
+def test_a_finding_that_lies_nowhere_is_its_detectors_failure() -> None:
+    before = METRICS.value("detector_errors_total", detector="Lost")
+    found = feed(window(detectors=(Lost, Recorder)), chunks("a", [T0, T0 + 500]))
+    assert [f.kind for f in found] == ["traffic_condition"]
+    assert METRICS.value("detector_errors_total", detector="Lost") == before + 1
 
 
 def test_a_detector_that_failed_starts_afresh() -> None:
