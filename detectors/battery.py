@@ -205,7 +205,7 @@ class BatteryHealth:
             if THREE_OF_FIVE[hits] and score > limit:
                 numbers[name] = round(float(score), 2)
                 numbers[f"{name}_value"] = round(float(value), 3)
-        heat = "temperature_rise" in numbers or bool(certain & (limits.HOT | limits.RUNAWAY))
+        heat = bool(certain & (limits.HOT | limits.RUNAWAY))
         if certain:
             numbers["limits_passed"] = float(certain)
         score = HARD_SCORE if certain else round(max((numbers[n] for n in CHANNELS if n in numbers), default=0.0), 2)

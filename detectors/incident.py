@@ -15,6 +15,7 @@ Status = Literal["opened", "updated", "cleared"]
 SAME_WAY = 60.0  # degrees: a bend turns less than this from one spot to the next; the other carriageway is 180 away
 SPOTS = 64  # places remembered per incident; thinned to APART, so a queue of some 5 km is followed
 APART = 75.0  # m
+BITS = "alarm_bits", "limits_passed"  # evidence that is made of bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ class Change:
         """What stations warn of beside what it is called: names of the evidence. Each stays for as long as it is valid."""
         return frozenset(name for name, _ in self.evidence if name.startswith(WARNED)) - {f"{WARNED}{self.cause}"}
 
+    @property
+    def alarms(self) -> frozenset[tuple[str, int]]:
+        """The alarm bits of a battery, and those of the limits that it passed."""
+        bits = [(name, int(value)) for name, value in self.evidence if name in BITS]
+        return frozenset((name, bit) for name, value in bits for bit in range(value.bit_length()) if value >> bit & 1)
+
 
 class Spot(NamedTuple):
     """Where a finding of an incident lay, lately."""
@@ -85,6 +92,7 @@ class Incident:
     score: float
     heard: dict[str, tuple[int, float]]  # evidence: when it was heard last, ms, and what it was then
     said: Change | None = None
+    rang: frozenset[tuple[str, int]] = frozenset()  # a battery's alarms that were told of
     fresh: bool = field(default=False)  # findings since the last pane's changes
 
     def touched(self, finding: Finding) -> tuple[float, Spot] | None:
@@ -129,6 +137,12 @@ class Incident:
             new = new._replace(lat=known.lat, lon=known.lon, radius=max(known.radius, new.radius))
             near = [known]
         self.spots = [*(s for s in recent if s not in near), new][-SPOTS:]
+
+    @property
+    def fades(self) -> int:
+        """ms: when its last alert will soon expire, if nothing is said of it meanwhile."""
+        assert self.said is not None
+        return self.said.expires - self.family.valid // 4
 
     def led_by(self, finding: Finding) -> bool:
         """Whether it says from now on what the incident is, and where. Of equals the first does, or two would take turns."""

@@ -42,12 +42,12 @@ class Incidents:
             stop = start
             while stop < len(waiting) and waiting[stop].time == pane:
                 stop += 1
-            yield from self._clear(pane)
+            yield from self._lapse(pane)
             for finding in waiting[start:stop]:
                 self._take(finding)
             yield from self._say(pane)
             start = stop
-        yield from self._clear(time)
+        yield from self._lapse(time)
         self.time = max(self.time, time)
 
     def _take(self, finding: Finding) -> None:
@@ -112,15 +112,25 @@ class Incidents:
                 continue
             incident.fresh = False
             now = self._change(incident, pane)
-            if incident.said is None or _worth_saying(incident.said, now, incident.family):
+            rings = not now.alarms <= incident.rang  # another alarm of a battery, such as a thermal event
+            if incident.said is None or rings or _worth_saying(incident.said, now, incident.family):
                 incident.said = now
+                incident.rang |= now.alarms
                 yield now
 
-    def _clear(self, time: int) -> Iterator[Change]:
-        """Clear what has been silent for long enough, each at its own moment, the earliest first."""
+    def _lapse(self, time: int) -> Iterator[Change]:
+        """What comes of silence, each at its own moment, the earliest first: what lasts longer than it was said to be valid is
+        repeated, and what has been silent for long enough is cleared."""
         over = [(i.seen + i.lasts, i.incident_id, number) for number, i in self._open.items() if i.seen + i.lasts <= time]
-        for moment, _, number in sorted(over):
-            incident = self._open.pop(number)
+        fades = [(i.fades - self.lateness, i.incident_id, n) for n, i in self._open.items() if i.fades - self.lateness <= time]
+        for moment, _, number in sorted([*over, *fades]):
+            if (incident := self._open.get(number)) is None:
+                continue
+            if moment < incident.seen + incident.lasts:
+                incident.said = self._change(incident, moment)
+                yield incident.said
+                continue
+            del self._open[number]
             self._squares.drop(number)
             if incident.family.personal:
                 del self._personal[incident.leading.reporters]

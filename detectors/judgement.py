@@ -92,7 +92,7 @@ def severity(kind: str, evidence: Mapping[str, float]) -> str:
     if kind == "battery_anomaly":
         if evidence.get("thermal"):
             return "Extreme"  # five minutes from alarm to danger in the cabin: GB 38031-2020, 5.2.7
-        if evidence.get("hard_limit"):
+        if evidence.get("hard_limit") or "temperature_rise" in evidence:  # heat that is suspected, hours or minutes ahead
             return "Severe"
     return _SEVERITY[kind]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,18 @@ def test_what_only_follows_opens_nothing_but_carries_on() -> None:
     assert changes[1].updated == T0 + 60_000 + FAMILIES["stationary_vehicle"].lasts + 2000
 
 
+def test_another_alarm_of_a_battery_is_said_at_once_and_once() -> None:
+    def says(at: int, bits: float) -> Finding:
+        evidence = (("alarm_bits", bits), ("hard_limit", 1.0), ("thermal", 1.0))
+        return finding("battery_anomaly", at, evidence=evidence, reporters=frozenset({7}))
+
+    hot, event = float(1 << 1), float(1 << 1 | 1 << 23)
+    changes = live(*(says(at, event if at >= 240 else hot) for at in range(0, 400, 10)), until=400)
+    assert [(c.updated - 2000 - T0, dict(c.evidence)["alarm_bits"]) for c in changes] == [(0, hot), (240_000, event)]
+    turns = live(*(says(at, event if at // 10 % 2 else hot) for at in range(0, 400, 10)), until=400)
+    assert len(turns) == 2
+
+
 def test_a_battery_belongs_to_its_vehicle() -> None:
     def sick(reporter: int, at: int, north: float) -> Finding:
         return finding("battery_anomaly", at, north, reporters=frozenset({reporter}), heading=float("nan"))
@@ -183,9 +196,14 @@ def test_who_says_no_heading_goes_the_way_of_those_beside_him() -> None:
 
 
 def test_an_accident_is_not_over_while_it_was_said_to_be_valid() -> None:
-    """A unit that dies in the crash says no more."""
-    opened, cleared = live(finding("accident"))
+    """A unit that dies in the crash says no more. And while it is open its last word is valid: who has called it over because
+    that expired would not know what an update is of."""
+    opened, repeated, cleared = live(finding("accident"))
     assert cleared.updated >= opened.expires
+    assert (repeated.status, repeated.evidence, repeated.sequence) == ("updated", opened.evidence, 1)
+    for heard in range(0, 900, 50):
+        life = live(*(finding("accident", at) for at in range(0, heard + 1, 10)))
+        assert all(after.updated < before.expires for before, after in pairwise(life))
     queue = [finding("dangerous_end_of_queue", n) for n in range(130, 500, 5)]
     assert {c.kind for c in live(finding("accident"), *queue, until=500)} == {"accident"}
 
