@@ -16,6 +16,7 @@ from detectors.model import NOTICE, OBSERVATION, Rows, Sign
 
 EPOCH = 1_072_915_200_000  # ms from 1970 to 2004-01-01, where TimestampIts begins
 LEAP = 5_000  # ms: the leap seconds since then. The last was in 2016, and from 2035 on there are to be none
+FAST = 1_000  # ms that a clock may be ahead; so what was on its way for 4 s is still read right
 PERIOD = 65_536  # ms: a CAM says its time within that
 
 LAT_UNAVAILABLE, LON_UNAVAILABLE = 900_000_001, 1_800_000_001  # 1e-7 degrees
@@ -89,17 +90,17 @@ def cam_time(near: int, delta: int, ahead: int) -> int:
     """The moment in ms since 1970 at which a CAM was made that was heard at `near`; that itself if it does not say.
 
     It is the last with this remainder that lies at most `ahead` ms after `near`. The standard counts leap seconds, so a
-    clock that follows it seems 5 s ahead, and many do not follow it. A CAM is heard at once, so of the two readings the
-    one closer to `near` is taken; an honest clock is off by less than the 2.5 s that would make it the wrong one.
+    clock that follows it seems 5 s ahead, and many do not follow it. Clocks are set by satellites and ahead by next to
+    nothing, while messages get stuck: what seems to be ahead by more than FAST was made by a clock of the standard.
 
     >>> (cam_time(1_742_890_346_165, 28_278, 10_000), cam_time(1_742_890_346_165, 28_278 + 5_000, 10_000))
     (1742890346102, 1742890346102)
     """
     if delta < 0:
         return near
-    latest = near + min(max(ahead, LEAP // 2) + LEAP, PERIOD // 2)
+    latest = near + min(max(ahead, FAST) + LEAP, PERIOD // 2)
     time = latest - (latest - EPOCH - delta) % PERIOD
-    return time - LEAP if time - near > LEAP // 2 else time
+    return time - LEAP if time - near > FAST else time
 
 
 class Gathered:

@@ -34,7 +34,7 @@ def decode(messages: Sequence[bytes], arrivals: NDArray[np.int64], context: Cont
         try:
             record = _read(message)
             said = _bsm(record)
-            time = bsm.event_time(_recorded(record.metadata), said.sec_mark)
+            time = _time(record.metadata, said.sec_mark, context.max_ahead)
         except UNREADABLE as error:
             decoded.refusals.append(refuse(number, error))
         except RefusedError as refused:
@@ -145,12 +145,14 @@ def _known(value: float | None) -> float:
     return NAN if value is None else value
 
 
-def _recorded(metadata: Metadata) -> int:
-    """When the record was made, in ms since the epoch; when the ODE received it where that is not said."""
-    said = metadata.generated_at or metadata.received_at
-    if not said:
-        raise RefusedError(Reason.NO_TIME, "metadata has neither recordGeneratedAt nor odeReceivedAt")
-    return moment.read(said)
+def _time(metadata: Metadata, sec_mark: int, ahead: int) -> int:
+    """When the BSM was made, in ms since the epoch: near the making of its record, and not past its receipt by the ODE by more
+    than `ahead`."""
+    if metadata.generated_at:
+        return bsm.event_time(moment.read(metadata.generated_at), sec_mark)
+    if metadata.received_at:
+        return bsm.event_time(moment.read(metadata.received_at), sec_mark, ahead)
+    raise RefusedError(Reason.NO_TIME, "metadata has neither recordGeneratedAt nor odeReceivedAt")
 
 
 NAMED_EVENTS = {
