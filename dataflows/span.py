@@ -5,6 +5,8 @@ No check finds swapped coordinates, or local time taken for UTC, where both are 
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from dataflows.formats import moment
@@ -18,18 +20,22 @@ class Span:
     """Of one file. Tell it of each poll; as a text it is times in UTC, and degrees to a kilometre, which shows no vehicle."""
 
     def __init__(self) -> None:
-        self.rows = 0  # as shards get them: one near a border goes to several
+        self.tables: Counter[str] = Counter()  # rows in each, as shards get them: one near a border goes to several
         self._lowest, self._highest = np.full(len(COLUMNS), np.inf), np.full(len(COLUMNS), -np.inf)
 
     def take(self, poll: Poll) -> None:
         for chunk in poll.chunks.values():
-            for rows in (getattr(chunk, table) for table in TABLES):
-                if rows is None:
+            for table in TABLES:
+                if (rows := getattr(chunk, table)) is None:
                     continue
-                self.rows += len(rows)
+                self.tables[table] += len(rows)
                 for number, name in enumerate(COLUMNS):  # of a car without a fix the place is NaN, which neither of these takes
                     self._lowest[number] = np.fmin.reduce(rows[name], dtype=float, initial=self._lowest[number])
                     self._highest[number] = np.fmax.reduce(rows[name], dtype=float, initial=self._highest[number])
+
+    @property
+    def rows(self) -> int:
+        return self.tables.total()
 
     def __str__(self) -> str:
         (first, south, west), (last, north, east) = self._lowest, self._highest

@@ -171,6 +171,7 @@ class Surprise:
         """What was said before the window becomes what is usual; what is days old is forgotten."""
         if len(self.lately) and (old := self.lately["time"] < now - WINDOW).any():
             gone = self.lately[old & (self.lately["heading"] >= 0.0)]
-            self._usual.add(squares(gone["lat"], gone["lon"], gone["heading"]), (np.ones(len(gone)),), now)
+            faded = np.exp((gone["time"] - now) / DAY)
+            self._usual.add(squares(gone["lat"], gone["lon"], gone["heading"]), (faded,), now)
             self.lately = self.lately[~old]
         self._usual.sweep(now)

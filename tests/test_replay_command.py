@@ -14,7 +14,7 @@ from bytewax.testing import run_main
 
 from dataflows import replay
 from dataflows.ahead import Ahead, Disorder, why_late
-from dataflows.formats import FORMATS, encode
+from dataflows.formats import FORMATS, encode, encode_etsi
 from dataflows.formats.base import Context, Pseudonym
 from dataflows.incidents import flow
 from dataflows.recorded import RecordingError
@@ -24,7 +24,7 @@ from dataflows.window import ShardWindow
 from tests import road
 from tests.forked import Forked
 from tests.living import PATIENCE, roadwatch
-from tests.wire import a_reading
+from tests.wire import a_reading, bsm, frame
 
 OBSERVATION = {"id": "a", "ts": road.T0, "lat": road.LAT, "lon": road.LON, "v": 20.0, "hdg": 0.0}
 
@@ -56,6 +56,27 @@ def test_a_file_of_which_nothing_can_be_read_ends_with_an_error(recording: Path)
     assert say(recording.parent, f"{recording}=observation")[0] == 0
     recording.write_text("{}")
     assert say(recording.parent, str(recording))[1].endswith("as observation; roadwatch decode says what is wrong with it\n")
+
+
+def test_a_file_of_which_much_is_refused_may_be_of_another_format(recording: Path) -> None:
+    """BSMs of SAE and of LTE-V2X are both hexadecimal digits."""
+    here = {"lat": road.LAT, "lon": road.LON, "speed": 20.0, "heading": 0.0}
+    ours = f"{road.T0} {encode.ydt3709_bsm(time=road.T0, id='5AFE0000B3D65C18', **here).hex()}\n"
+    theirs = f"{road.T0} {frame(bsm(lat=225_500_000, long=1_140_600_000, id=5)).hex()}\n"
+    recording.write_text(6 * theirs + 10 * ours)
+    code, text = say(recording.parent, f"{recording}=j2735")
+    assert code == 0
+    told = f"10 of 16 records of {recording} were refused as j2735, and it looks like ydt3709: write {recording}=ydt3709"
+    assert told in text
+    assert "it looks like" not in say(recording.parent, f"{recording}=ydt3709")[1]
+
+
+def test_warnings_of_stations_that_nobody_sees_drive_are_mentioned(recording: Path) -> None:
+    warning = encode_etsi.denm(station=7, number=1, detected=road.T0, referred=road.T0, lat=road.LAT, lon=road.LON, cause=6)
+    recording.write_text(f"{road.T0 + 50} {warning.hex()}\n")
+    code, text = say(recording.parent, f"{recording}=etsi")
+    assert code == 0
+    assert f"{recording} has warnings of stations that nobody sees drive, and these count as one station" in text
 
 
 @pytest.mark.parametrize(

@@ -163,8 +163,10 @@ class Sent:
 class Topic:
     """The client as the page's consumer uses it: who subscribes or commits fails here. A number is a wait in seconds."""
 
-    def __init__(self, sent: Iterable[Sent | float], partitions: int = 2) -> None:
+    def __init__(self, sent: Iterable[Sent | float], partitions: int = 2, deaf: int = 0) -> None:
+        """`deaf`: how often, after the start, no broker answers."""
         self._sent = iter(sent)
+        self._deaf = deaf
         self._partitions = partitions
         self.assigned: list[TopicPartition] = []
         self.settings: dict[str, object] = {}
@@ -176,6 +178,9 @@ class Topic:
 
     def list_topics(self, topic: str, timeout: float) -> SimpleNamespace:
         assert timeout > 0
+        if self.assigned and self._deaf:
+            self._deaf -= 1
+            raise confluent_kafka.KafkaException
         return SimpleNamespace(topics={topic: SimpleNamespace(partitions=dict.fromkeys(range(self._partitions)))})
 
     def assign(self, partitions: list[TopicPartition]) -> None:
@@ -260,6 +265,18 @@ def test_the_consumer_knows_what_is_over(told: Told) -> None:
         "updated accident Severe Likely lasting lasting",
         "over, though no word came: forgotten",
         "skipped: {'expires_at has passed': 1}",
+    ]
+
+
+def test_the_consumer_does_not_take_its_lost_link_for_silence(told: Told) -> None:
+    waits = [120.0, 1.0, Sent(alert("lasting", 1, "updated", lasts=600)), 1.0]
+    topic = Topic([Sent(alert("lasting", lasts=60)), Sent(alert("gone", lasts=60)), *waits], deaf=2)
+    assert told(topic)[2:] == [
+        "Kafka does not answer, so nobody knows whether these are over: lasting gone",
+        "Kafka does not answer, so nobody knows whether these are over: lasting gone",
+        "updated accident Severe Likely lasting lasting",
+        "over, though no word came: gone",
+        "skipped: {}",
     ]
 
 
