@@ -29,7 +29,7 @@ def advice(path: Path, named: str, context: Context) -> str | None:
     if not path.is_file():
         return None
     with path.open("rb") as file:
-        head = b"" if path.suffix in UNPACKED else file.read(4)
+        head = b"" if path.suffix.lower() in UNPACKED else file.read(4)
     for beginning, what in BEGINNINGS.items():
         if head.startswith(beginning):
             return what

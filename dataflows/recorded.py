@@ -138,7 +138,7 @@ UNPACKED: Mapping[str, Callable[[BinaryIO], BinaryIO]] = {  # by how the name of
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
-            yield UNPACKED[path.suffix](file) if path.suffix in UNPACKED else file
+            yield UNPACKED[ending](file) if (ending := path.suffix.lower()) in UNPACKED else file
     except FileNotFoundError:
         raise RecordingError(f"{path} does not exist: check the name") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:

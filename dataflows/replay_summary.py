@@ -146,6 +146,12 @@ def _what_is_missing(played: Played) -> Iterator[str]:
         if silent > total / 2:
             what = f"{silent:,.0f} observations of {path} say no speed"
             yield f"{what}, without which hardly anything is found; see roadwatch decode"
+    for path, span in played.spans.items():
+        if span.undirected > span.tables["sensors"] / 2:
+            what = f"most traffic sensors in {path} do not say which way they watch"
+            yield f"{what}, without which no queue is found; give each its direction"
+        if hours := span.hours_behind:
+            yield f"all times in {path} are {hours} hours behind their arrivals: are they in the time zone that is said?"
     warn = [path for path, span in played.spans.items() if span.tables["notices"]]
     if warn and not any(span.tables["observations"] for span in played.spans.values()):
         what = f"{warn[0]} has warnings of stations that nobody sees drive, and these count as one station"

@@ -71,6 +71,31 @@ def test_a_file_of_which_much_is_refused_may_be_of_another_format(recording: Pat
     assert "it looks like" not in say(recording.parent, f"{recording}=ydt3709")[1]
 
 
+def test_times_of_another_zone_are_asked_for(recording: Path) -> None:
+    car = encode.gbt32960_realtime(time=road.T0, vin="LRWSUETSTVEHICLE0", lat=road.LAT, lon=road.LON, speed=20.0, soc=0.5)
+    for behind, asked in ((8 * 3_600_000 + 900, True), (900, False), (1_800_000, False), (30 * 3_600_000, False)):
+        recording.write_text(f"{road.T0 + behind} {car.hex()}\n")
+        text = say(recording.parent, f"{recording}=gbt32960")[1]
+        assert (f"all times in {recording} are 8 hours behind their arrivals" in text) == asked
+
+
+def test_traffic_sensors_that_do_not_say_which_way_they_watch_are_mentioned(recording: Path) -> None:
+    counted = {
+        "core_details": {"device_type": "traffic-sensor", "device_status": "ok", "road_direction": "unknown"},
+        "collection_interval_start_date": "2025-03-04T07:30:00Z",
+        "collection_interval_end_date": "2025-03-04T07:31:00Z",
+        "average_speed_kph": 80.0,
+        "volume_vph": 1800,
+    }
+    place = {"type": "Point", "coordinates": [road.LON, road.LAT]}
+    recording.write_text(json.dumps({"id": "L1", "type": "Feature", "properties": counted, "geometry": place}) + "\n")
+    told = f"most traffic sensors in {recording} do not say which way they watch"
+    assert told in say(recording.parent, f"{recording}=sensor")[1]
+    counted["core_details"]["road_direction"] = "eastbound"
+    recording.write_text(json.dumps({"id": "L1", "type": "Feature", "properties": counted, "geometry": place}) + "\n")
+    assert told not in say(recording.parent, f"{recording}=sensor")[1]
+
+
 def test_warnings_of_stations_that_nobody_sees_drive_are_mentioned(recording: Path) -> None:
     warning = encode_etsi.denm(station=7, number=1, detected=road.T0, referred=road.T0, lat=road.LAT, lon=road.LON, cause=6)
     recording.write_text(f"{road.T0 + 50} {warning.hex()}\n")

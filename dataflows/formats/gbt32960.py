@@ -46,7 +46,7 @@ REFUSED = {
     Outcome.WRONG_BCC: (Reason.BAD_CHECKSUM, "the frame's BCC does not fit its bytes"),
     Outcome.ENCRYPTED: (
         Reason.ENCRYPTED,
-        "the report is encrypted (method {method}); it is read in the clear only",
+        "the report is encrypted, by the method {method} (fe: abnormal, ff: invalid); it is read in the clear only",
     ),
     Outcome.NO_TIME: (Reason.BAD_LENGTH, "the report is too short for its time"),
     Outcome.IMPOSSIBLE_TIME: (Reason.IMPOSSIBLE_TIME, "the report's time {time} is no time of any day"),
