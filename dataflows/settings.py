@@ -133,7 +133,12 @@ class Outputs(Section):
 class Window(Section):
     """Event time: how it is cut, and how long is waited for whom."""
 
-    pane: int = Field(1000, ge=100, le=60_000, description="ms of event time that are closed at once; fixed like shards")
+    pane: int = Field(
+        1000,
+        ge=100,
+        le=5_000,
+        description="ms of event time that are closed at once; detectors are made for 1000; fixed like shards",
+    )
     lateness: int = Field(
         2000,
         ge=0,

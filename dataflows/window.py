@@ -114,8 +114,10 @@ class ShardWindow:
     def _pack(self, apart: int = 0) -> list[Piece]:
         """The detectors one by one, so that the size of each is known; `apart`: bytes of the vehicles that are not in it."""
         detectors, self.state.detectors = self.state.detectors, {}
-        pieces, sizes = pack({STATE: self.state, **detectors, PLAUSIBILITY: self.plausibility})
-        self.state.detectors = detectors
+        try:
+            pieces, sizes = pack({STATE: self.state, **detectors, PLAUSIBILITY: self.plausibility})
+        finally:
+            self.state.detectors = detectors
         del sizes[STATE]
         METRICS.state(str(self.shard), sizes if not apart else sizes | {BATTERY: sizes[BATTERY] + apart})
         return pieces

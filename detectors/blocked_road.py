@@ -17,7 +17,7 @@ from river import stats
 from detectors.geometry import angle_between, metres
 from detectors.model import Finding, Frame, Rows
 from detectors.rarity import tail
-from detectors.stations import FAST, FORGET, HOUR, LATE, MOST, NEXT, SAME_WAY, SWEEP, has_moved, is_due, is_late
+from detectors.stations import FAST, FORGET, HOUR, LATE, MOST, NEXT, REPEAT, SAME_WAY, SWEEP, has_moved, is_late
 
 SLOW = 0.7  # of the usual speed: motorways at capacity flow at 0.75 to 0.85 of free flow (HCM), slower is a queue
 FREE = 0.75  # of it: the queue has not come from farther downstream
@@ -110,7 +110,7 @@ class BlockedRoad:
     def _repeated(self, claims: dict[int, Finding], frame: Frame) -> list[Finding]:
         """What was claimed and has not been heard to be over, of stations that are not late: some speak every five minutes."""
         now = frame.end
-        if not is_due(frame.start, now):
+        if not frame.ends_a(REPEAT):
             return []
         return [replace(claim, time=now) for name, claim in claims.items() if not self._stations[name].is_late(now)]
 

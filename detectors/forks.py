@@ -55,7 +55,7 @@ class Forks:
             self._swept = now
             self._marks.keep(self._marks.held["time"] >= now - LONGEST)
             self._ways.sweep(now)
-        if now % EVERY >= now - frame.start or not len(seen):
+        if not (frame.ends_a(EVERY) and len(seen)):
             return
         self._marks.reserve(len(seen))
         _follow(seen, *self._marks.arrays, now, self._ways.room(2 * len(seen), now))

@@ -90,7 +90,7 @@ class LongStand:
             over = stands["over"].nonzero()[0]
             self._learn(stands[over], frame.end)
             stands["since"][over], stands["over"][over] = 0, False
-        if frame.end // EVERY == frame.start // EVERY:
+        if not frame.ends_a(EVERY):
             return []
         self._places.sweep(frame.end)
         self._spots.sweep(frame.end)

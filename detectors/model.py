@@ -192,6 +192,10 @@ class Frame:
     def empty(self) -> bool:
         return not (len(self.observations) or len(self.sensors) or len(self.readings) or len(self.notices))
 
+    def ends_a(self, span: int) -> bool:
+        """Whether one of the spans of so many ms since the epoch ends in it: for what is done every few seconds."""
+        return self.end % span < self.end - self.start
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detectors.geometry import angle_between, distance
 from detectors.model import CAUSES, NOTICE, WARNED, Finding, Frame, Rows, plain
-from detectors.stations import is_due
+from detectors.stations import REPEAT
 from detectors.table import MIX
 
 ANY = -1  # sub-cause
@@ -89,7 +89,7 @@ class Notices:
         over, lasts = _over(self.held), self.held["until"] > frame.end
         heard = self.held["time"] > frame.end - HELD
         valid, self.held = self.held.compress(~over & lasts & heard), self.held.compress(heard | (over & lasts))
-        told = (valid["time"] >= frame.start) | (is_due(frame.start, frame.end) & (_kinds(valid) != _DRIVES))
+        told = (valid["time"] >= frame.start) | (frame.ends_a(REPEAT) & (_kinds(valid) != _DRIVES))
         found = (_found(one, valid, frame.end) for one in valid.compress(told))
         return [finding for finding in found if len(finding.reporters) >= finding.company]
 

@@ -19,7 +19,7 @@ WINDOW = 300_000  # ms: five minutes
 RECENT = 150_000.0  # ms: time constant of the flow, so that most of it is from the window
 DAY = 86_400_000.0  # ms: time constant of what is usual
 TICK = 10_000  # ms between two countings of who is on the road
-SLEPT = 60_000  # ms, the longest pane: what is more between two ticks was sleep
+SLEPT = 60_000  # ms: what is more between two ticks was sleep
 PASS = 2 * REACH  # m driven that make one passer-by
 FORGET = 0.1  # passers-by, a day's memory
 

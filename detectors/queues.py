@@ -77,7 +77,7 @@ class Queues:
     def ends(self, seen: Rows, frame: Frame) -> list[Finding]:
         """Take note of who crawls in a queue, and report the ends of those where somebody does; every few seconds."""
         now = frame.end
-        if not len(self._places) or now % EVERY >= now - frame.start:
+        if not (len(self._places) and frame.ends_a(EVERY)):
             return []
         apart = np.full(len(seen), -1.0)
         _crawl(seen, self._places, now, apart)

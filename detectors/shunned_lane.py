@@ -14,7 +14,7 @@ from typing import ClassVar
 from detectors.geometry import angle_between, metres
 from detectors.lane_shares import LaneShares
 from detectors.model import Finding, Frame, Rows
-from detectors.stations import FAST, FORGET, HOUR, MOST, NEXT, SAME_WAY, SWEEP, has_moved, is_due, is_late
+from detectors.stations import FAST, FORGET, HOUR, MOST, NEXT, REPEAT, SAME_WAY, SWEEP, has_moved, is_late
 
 CLAIMED = 9.0  # nats: by chance once in 67 hours of a station: docs/decisions.md#a-threshold-must-not-be-the-simulations
 HELD = 4.5  # nats: less, and a claim is over
@@ -109,7 +109,7 @@ class ShunnedLane:
             spoke = {int(row["reporter"]) for row in rows if self._hear(row)}
             for name in spoke:
                 self._judge(self._stations[name])
-        again = is_due(frame.start, frame.end)
+        again = frame.ends_a(REPEAT)
         return [
             self._finding(name, station, frame.end)
             for name, station in self._stations.items()

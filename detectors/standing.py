@@ -71,7 +71,7 @@ class Standing:
         self._halts.note(seen.acting.compress(seen.acting["halted"]), now)
         if seen.since and now - seen.since >= WATCH:
             self._watch(rows, now)
-        if now % EVERY >= now - frame.start:
+        if not frame.ends_a(EVERY):
             return []
         if len(self._standing):
             self._forget(rows, now)

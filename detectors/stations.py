@@ -39,8 +39,3 @@ def has_moved(station: Stands, row: Rows) -> bool:
 def is_late(time: int, interval: float, now: int) -> bool:
     """Whether a station whose newest interval, of so many s, ended at `time` should have spoken before `now`, ms."""
     return now > time + LATE * 1000.0 * interval
-
-
-def is_due(start: int, end: int) -> bool:
-    """Whether claims are repeated in the pane from `start` to `end`, ms."""
-    return end % REPEAT < end - start
