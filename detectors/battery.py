@@ -30,6 +30,8 @@ HOLD = 120_000  # ms after the last evidence for which a claim is repeated: a bu
 HARD_SCORE = 10.0
 RADIUS = 50.0  # m: what a battery fire endangers
 HOUR = 3_600_000  # ms between looks for vehicles to forget
+ALARMS = "alarm_bits", "limits_passed", "thermal"  # evidence that is made of bits
+NEVER = -(2**62)  # ms
 OBSERVED = ("cell_voltage_max", "cell_voltage_min", "temperature_max", "temperature_min", "insulation", "soc", "current")
 
 
@@ -115,7 +117,7 @@ class BatteryHealth:
                 lat, lon = float(row["lat"]), float(row["lon"])
                 if np.isnan(lat + lon) and slot >= 0:
                     lat, lon = float(self.vehicles.table["lat"][slot]), float(self.vehicles.table["lon"][slot])
-                numbers = {"alarm_bits": float(row["alarms"])}
+                numbers = {"alarm_bits": float(row["alarms"])} if row["alarms"] != limits.INVALID else {}
                 if row["alarm_level"] != limits.NOT_GIVEN:
                     numbers["alarm_level"] = float(row["alarm_level"])
                 heat = bool(limits.thermal(row.reshape(1))[0])
@@ -133,14 +135,16 @@ class BatteryHealth:
             numbers["thermal"] = 1.0
         reporter, time = int(row["reporter"]), int(row["time"])
         before = self.claims.get(reporter)
-        told = before.told if before else -(2**62)
+        told = before.told if before else NEVER
         if before:
             onset = min(onset, before.onset)
             if before.hard and not hard and time - before.seen < HOLD:
                 score, hard = before.score, True  # a hard limit outranks the models while it lasts
                 numbers = {**numbers, **dict(before.evidence)}
-            if hard != before.hard:
-                told = -(2**62)
+            if before.seen >= before.told:  # what was not told yet is not forgotten either
+                numbers |= {name: _both(numbers.get(name, 0.0), value) for name, value in before.evidence if name in ALARMS}
+            if hard != before.hard or _rings(numbers, dict(before.evidence)):
+                told = NEVER
         evidence = tuple(sorted(numbers.items()))
         seen = max(time, before.seen) if before else time
         self.claims[reporter] = Claim(onset, seen, told, lat, lon, score, hard, evidence)
@@ -180,13 +184,13 @@ class BatteryHealth:
             self._accuse(rows[k], cars[k], seen.x[k], scores[k], int(certain[k]), float(seconds[k]))
 
     def _resolve(self, rows: Rows, passed: NDArray[np.uint8]) -> None:
-        """A newer reading without alarm ends a hard claim; the models, or the next alarm, may begin another."""
+        """A newer reading without alarm ends a hard claim that was told; the models, or the next alarm, may begin another."""
         if self.claims:
             alarming = limits.alarming(rows)
             accused = np.isin(rows["reporter"], np.fromiter(self.claims, np.uint64, len(self.claims)))
-            for row in rows[accused & ~alarming & (passed == 0)]:
+            for row in rows[accused & ~alarming & (passed == 0) & ~limits.blank(rows)]:
                 claim = self.claims[int(row["reporter"])]
-                if claim.hard and row["time"] > claim.seen:
+                if claim.hard and row["time"] > claim.seen and claim.told > claim.seen:
                     del self.claims[int(row["reporter"])]
 
     def _end_blocks(self, cars: Rows, ended: NDArray[np.bool_]) -> None:
@@ -212,6 +216,16 @@ class BatteryHealth:
         oldest = max((int(h).bit_length() for h in car["hits"][THREE_OF_FIVE[car["hits"]]]), default=1) - 1
         onset = int(row["time"] - oldest * min(seconds, GAP) * 1000.0)
         self._claim(row, float(car["lat"]), float(car["lon"]), onset, score, certain != 0, heat, numbers)
+
+
+def _both(one: float, other: float) -> float:
+    """All bits that are set in one of two numbers."""
+    return float(int(one) | int(other))
+
+
+def _rings(numbers: dict[str, float], before: dict[str, float]) -> bool:
+    """Whether an alarm is among the numbers that was not before."""
+    return any(int(numbers.get(name, 0.0)) & ~int(before.get(name, 0.0)) for name in ALARMS)
 
 
 @compiled

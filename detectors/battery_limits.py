@@ -54,8 +54,16 @@ def alarming(rows: Rows) -> Flags:
     alarms, level = rows["alarms"], rows["alarm_level"]
     valid = alarms != INVALID
     dangerous = valid & ((alarms & np.uint32(DANGEROUS)) != 0)
-    unexplained = (alarms == 0) | (valid & ((alarms & np.uint32(HARMLESS_MASK)) != 0))
+    unexplained = ~valid | (alarms == 0) | (valid & ((alarms & np.uint32(HARMLESS_MASK)) != 0))
     return np.asarray(dangerous | ((level == GRAVE) & unexplained) | (level == THERMAL_LEVEL), np.bool_)
+
+
+def blank(rows: Rows) -> Flags:
+    """Rows that say neither whether there is an alarm nor anything that a limit is asked of."""
+    told = (rows["alarms"] != INVALID) | (rows["alarm_level"] != NOT_GIVEN)
+    for name in ("temperature_max", "cell_voltage_min", "cell_voltage_max", "insulation"):
+        told = told | ~np.isnan(rows[name])
+    return np.asarray(~told, np.bool_)
 
 
 def thermal(rows: Rows) -> Flags:

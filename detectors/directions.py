@@ -80,10 +80,11 @@ class Directions:
         if self._unlearned >= LESSON:
             self._count(now)
 
-    def learn_late(self, ways: list[tuple[float, float, float]], now: int) -> None:
-        """Take in samples (lat, lon, heading), a pass each, that were held back at first."""
+    def learn_late(self, ways: list[tuple[float, float, float]], metres: list[float], now: int) -> None:
+        """Take in samples (lat, lon, heading) that were held back at first, and how far each has come since the one before."""
         keys, across = (np.array(column) for column in zip(*(place(*way) for way in ways), strict=True))
-        self._sums.add(keys, (across, across**2, np.ones(len(ways))), now)
+        passes = np.minimum(np.array(metres) / PASS, 1.0)
+        self._sums.add(keys, (passes * across, passes * across**2, passes), now)
 
     def sweep(self, now: int) -> None:
         """Count what has waited for long, and forget what is old."""
@@ -135,10 +136,10 @@ def contested(known: Known, lat: float, lon: float, heading: float, vehicles: fl
     time. While a place is learned everything is strange there, and hardly anything contested."""
     keys, slots, sums, fades = known
     row, column = row_and_column(lat, lon, STEP)
-    back = _bin(heading) + BINS // 2
+    back, beside = _bin(heading) + BINS // 2, _beside(lat)
     passes = 0.0
     for up in range(-1, 2):
-        for right in range(-2, 3):  # more of these, for they grow narrow towards the poles
+        for right in range(-beside, beside + 1):
             for turn in range(-1, 2):
                 at = find(slots, keys, number_of(row + up, column + right, BINS, (back + turn) % BINS))
                 if at >= 0:
@@ -158,8 +159,9 @@ def share(known: Known, lat: float, lon: float, heading: float) -> tuple[float, 
     angle = math.radians(heading)
     row, column = row_and_column(lat, lon, STEP)
     same = other = against = 0.0
+    beside = _beside(lat)
     for up in range(-1, 2):
-        for right in range(-2, 3):
+        for right in range(-beside, beside + 1):
             across, along = _offsets(lat, lon, row + up, column + right, math.sin(angle), math.cos(angle))
             weight = min(max((FAR - abs(along)) / (FAR - NEAR), 0.0), 1.0) * MOST
             for turn in range(BINS - 1, BINS + 2):
@@ -198,6 +200,12 @@ def _learn(room: Room, lesson: Rows, names: NDArray[np.uint64], newest: Slots) -
         sums[at, 2] += passes * weights[2]
         most = max(most, sums[at, 2] / weights[2])
     return most
+
+
+@compiled
+def _beside(lat: float) -> int:
+    """How many squares to the east, and to the west, are read: they grow narrow towards the poles."""
+    return math.ceil(FAR / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
 
 
 @compiled

@@ -13,6 +13,7 @@ from detectors.model import Finding
 from detectors.squares import Squares
 
 GREW = 1.5  # times its radius: grown enough that somebody should hear of it
+FASTEST = 70.0  # m/s, 250 km/h
 MOVED = 100.0  # m: some four seconds' drive on a motorway, so who is on his way should hear of it
 
 
@@ -79,9 +80,13 @@ class Incidents:
         return number, beside
 
     def _followed(self, finding: Finding) -> int | None:
-        """The number of the incident of who drives, wherever he was last. Few speak of such a one."""
+        """The number of the incident of who drives, wherever he can have come since. Few speak of such a one; but an operator's
+        station warns of several."""
         for number, incident in self._open.items():
-            if finding.kind in incident.family.kinds and not incident.reporters.isdisjoint(finding.reporters):
+            if finding.kind not in incident.family.kinds or incident.reporters.isdisjoint(finding.reporters):
+                continue
+            driven = FASTEST * (finding.time - incident.seen) / 1000.0 + incident.family.reach
+            if not apart(finding.lat, finding.lon, incident.leading.lat, incident.leading.lon) > driven:
                 return number
         return None
 

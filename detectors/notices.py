@@ -53,7 +53,7 @@ NEAR = 300.0  # m between two that mean the same: as far as findings of the road
 SAME_WAY = 60.0  # degrees: the other carriageway is 180 away, and a bend turns less
 EXTENT = 25.0  # m: the error of a position and a vehicle's length
 HELD = 600_000  # ms since it was heard last: what the standard takes where no validity is said, and a shard falls asleep
-MOST = 10  # of one station: an OBU detects some kinds at a place or two
+MOST = 40  # of one station: an OBU detects some kinds at a place or two, an operator's tells of all his roads
 FOREVER = 2**62  # ms: after any time
 ALL = 200  # of a shard, whose 250 km2 see some dozens at a time: each is held against all others
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.geometry import angle_between, distance
+from detectors.geometry import M_PER_DEGREE, angle_between, distance
 from detectors.lattice import FadingSums, Floats, Keys, Steps, number_of, row_and_column
 from detectors.model import Rows
 from detectors.table import Slots, free_slots, slot_of
@@ -27,7 +27,7 @@ STEP = 0.0009  # degrees: 100 m
 DIRECTIONS = 12  # of 30 degrees
 _LATTICE = Steps(STEP, DIRECTIONS)
 _SOFT = 70.0  # m: half the diagonal of a square; weights fall off over so much, so that the lattice's place does not show
-_NEAR = np.arange(-3, 4)
+_NEAR = np.arange(-3, 4)  # squares: as far as weights reach, to the north and the south
 _MIDDLE = np.arange(12) * 30.0 + 15.0  # degrees
 
 
@@ -76,7 +76,8 @@ def squares(lat: Floats, lon: Floats, heading: Floats) -> Keys:
 def around(sums: FadingSums, lat: float, lon: float, heading: float, now: int) -> list[float]:
     """What these slots hold within REACH of a place, going this way, per column of sums."""
     row, column = _LATTICE.index(lat, lon)
-    rows, columns = row + _NEAR[:, None, None], column + _NEAR[None, :, None]
+    beside = math.ceil((REACH + _SOFT) / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
+    rows, columns = row + _NEAR[:, None, None], column + np.arange(-beside, beside + 1)[None, :, None]
     way = np.flatnonzero(~(angle_between(_MIDDLE, heading) > SAME_WAY))
     at = sums.find(_LATTICE.key(rows, columns, way))
     far = distance(*_LATTICE.centre(rows, columns), lat, lon)

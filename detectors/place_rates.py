@@ -24,7 +24,8 @@ from detectors.table import claim
 SIGMA = 75.0  # m: reach of the kernel that reads a place
 REACH = SIGMAS * SIGMA  # m, beyond which nothing is read
 SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
-WARM_UP = 300_000  # ms: nothing surprises who knows nothing; some cycles of lights
+WARM_UP = 300_000  # ms: nothing surprises who knows nothing, or has slept; some cycles of lights
+SLEPT = 60_000  # ms between two panes: what is more was sleep
 FORGET = 1.0  # m driven
 FIRST = (1.0, 300.0)  # what is known of a fleet before it drives, occurrences in m: as in town, so that a start is quiet
 GENTLE = 1.5  # m/s2: what a driver brakes with who has to; lifting the foot gives 0.5 to 1
@@ -48,7 +49,9 @@ class PlaceRates:
         self._fleet = Fading((*FIRST[:1] * kinds, FIRST_BRAKING * FIRST[1], FIRST[1]))
         self._braked: tuple[Keys, Floats] = (np.empty(0, np.int64), np.empty(0))  # of the last batch, not yet settled
         self._occurred: list[tuple[int, int, float, float, float]] = []  # time, kind, lat, lon, heading
-        self._first = -1  # ms: end of the first pane
+        self._watched = 0.0  # ms of traffic behind the sums, faded as they are
+        self._ticked = 0  # ms
+        self._woke = 0  # ms: end of the first pane, or of the first after a sleep
 
     def learn(self, driven: Rows, now: int) -> None:
         """Take in a batch of what was driven, and of what occurred what has settled by the end of it, `now`."""
@@ -68,8 +71,12 @@ class PlaceRates:
 
     def tick(self, now: int) -> None:
         """A pane ended."""
-        if self._first < 0:
-            self._first = now
+        passed, self._ticked = now - self._ticked, now
+        self._watched *= math.exp(-passed / TAU)
+        if passed <= SLEPT:
+            self._watched += passed
+        else:
+            self._woke = now
         self._sums.sweep(now)
 
     def occur(self, now: int, lat: float, lon: float, heading: float, kind: int = 0) -> None:
@@ -80,15 +87,15 @@ class PlaceRates:
         """What is usual at a place, for those who go in about this direction."""
         *known, braked, seconds, metres = around(lat, lon, heading, SIGMA, self._sums.arrays(now))
         *occurrences, gently, driven = self._fleet.read(now)
-        observed = TAU / 1000.0 * -math.expm1(-max(now - self._first, BATCH) / TAU)  # s of traffic behind the sums
+        watched = max(self._watched, BATCH)
         nervous = self.nervous(braked, gently / driven * metres)
         return Usual(
             speed=metres / seconds if seconds else 0.0,
-            flow=metres / (SIGMA * math.sqrt(2.0 * math.pi)) / observed,
+            flow=metres / (SIGMA * math.sqrt(2.0 * math.pi)) / (watched / 1000.0),
             metres=metres,
             known=known,
             expected=[nervous * rate / driven for rate in occurrences],
-            warm=now - self._first >= WARM_UP,
+            warm=now - self._woke >= WARM_UP,
         )
 
     def nervous(self, braked: float, expected: float) -> float:

@@ -28,6 +28,10 @@ _SPEAKS = ((Sign.AIRBAG, "accident"), (Sign.JACKKNIFE, "accident"), (Sign.DISABL
 _ANY = int(Sign.AIRBAG | Sign.JACKKNIFE | Sign.DISABLED)
 
 
+Said = tuple[int, str]
+"""A reporter, and the kind of what it claims."""
+
+
 class Claim(NamedTuple):
     """What a vehicle said while it drove, and where it was last seen since."""
 
@@ -62,14 +66,14 @@ class SelfReports:
     kinds: ClassVar[tuple[str, ...]] = ("accident", "breakdown")
 
     def __init__(self) -> None:
-        self.watched: dict[int, Claim] = {}  # of those who said it while they drove
-        self.broken: dict[int, int] = {}  # who drove on: until when, ms, it is not asked again
+        self.watched: dict[Said, Claim] = {}  # of those who said it while they drove
+        self.broken: dict[Said, int] = {}  # who drove on, or may have: until when, ms, it is not asked again
 
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.observations
         speaks = said(rows) & _ANY
         if self.broken:
-            self.broken = {reporter: until for reporter, until in self.broken.items() if until > frame.end}
+            self.broken = {claimed: until for claimed, until in self.broken.items() if until > frame.end}
         if not speaks and not self.watched:
             return []
         slows = rows["accel"] < -HARD_BRAKING  # as a crash does, however fast it still is
@@ -80,27 +84,30 @@ class SelfReports:
         speaking = (rows["signs"] & _ANY) != 0
         for row in _newest(rows.compress(speaking & ~drives)):
             found.append(_claim(row).found(frame.end, int(row["reporter"])))
-        told = {reporter for finding in found for reporter in finding.reporters}
+        told = {(reporter, finding.kind) for finding in found for reporter in finding.reporters}
         for row in _newest(rows.compress(speaking & drives)):
-            reporter = int(row["reporter"])
-            if reporter in self.broken:
-                self.broken[reporter] = frame.end + FORGET
-            elif reporter not in self.watched and reporter not in told:
-                self.watched[reporter] = _claim(row)
+            claim = _claim(row)
+            claimed = int(row["reporter"]), claim.kind
+            if claimed in self.broken:
+                self.broken[claimed] = frame.end + FORGET
+            elif claimed not in self.watched and claimed not in told:
+                self.watched[claimed] = claim
         return found
 
     def _watch(self, frame: Frame, drives: NDArray[np.bool_]) -> list[Finding]:
         """What became of those who said it while they drove."""
         found, rows = [], frame.observations
-        for reporter, claim in sorted(self.watched.items()):
+        for claimed, claim in sorted(self.watched.items()):
+            reporter, _ = claimed
             here = np.flatnonzero(rows["reporter"] == reporter)
             if len(here) and drives[here[-1]]:
-                self.watched[reporter] = claim.seen(rows[here[-1]])
+                self.watched[claimed] = claim.seen(rows[here[-1]])
                 if rows["time"][here[-1]] - claim.since >= DRIVES_ON:
-                    del self.watched[reporter]
-                    self.broken[reporter] = frame.end + FORGET
+                    del self.watched[claimed]
+                    self.broken[claimed] = frame.end + FORGET
             elif len(here) or frame.end - claim.time >= SILENT:
-                del self.watched[reporter]
+                del self.watched[claimed]
+                self.broken[claimed] = frame.end + FORGET  # who reports every ten seconds may be driving on
                 last = claim.seen(rows[here[-1]]) if len(here) else claim
                 if not len(here) or not int(rows["signs"][here[-1]]) & _ANY:  # else it is about to say so itself
                     found.append(last.found(frame.end, reporter))

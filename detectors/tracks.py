@@ -24,7 +24,7 @@ FELL = 0.4  # of it: nobody does that on a road that flows
 RECOVERED = 0.8  # of it: the next fall is a new one
 STANDING = 2.0  # m/s: a walk; above what a receiver at rest shows
 GAP = 5.0  # s between two rows that are still compared
-LEFT = 30.0  # m: whoever is seen so far from where it was before such a gap has driven in between, whatever it says now
+LEFT = 30.0  # m: who is seen so far from where it stood before such a gap has driven in between, whatever it says now
 HALT = 8_000  # ms of standing that are more than a hesitation
 CREEP = 4.0  # m/s, 14 km/h: slower than anybody drives by choice on a road that flows
 FROM = 11.0  # m/s: lately highest speed of who creeps instead of driving; 25 m/s fades to it in 49 s, a taxi in town in 14
@@ -135,13 +135,13 @@ def _step(
         if -accel > decel:  # not if it is missing
             decel = -accel
         hard = (row["signs"] & _BRAKES_HARD) != 0 or accel < -HARD_BRAKING
-        left = gap > GAP and metres_between(row["lat"], row["lon"], track["lat"], track["lon"]) > LEFT
+        far = metres_between(row["lat"], row["lon"], track["lat"], track["lon"]) if gap > GAP else 0.0
         stood = track["stood"]
-        since_when = stood if stood > 0 and not left else time
+        since_when = stood if stood > 0 and far <= LEFT else time
         stands = since_when if speed < STANDING else 0
         halted = stands > 0 and time - stands >= HALT
         creeps = speed < CREEP and peak > FROM
-        before = np.float64(track["crept"]) if down and not left else 0.0
+        before = np.float64(track["crept"]) if down and far <= LEFT + CREEP * gap else 0.0
         crept = before + min(gap, GAP) if creeps else before
 
         one = seen[count]

@@ -8,6 +8,7 @@ show their vehicles on the other side here (`strays`).
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -168,7 +169,10 @@ class WrongWay:
         self._jumped = {r: t for r, t in self._jumped.items() if now - t < MISTRUST}
         for name in [r for r, samples in self._suspects.items() if now - samples[-1].time > SILENT]:
             # its way counts after all: a road whose direction was changed is learned so
-            self._directions.learn_late([(s.lat, s.lon, s.heading) for s in self._suspects.pop(name)], now)
+            samples = self._suspects.pop(name)
+            seconds = [1.0, *((after.time - before.time) / 1000.0 for before, after in pairwise(samples))]  # 1: as is usual
+            metres = [sample.speed * since for sample, since in zip(samples, seconds, strict=True)]
+            self._directions.learn_late([(s.lat, s.lon, s.heading) for s in samples], metres, now)
 
 
 def _driven(samples: list[Sample]) -> float:

@@ -124,6 +124,7 @@ HARMLESS = [
     ("state of charge jump, soft", {"alarms": 1 << 8, "alarm_level": 1}),
     ("level not given", {"alarm_level": 255}),
     ("level abnormal", {"alarm_level": 254}),
+    ("state of charge low at level 3", {"alarms": 1 << 4, "alarm_level": 3}),
     ("flags not filled in", {"alarms": 0xFFFFFFFF, "alarm_level": 255}),
 ]
 
@@ -241,6 +242,25 @@ def test_a_finding_is_repeated_while_the_alarm_lasts_and_ends_with_it() -> None:
     assert len(drive(detector, ringing, until=120)) == 12
     calm = drive(detector, [reading(120 + 10 * k) for k in range(12)], until=240)
     assert len(calm) <= 1
+
+
+def thermal_for(rows: list[Rows]) -> int:
+    """How many findings of heat."""
+    return sum("thermal" in dict(f.evidence) for f in drive(BatteryHealth(), rows, until=700))
+
+
+def test_heat_is_told_however_short_it_is() -> None:
+    """Seconds of a thermal event within another alarm, and of 75 C: each was over before the next word was due."""
+    leaking = [reading(600 + k, alarms=1 << 11 | (k in (13, 14, 15)) << 23, alarm_level=3) for k in range(60)]
+    assert thermal_for(leaking) >= 1
+    hot = [reading(k, temperature_max=75.0 if k in range(603, 608) else 36.0) for k in range(540, 660)]
+    assert thermal_for(hot) >= 1
+
+
+def test_who_says_nothing_of_an_alarm_does_not_end_it() -> None:
+    blank = dict.fromkeys(FLOATS, np.nan) | {"alarms": 0xFFFFFFFF, "alarm_level": 255}
+    silent, blanks = [], [reading(10 * k, **blank) for k in range(1, 12)]
+    assert thermal_for([reading(0, alarms=1 << 1), *silent]) == thermal_for([reading(0, alarms=1 << 1), *blanks]) > 1
 
 
 def test_a_car_that_goes_silent_in_alarm_is_spoken_of_for_a_while() -> None:

@@ -251,6 +251,14 @@ def test_who_drives_is_one_incident_however_far_he_was_from_one_finding_to_the_n
     assert len(ids([*before, *book.advance(T0 + 90_000, me[2:])])) == 1, "after a restart, too"
 
 
+def test_two_drivers_of_whom_one_station_warns_are_two() -> None:
+    """As an operator's does for all his roads."""
+    warned = [finding("wrong_way", at, north, reporters=frozenset({1})) for at in range(0, 60, 10) for north in (0.0, 8000.0)]
+    assert len(ids(live(*warned))) == 2
+    later = [one for one in warned if one.lat == LAT or one.time >= T0 + 20_000]
+    assert len(ids(live(*later))) == 2
+
+
 def test_equals_do_not_take_turns() -> None:
     """Two stations that say the same, one of them ice and the other black ice."""
     one, other = frozenset({1}), frozenset({2})

@@ -67,6 +67,18 @@ def test_who_says_it_while_it_drives_is_believed_once_it_slows_down_or_is_silent
         assert one.lat in rows["lat"]
 
 
+@pytest.mark.parametrize("before", [0, 1, 5, 20])
+def test_an_airbag_is_heard_of_who_said_before_that_it_is_disabled(before: int) -> None:
+    signs = [int(Sign.DISABLED)] * before + [AIRBAG | int(Sign.DISABLED)]
+    rows = road.rows(len(signs), seconds=np.arange(len(signs)), reporter=7, speed=25.0, signs=np.array(signs))
+    assert "accident" in {f.kind for f in findings(rows, 10)}
+
+
+def test_who_speaks_every_ten_seconds_and_drives_on_is_told_once() -> None:
+    rows = road.rows(12, seconds=10.0 * np.arange(12), reporter=7, speed=25.0, signs=AIRBAG)
+    assert len(findings(rows)) == 1
+
+
 @pytest.mark.parametrize("signs", [[AIRBAG] * 20, [AIRBAG] + [0] * 19], ids=["always", "once"])
 def test_whoever_drove_on_is_forgotten(signs: list[int]) -> None:
     """A temporary id is not to be known for longer than it lives, nor a list of broken units to grow."""
@@ -74,7 +86,7 @@ def test_whoever_drove_on_is_forgotten(signs: list[int]) -> None:
     frames = list(road.frames(road.rows(20, seconds=np.arange(20), reporter=7, speed=25.0, signs=np.array(signs))))
     for frame in frames:
         detector.update(frame)
-    assert (detector.watched, list(detector.broken)) == ({}, [7])
+    assert (detector.watched, list(detector.broken)) == ({}, [(7, "accident")])
     rows, end = frames[0].observations[:0], frames[-1].end
     for silent in range(0, FORGET + 1000, 1000):
         detector.update(Frame(end + silent, end + silent + 1000, rows, frames[0].sensors, frames[0].readings))
