@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import structlog
 
 from dataflows.metrics import CONTENT_TYPE, METRICS, Metrics
 from dataflows.told import ToldError
+
+log = structlog.get_logger(__name__)
 
 HEARTBEAT_LIMIT = 60.0  # s: a snapshot of 50 000 keys was seen to stop the world for 13 s; four times that is a hang
 START_LIMIT = 600.0  # s until the first poll: reading a large recovery store back takes longer than a pause
@@ -220,6 +225,11 @@ class _Listener(ThreadingHTTPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, pages)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who asked has gone, which is his business; all else is a mistake of ours. Neither is to name him."""
+        if not isinstance(error := sys.exception(), ConnectionError):
+            log.error("a page could not be served", exc_info=error)
 
     def server_bind(self) -> None:
         """Bind without asking the name service for this machine's name, which can take long and serves nothing here."""

@@ -25,6 +25,7 @@ _QUIET.setLevel(logging.CRITICAL)
 
 log = structlog.get_logger(__name__)
 
+LONGEST = 2_000_000.0  # s: the client counts in ms, in 32 bits, and takes more for none
 SOON = 2.0  # s after which somebody at a start wants to hear whom it waits for: one that is there answers in 0.1 s
 MISSPELT = 0.8  # of the letters that two names share: so near, and one is probably the other
 SILENT = 10_000  # ms: a request unanswered for so long means a dead connection; the client's own 60 s make alerts a minute late
@@ -161,7 +162,7 @@ class _Admin:
 
     def at_start(self) -> Cluster:
         """Wait for the broker as long as the settings say; the log says soon why, for whoever has to see to it."""
-        patience = self._kafka.connect_timeout
+        patience = min(self._kafka.connect_timeout, LONGEST)
         if patience > SOON:
             patience -= SOON
             try:
@@ -171,7 +172,7 @@ class _Admin:
         return self._cluster(patience)
 
     def topics(self) -> dict[str, int]:
-        return self._cluster(self._kafka.connect_timeout).partitions
+        return self._cluster(min(self._kafka.connect_timeout, LONGEST)).partitions
 
     def _cluster(self, patience: float) -> Cluster:
         try:

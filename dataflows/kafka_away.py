@@ -10,6 +10,7 @@ from dataflows.seldom import Seldom
 log = structlog.get_logger(__name__)
 
 LOOK = 1.0  # s between two questions whether it is back, each of which may stop the flow for 0.2 s
+NEVER = float("-inf")
 
 
 class Away:
@@ -17,7 +18,9 @@ class Away:
 
     def __init__(self) -> None:
         self._seldom = Seldom()
-        self._looked = float("-inf")
+        self._looked = NEVER
+        self._came: dict[object, float] = {}  # by partition: when it was here last,
+        self._asked: dict[object, float] = {}  # and when it asked
 
     def tell(self, error: str, now: float) -> None:
         """A client has lost all brokers, or still has none."""
@@ -27,11 +30,15 @@ class Away:
         if self._seldom.due(now):
             log.warning("the Kafka broker is away; trying again until it is back", error=error)
 
-    def asks(self, now: float) -> bool:
-        """Whether it is time to ask if it is back: whichever partition comes first."""
+    def asks(self, who: object, now: float) -> bool:
+        """Whether it is time for this partition to ask if it is back. They take turns, for one may have no leader yet."""
+        self._came[who] = now
         if HEALTH.reachable or now - self._looked < LOOK:
             return False
-        self._looked = now
+        others = (other for other, came in self._came.items() if now - came < 2 * LOOK)
+        if any(self._asked.get(other, NEVER) < self._asked.get(who, NEVER) for other in others):
+            return False
+        self._looked = self._asked[who] = now
         return True
 
     def back(self) -> None:

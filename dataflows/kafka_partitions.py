@@ -84,10 +84,11 @@ class Starts:
         self._meant: dict[str, set[int]] = {}
         for path in sorted(self._folder.iterdir()) if self._folder and self._folder.is_dir() else ():
             topic, _, number = path.name.rpartition(".")
-            numbers = path.read_text("utf-8").split()
-            if number == MEANT:
-                self._meant[topic] = {int(each) for each in numbers if each.isdecimal()}
-            elif number.isdecimal() and len(numbers) == 1 and numbers[0].isdecimal():
+            numbers = path.read_text("ascii", "replace").split()
+            whole = all(each.isdecimal() for each in numbers)  # half a note is none
+            if number == MEANT and whole:
+                self._meant[topic] = {int(each) for each in numbers}
+            elif number.isdecimal() and whole and len(numbers) == 1:
                 self._noted.setdefault(topic, {})[int(number)] = int(numbers[0])
 
     def begin(self, partitions: Iterable[tuple[str, int]]) -> None:

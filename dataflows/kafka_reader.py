@@ -172,7 +172,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         if now - self._looked >= 1.0:
             self._looked = now
             self._show_lag()
-        if not AWAY.asks(now):
+        if not AWAY.asks((self._topic, self._number), now):
             return
         try:
             self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=0.2)

@@ -86,8 +86,9 @@ class KafkaSinkPartition(StatefulSinkPartition[Record, None]):
                 return
             except BufferError:  # full: wait for the broker, and so hold back the input
                 HEALTH.undelivered(len(self._producer))
-                self._producer.poll(0.1)
-                self._lose_patience(0.1)
+                before = time.monotonic()
+                self._producer.poll(0.1)  # returns as soon as one is delivered
+                self._lose_patience(time.monotonic() - before)
             except KafkaException as error:  # the client knows by now that the broker will refuse it, and does not even try
                 self._refuse(record, error.args[0])
                 return

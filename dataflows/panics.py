@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import sys
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ KINDS = (  # how a panic begins, and its last line
     (re.compile(rb"RuntimeError: \(src/.* panicked at "), re.compile(rb"(?!RuntimeError: ).")),  # in a cluster: two lines
 )
 OTHER = re.compile(rb"\{|\d{4}-|roadwatch: |%\d\|")  # a line of our log, or of librdkafka's, that came in between
+SLOW = 1.0  # s at a time for which a slow reader of stderr is waited for
 ROOM = 1 << 20  # bytes a pipe: the engine may write while it keeps Python, and so our reader, from running
 
 
@@ -89,5 +91,11 @@ def _lines(reader: int) -> Iterator[bytes]:
 
 
 def _write(descriptor: int, line: bytes) -> None:
+    """Whole, or as much as goes: a full disk, or a reader that has gone, must not silence what is said later."""
     while line:
-        line = line[os.write(descriptor, line) :]
+        try:
+            line = line[os.write(descriptor, line) :]
+        except BlockingIOError:  # its reader is slow, and somebody has made it so
+            select.select((), (descriptor,), (), SLOW)
+        except OSError:
+            return

@@ -18,7 +18,8 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.intake import Intake, Poll, Progress
 from dataflows.pace import Pace
-from dataflows.recorded import Recorded, recorded
+from dataflows.panics import LastWords
+from dataflows.recorded import Recorded, RecordingError, recorded
 from dataflows.seal import Seal
 from dataflows.secret_files import pseudonym_key
 from dataflows.settings import Settings
@@ -78,7 +79,7 @@ class FilePartition(StatefulSourcePartition[Poll, bytes]):
             self._offset = sum(1 for _ in islice(self._recorded, progress.offset))
 
     def next_batch(self) -> list[Poll]:
-        if self._ended:
+        if self._ended or UNWRITTEN.error is not None:
             raise StopIteration
         self._ahead = self._pace.ahead(self._intake.name, self._intake.watermark)
         if self._ahead:
@@ -116,24 +117,36 @@ class FileSink(FixedPartitionedSink[Record, int]):
         return _FileSinkPartition(self._path, self._topic, resume_state or 0)
 
 
+UNWRITTEN: LastWords[RecordingError] = LastWords()
+
+
 class _FileSinkPartition(StatefulSinkPartition[Record, int]):
+    """What the disk does not take is told at the end: the engine would abort, for the file cannot be closed either."""
+
     def __init__(self, path: Path, topic: str, length: int) -> None:
-        self._topic = topic
+        self._path, self._topic, self._length = path, topic, length
         self._file = path.open("r+b" if length else "wb")
         self._file.truncate(length)
         self._file.seek(length)
 
     def write_batch(self, values: list[Record]) -> None:
-        for record in values:
-            if record.topic == self._topic and record.value is not None:
-                self._file.write(record.value + b"\n")
+        mine = [record.value + b"\n" for record in values if record.topic == self._topic and record.value is not None]
+        self._length += sum(map(len, mine))
+        self._try(lambda: self._file.writelines(mine))
 
     def snapshot(self) -> int:
-        self._file.flush()
-        return self._file.tell()
+        self._try(self._file.flush)
+        return self._length
 
     def close(self) -> None:
-        self._file.close()
+        self._try(self._file.close)
+
+    def _try(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as error:
+            what = f"cannot write {self._path}: {error.strerror}; the replay is broken off, and what is there is not whole"
+            UNWRITTEN.error = UNWRITTEN.error or RecordingError(f"{what}: make room, or name another place")
 
 
 class Nowhere(DynamicSink[tuple[str, Record]]):

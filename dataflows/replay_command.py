@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,8 @@ def _make_room(read: Sequence[Path], written: Sequence[Path]) -> None:
             raise RecordingError(f"there is no directory {path.parent} for {path.name}; make it, or name another place")
         if path.is_dir():
             raise RecordingError(f"{path} is a directory; name a file in it to write to")
+        if path.exists() and not path.is_file() and not path.samefile(os.devnull):
+            raise RecordingError(f"{path} is no ordinary file, and it is read again at the end; name one")
     _apart(read, written)
     for path in written:
         if path.exists() and path.stat().st_size:
@@ -77,7 +80,10 @@ def _play(
         ends = replay.ends(files, settings, out, cells, dead_letters, progressed)
         graph = flow(settings, ends, kept=False)
         heap.settle()
+        replay.UNWRITTEN.error = None
         cli_main(graph)
+        if replay.UNWRITTEN.error is not None:
+            raise replay.UNWRITTEN.error
         return Played(dict(files), totals, spans, time.monotonic() - started)
 
 

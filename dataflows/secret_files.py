@@ -121,12 +121,20 @@ def exposed(settings: Settings, config: Path | None) -> list[str]:
     if config is not None and _holds_a_secret(config):
         files["the settings file with a secret in it,"] = config
     for name, path in files.items():
-        if path is not None and path.exists() and path.stat().st_mode & OPEN:
+        if path is not None and _mode(path) & OPEN:
             whole = path.absolute()
             found.append(f"{name} {whole} is open to every user of this machine: chmod o= {whole}")
     if kafka.security_protocol == "sasl_plaintext":
         found.append("kafka.security_protocol sasl_plaintext sends everything unencrypted, a PLAIN password too: use sasl_ssl")
     return found
+
+
+def _mode(path: Path) -> int:
+    """Who may do what with it; nobody, if it is not there or cannot be looked at."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
 
 
 def _secrets(model: type[Section]) -> set[str]:

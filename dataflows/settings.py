@@ -22,6 +22,7 @@ from dataflows.told import ToldError
 
 PREFIX = "ROADWATCH_"  # of the environment variables that set one
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+DECADE = 315_360_000_000  # ms
 COUNTS_FROM = "a relative path counts from the directory in which the command is started"
 
 
@@ -80,7 +81,9 @@ class Kafka(Section):
         None, description="file with the password and nothing else; a newline at its end is not part of it"
     )
     group: str = Field(
-        "roadwatch", description="offsets are committed under it for lag tools; the recovery store says where to resume"
+        "roadwatch",
+        min_length=1,
+        description="offsets are committed under it for lag tools; the recovery store says where to resume",
     )
     poll_messages: int = Field(
         10_000, ge=1, le=100_000, description="messages at most in one call, and no more than are read in 0.05 s"
@@ -90,7 +93,7 @@ class Kafka(Section):
     )
     connect_timeout: float = Field(10.0, gt=0, description="s to wait for the broker at the start")
     partitions_interval: float = Field(
-        10.0, gt=0, description="s between looks for partitions that were added; producers take minutes to see them"
+        10.0, gt=0, le=86_400, description="s between looks for partitions that were added; producers take minutes to see them"
     )
 
     @model_validator(mode="after")
@@ -148,9 +151,9 @@ class Window(Section):
     lead: int = Field(
         60_000, ge=0, description="ms that a partition may be ahead of the slowest one: what is further waits in the broker"
     )
-    max_ahead: int = Field(10_000, ge=0, description="ms past its arrival: further, and the sender's clock is wrong")
+    max_ahead: int = Field(10_000, ge=0, le=DECADE, description="ms past its arrival: further, and the sender's clock is wrong")
     max_behind: int = Field(
-        0, ge=0, description="ms before its arrival: further is late, so that nobody waits for it; 0: no limit"
+        0, ge=0, le=DECADE, description="ms before its arrival: further is late, so that nobody waits for it; 0: no limit"
     )
     shards: int = Field(64, ge=1, le=4096, description="units of state; fixed for the life of a recovery store")
     cell_resolution: int = Field(
@@ -166,6 +169,12 @@ class Window(Section):
         description="of EV fleets, which learn together: few large ones rather than many small; fixed like shards",
     )
 
+    @model_validator(mode="after")
+    def _shards_of_cells(self) -> Self:
+        if self.shard_resolution > self.cell_resolution:
+            raise ValueError("shard_resolution is finer than cell_resolution, and a shard is made of cells: take a coarser one")
+        return self
+
 
 class Recovery(Section):
     """The store from which a worker resumes."""
@@ -174,7 +183,7 @@ class Recovery(Section):
     directory: Path = Field(
         Path("var/recovery"), description=f"where the store lies; must survive, and has one worker; {COUNTS_FROM}"
     )
-    interval: float = Field(10.0, gt=0, description="s between snapshots: what a crash makes the worker read again")
+    interval: float = Field(10.0, gt=0, le=86_400, description="s between snapshots: what a crash makes the worker read again")
     partitions: int = Field(4, ge=1, description="fixed for the life of the store; at least the number of processes")
 
 
@@ -182,7 +191,7 @@ class Privacy(Section):
     """The key that hides identities; it is part of the input, so keep it."""
 
     key: SecretStr | None = Field(
-        None, description="secret that identities are hashed with; all processes of a cluster share it"
+        None, min_length=1, description="secret that identities are hashed with; all processes of a cluster share it"
     )
     key_file: Path = Field(
         Path("var/pseudonym.key"),

@@ -140,7 +140,7 @@ class ShardWindow:
             new = Waiting.of(rows)
             if new.oldest < self.state.closed:  # only after its partition was idle
                 late, rows = split(rows, self.state.closed)
-                METRICS.dropped(late=len(late))
+                METRICS.dropped(late=self._mine(name, late))
                 if not len(rows):
                     continue
                 new = Waiting.of(rows)

@@ -29,7 +29,7 @@ from dataflows.panics import Panics
 from dataflows.rehearsal import rehearse
 from dataflows.seal import SealError
 from dataflows.secret_files import about_the_key
-from dataflows.settings import Settings
+from dataflows.settings import Settings, SettingsError
 from dataflows.shelf import ShelfError
 from dataflows.stop import STOP
 from dataflows.store import has_snapshot, is_there, of_sqlite, open_store, sole_use, trouble, unusable
@@ -44,8 +44,15 @@ def work(
 ) -> None:
     """Run until a signal comes, or partitions are added, which need a new start; `warnings` are for the log.
 
-    Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError, PartitionsAddedError.
+    Raises BrokerError, ClusterError, RecoveryError, ServingError, DeliveryError, PartitionsAddedError, SettingsError.
     """
+    if not settings.inputs.topics:
+        raise SettingsError("inputs.topics is empty, so there is nothing to read; name a topic and its format")
+    if len(addresses or ()) > settings.window.shards:
+        raise SettingsError(
+            f"window.shards is {settings.window.shards}, and a process without a shard does not know how far the others are: "
+            f"take more shards than the {len(addresses or ())} processes"
+        )
     _open_files()
     os.umask(0o077)  # what it writes, the recovery store, is for this user only, whoever made the directory
     logs.configure(settings.logs.level, settings.logs.format)
@@ -150,9 +157,9 @@ def _on_signals(stop: Callable[[], None]) -> None:
     signals = (signal.SIGTERM, signal.SIGINT)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # first: a signal in between would be lost
     for number in signals:
         signal.signal(number, lambda *_: None)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def wait() -> None:
         while os.read(reader, 1)[0] not in signals:

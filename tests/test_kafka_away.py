@@ -35,9 +35,18 @@ def test_an_hour_without_a_broker_is_a_line_a_minute(health: Health) -> None:
 def test_one_of_all_partitions_asks_whether_it_is_back(health: Health) -> None:
     """Each question may stop the flow for 0.2 s: with two hundred a second it would stand."""
     away = Away()
-    assert not away.asks(0.0)
+    assert not away.asks("a", 0.0)
     away.tell("1/1 brokers are down", 0.0)
-    assert [away.asks(now) for now in (0.1, 0.2, 1.0, 1.2, 2.0)] == [True, False, False, True, False]
+    assert [away.asks("a", now) for now in (0.1, 0.2, 1.0, 1.2, 2.0)] == [True, False, False, True, False]
+
+
+def test_partitions_take_turns_in_asking_for_one_may_have_no_leader(health: Health) -> None:
+    """And nobody waits for one that comes no more."""
+    away = Away()
+    away.tell("1/1 brokers are down", 0.0)
+    asked = [who for now in range(1, 10) for who in "abc" if away.asks(who, float(now))]
+    assert asked == list("abcabcabc")
+    assert [who for now in range(20, 26) for who in "ab" if away.asks(who, float(now))] == list("ababab")
 
 
 @pytest.mark.parametrize(("seconds", "lines"), [(2.0, 0), (30.0, 1), (600.0, 10)])

@@ -11,7 +11,7 @@ import pytest
 from dataflows import cli, disk, worker
 from dataflows.cluster import START_AGAIN
 from dataflows.kafka_admin import BrokerError
-from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
+from dataflows.kafka_partitions import MEANT, Lookout, PartitionsAddedError, Starts
 from dataflows.settings_reader import load
 from dataflows.store import RecoveryError
 
@@ -118,3 +118,11 @@ def test_the_worker_ends_with_a_code_that_asks_for_a_new_start(
         cli.main()
     assert ended.value.code == START_AGAIN
     assert capsys.readouterr().err == "roadwatch: partitions that were added are not read yet (v2x/2)\n"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"7x", b"0 \xc3"])
+def test_a_note_that_is_damaged_is_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "starts").mkdir()
+    for name in ("v2x.0", f"v2x.{MEANT}"):
+        (tmp_path / "starts" / name).write_bytes(content)
+    assert Starts(tmp_path).first("v2x", 0) is None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from dataflows.panics import Panics
+from dataflows.panics import Panics, _write
 
 ROOT = Path(__file__).parents[1]
 PANIC = """thread '<unnamed>' panicked at src/recovery.rs:626:22:
@@ -68,9 +69,10 @@ def test_the_engine_is_kept_quiet() -> None:
     """A real panic: the engine is asked to make a store where none can be."""
     code = """
 import sys
+import threading
 from pathlib import Path
 from bytewax.recovery import init_db_dir
-from dataflows.panics import Panics
+from dataflows.panics import Panics, _write
 import resource, tempfile
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 with Panics() as panics, tempfile.TemporaryDirectory() as folder:
@@ -82,3 +84,20 @@ print("panicked at" in panics.said.decode())
 """
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert (ended.stdout.split(), ended.stderr) == (["PanicException", "True"], "")
+
+
+def test_a_write_that_fails_does_not_silence_what_comes_later() -> None:
+    """A disk that was full, and a pipe that does not wait for its reader."""
+    reader, writer = os.pipe()
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        _write(full.fileno(), b"lost\n")
+    os.set_blocking(writer, False)
+    long = b"x" * (1 << 20)
+    read = list[bytes]()
+    thread = threading.Thread(target=lambda: read.extend(iter(lambda: os.read(reader, 65_536), b"")))
+    thread.start()
+    _write(writer, long)
+    os.close(writer)
+    thread.join()
+    os.close(reader)
+    assert b"".join(read) == long

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import shlex
 import subprocess
 from itertools import accumulate
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.forked import Forked
 from tests.living import PATIENCE, roadwatch
 from tests.wire import a_reading, bsm, frame
 
+ROOT = Path(__file__).parents[1]
 OBSERVATION = {"id": "a", "ts": road.T0, "lat": road.LAT, "lon": road.LON, "v": 20.0, "hdg": 0.0}
 
 
@@ -369,6 +372,27 @@ def test_one_file_is_not_written_for_two_purposes(tmp_path: Path) -> None:
 def test_a_directory_is_no_recording(recording: Path) -> None:
     code, text = say(recording.parent, str(recording.parent))
     assert (code, text) == (1, f"roadwatch: {recording.parent} is a directory; name the recordings in it\n")
+
+
+def test_a_pipe_is_not_written_to_for_the_alerts_are_read_again(recording: Path) -> None:
+    pipe = recording.parent / "pipe"
+    os.mkfifo(pipe)
+    code, text = say(recording.parent, str(recording), "--out", str(pipe))
+    assert code == 1
+    assert f"{pipe} is no ordinary file, and it is read again at the end; name one" in text
+    assert say(recording.parent, str(recording), "--out", "/dev/null")[0] == 0
+
+
+def test_a_disk_that_is_full_breaks_a_replay_off_with_one_sentence(recording: Path) -> None:
+    """The limit is that of a file's size: the engine has none here, and no other is filled."""
+    recording.write_text(json.dumps(OBSERVATION) + "\n" + 12_000 * (json.dumps(OBSERVATION) + "x\n"))
+    out, dead = (str(recording.parent / name) for name in ("out", "dead"))
+    words = *roadwatch("replay"), str(recording), "--out", out, "--dead-letters", dead, f"--set=privacy.key_file={out}.key"
+    command = f"ulimit -f 1000; exec {shlex.join(words)}"
+    ended = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"cannot write {dead}: File too large; the replay is broken off" in ended.stderr
+    assert len(ended.stderr.splitlines()) < 10
 
 
 def test_a_place_that_cannot_be_written_to_is_one_sentence(recording: Path) -> None:
