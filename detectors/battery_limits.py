@@ -60,7 +60,7 @@ def alarming(rows: Rows) -> Flags:
 
 def blank(rows: Rows) -> Flags:
     """Rows that say neither whether there is an alarm nor anything that a limit is asked of."""
-    told = (rows["alarms"] != INVALID) | (rows["alarm_level"] != NOT_GIVEN)
+    told = ((rows["alarms"] != 0) & (rows["alarms"] != INVALID)) | (rows["alarm_level"] != NOT_GIVEN)
     for name in ("temperature_max", "cell_voltage_min", "cell_voltage_max", "insulation"):
         told = told | ~np.isnan(rows[name])
     return np.asarray(~told, np.bool_)

@@ -150,7 +150,7 @@ NOTICE = np.dtype(
         ("lon", "f8"),
         ("heading", "f4"),  # of the traffic that meets it
         ("onset", "i8"),  # when it was detected
-        ("version", "i8"),  # when this version of it was made, never later than it was said
+        ("version", "i8"),  # when this version of it was made, by its own clock
         ("until", "i8"),  # up to when it is valid
         ("number", "u4"),  # which of the station's warnings this is
         ("cause", "u1"),  # ETSI EN 302 637-3 cause code

@@ -272,9 +272,20 @@ def test_times_of_another_scale_are_told() -> None:
 
 
 def test_a_version_is_not_of_the_future() -> None:
+    """But for the leap seconds that the sender's clock may count, and for what a clock may be ahead."""
     later = {"detected": TIME - 700, "referred": TIME + 60_000}
-    for said, version in ((WARNING, WARNING["referred"]), (WARNING | later, TIME + 20)):
+    for said, version in ((WARNING, WARNING["referred"]), (WARNING | later, TIME + 20 + 10_000 + LEAP)):
         assert decode("etsi", encode_etsi.denm(**said), arrival=TIME + 20).notices["version"].tolist() == [version]
+
+
+def test_a_copy_that_comes_late_is_no_newer_whichever_clock_the_sender_has() -> None:
+    """A warning, its end two seconds later, and another roadside unit's copy of the first."""
+    for leap in (0, LEAP):
+        made, ended = ({"detected": TIME + leap, "referred": TIME + leap + after} for after in (0, 2_000))
+        heard = ((WARNING | made, 50), (WARNING | ended | {"ended": True}, 2_050), (WARNING | made, 2_300))
+        rows = [decode("etsi", encode_etsi.denm(**said), arrival=TIME + way).notices for said, way in heard]
+        versions = [int(row["version"][0]) for row in rows]
+        assert versions[0] == versions[2] < versions[1]
 
 
 def test_other_messages_are_named() -> None:

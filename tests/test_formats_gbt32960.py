@@ -59,6 +59,18 @@ def test_invalid_and_abnormal_values_are_missing() -> None:
         assert (row["state"], row["charging"], row["alarm_level"], row["alarms"]) == (255, 255, 255, 0)
 
 
+def test_what_lies_beyond_the_standards_ranges_is_no_value() -> None:
+    """And hides nothing of what is: a probe at 90 C among others of which one says 251."""
+    vehicle = VEHICLE[:13] + bytes((101,)) + VEHICLE[14:]
+    motor = struct.pack(">BBBBHHBHH", 1, 1, 1, 252, 20_000, 20_000, 70, 3000, 10_000)
+    cells = struct.pack(">BBHHHHBHHH", 1, 1, 3555, 9795, 3, 1, 3, 65_533, 3700, 60_001)
+    probes = struct.pack(">BBHBBBBB", 1, 1, 5, 65, 130, 251, 252, 253)
+    row = report(b"\x01" + vehicle + b"\x02" + motor + b"\x08" + cells + b"\x09" + probes)
+    assert (row["temperature_max"], row["temperature_min"], row["motor_temperature"]) == (90, 25, 30)
+    assert (row["cell_voltage_max"], row["cell_voltage_min"]) == pytest.approx((3.7, 3.7))
+    assert np.isnan(row["soc"])
+
+
 def test_a_report_needs_no_place() -> None:
     for place in (struct.pack(">BII", 1, 114_000_000, 22_000_000), struct.pack(">BII", 0, 0, 0)):
         row = report(b"\x01" + VEHICLE + b"\x05" + place)
@@ -157,7 +169,7 @@ def test_codes_beyond_the_standard_are_not_given() -> None:
         assert row["state"] == (code if code in (1, 2, 3) else 255)
         assert row["charging"] == (code if code in (1, 2, 3, 4) else 255)
         assert row["alarm_level"] == (code if code <= 3 else 255)
-    for flags, known in ((0xFFFF_FFFD, 0xFFFF_FFFD), (0xFFFF_FFFE, 0), (0xFFFF_FFFF, 0)):
+    for flags, known in ((0xFFFF_FFFD, 0x7FFFD), (1 << 23, 0), (0xFFFF_FFFE, 0), (0xFFFF_FFFF, 0)):  # 19 to 31 are reserved
         assert report(b"\x07" + struct.pack(">BI", 0, flags) + bytes(4))["alarms"] == known
 
 

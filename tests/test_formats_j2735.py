@@ -145,3 +145,9 @@ def test_real_messages() -> None:
         for key, sign in (("traction", Sign.TRACTION), ("abs", Sign.ABS), ("scs", Sign.STABILITY)):
             signs |= sign if brakes[key] == "engaged" else Sign(0)
         assert row["signs"] == signs, name
+
+
+def test_a_bare_bsm_is_none_of_a_frame_whatever_its_number_and_its_id() -> None:
+    """Its first bytes may look like the type and the length of a frame, and fit."""
+    for count in range(128):
+        assert len(decode("j2735", bsm(msgCnt=count, id=0x22 << 18, **PLACE), arrival=TIME).observations) == 1

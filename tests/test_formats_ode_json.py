@@ -103,6 +103,21 @@ def test_event_time(generated: str | None, received: str | None, mark: int | Non
     assert [moment.write(int(row["time"])) for row in result.observations] == [time]
 
 
+def test_wheels_of_which_nothing_is_known_do_not_brake() -> None:
+    wheels = {"brakes": {"wheelBrakes": {"leftFront": True, "unavailable": True}}}
+    assert decode("ode-json", named(wheels)).observations["signs"] == [Sign.HARD_BRAKE]
+
+
+@pytest.mark.parametrize("said", ["2025-03-06", "20250306", "2025-W10-4"])
+def test_a_day_is_no_time(said: str) -> None:
+    (refusal,) = decode("ode-json", named(recordGeneratedAt=said)).refusals
+    assert refusal.detail == "the time is a day without a time"
+
+
+def test_a_leap_second_is_the_one_after() -> None:
+    assert moment.read("2016-12-31T23:59:60.250Z") == moment.read("2017-01-01T00:00:00.250Z")
+
+
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(
     st.integers(1_500_000_000_000, 2_000_000_000_000),

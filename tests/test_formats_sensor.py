@@ -73,6 +73,19 @@ def test_lanes_make_the_carriageway() -> None:
     assert seen["lane_speed"] == pytest.approx([25, 60 / 3.6] + [nan] * (LANES - 2), rel=1e-6, nan_ok=True)
 
 
+def test_what_a_lane_cannot_say_is_not_in_the_carriageways_mean() -> None:
+    def of_lanes(properties: dict[str, Any]) -> None:
+        del properties["average_speed_kph"], properties["volume_vph"]
+        lanes = ((1, 100, 1200), (2, 255, 600), (3, -1, -1))
+        properties["lane_data"] = [
+            {"lane_order": order, "average_speed_kph": kph, "volume_vph": passed} for order, kph, passed in lanes
+        ]
+
+    seen = row(feature(of_lanes))
+    assert seen["speed"] == pytest.approx(100 / 3.6)
+    assert np.isnan(seen["volume"])
+
+
 @pytest.mark.parametrize("told", [0, 90])
 def test_a_lane_on_which_nothing_passed_has_no_speed(told: float) -> None:
     lanes = [{"lane_order": 2, "average_speed_kph": told, "volume_vph": 0}, {"lane_order": 1, "volume_vph": 60}]

@@ -60,7 +60,8 @@ def heading(raw: int) -> float:
 
 
 def acceleration(raw: int) -> float:
-    return NAN if raw == 2001 else raw * 0.01
+    """0.01 m/s2 from -2000 to 2000, and 2001: unavailable; twelve bits hold more, which is none either."""
+    return NAN if raw > 2000 else raw * 0.01
 
 
 def event_signs(flags: int, width: int, length: int) -> int:

@@ -5,11 +5,10 @@ Station types, units and codes are those of the common data dictionary (TS 102 8
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dataflows.formats.base import UNDATED, Context, Decoded, Reason, RefusedError
 from detectors.model import NOTICE, OBSERVATION, Rows, Sign
@@ -21,6 +20,7 @@ PERIOD = 65_536  # ms: a CAM says its time within that
 
 LAT_UNAVAILABLE, LON_UNAVAILABLE = 900_000_001, 1_800_000_001  # 1e-7 degrees
 SPEED_UNAVAILABLE = 16_383  # cm/s
+SPEED_BEYOND = 16_382  # out of range, since release 2: no speed that one could drive
 HEADING_UNAVAILABLE = 3_601  # 0.1 degrees
 ACCEL_UNAVAILABLE = 161  # 0.1 m/s2; the scale begins at -160
 DEFAULT_VALIDITY, LONGEST_VALIDITY = 600, 86_400  # s
@@ -159,7 +159,7 @@ class Gathered:
         table["time"], table["reporter"] = times, np.array(reporters, np.uint64)
         _, _, lat, lon, speed, heading, accel, signs = zip(*cams, strict=True)
         table["lat"], table["lon"] = _known(lat, LAT_UNAVAILABLE, 1e7), _known(lon, LON_UNAVAILABLE, 1e7)
-        table["speed"] = _known(speed, SPEED_UNAVAILABLE, 100.0)
+        table["speed"] = _known(np.where(np.array(speed) == SPEED_BEYOND, SPEED_UNAVAILABLE, speed), SPEED_UNAVAILABLE, 100.0)
         table["heading"] = _known(heading, HEADING_UNAVAILABLE, 10.0)
         table["accel"] = _known(accel, ACCEL_UNAVAILABLE, 10.0)
         table["signs"] = signs
@@ -175,13 +175,15 @@ class Gathered:
         table["lat"], table["lon"] = _known(lat, LAT_UNAVAILABLE, 1e7), _known(lon, LON_UNAVAILABLE, 1e7)
         table["heading"] = _known(heading, HEADING_UNAVAILABLE, 10.0)
         table["until"] = np.array(detection, np.int64) + EPOCH + 1000 * np.array(validity, np.int64)
-        table["version"] = np.minimum(np.array(reference, np.int64) + EPOCH, table["time"])
+        # Not limited to when it was heard: by a clock that counts leap seconds each would be as new as its newest copy.
+        latest = table["time"] + self._context.max_ahead + LEAP
+        table["version"] = np.minimum(np.array(reference, np.int64) + EPOCH, latest)
         table["number"], table["ended"] = number, ended
         table["cause"], table["subcause"] = np.maximum(cause, 0), subcause
         return table, np.array(of, np.int32)
 
 
-def _known(raw: Sequence[int], unavailable: int, scale: float) -> NDArray[np.float64]:
+def _known(raw: ArrayLike, unavailable: int, scale: float) -> NDArray[np.float64]:
     """In units of one `scale`th; NaN where unavailable."""
     values = np.array(raw, np.int64)
     return np.where(values == unavailable, np.nan, values / scale)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from dataflows.formats.gbt32960_octets import (
-    ABNORMAL,
     ABNORMAL_16,
     ABNORMAL_32,
+    NO_CELL,
+    NO_CHARGE,
+    NO_INSULATION,
+    NO_TEMPERATURE,
     NOT_GIVEN,
     PAST,
     Numbers,
@@ -67,8 +70,8 @@ def complete(row: Rows, gathered: Numbers) -> None:
 
 
 @compiled
-def gather(gathered: Numbers, what: int, said: int, abnormal: int) -> None:
-    if said >= abnormal:
+def gather(gathered: Numbers, what: int, said: int, beyond: int) -> None:
+    if said >= beyond:
         return
     first = gathered[what + _COUNT] == 0
     gathered[what + _COUNT] += 1
@@ -88,8 +91,8 @@ def vehicle(octets: Octets, at: int, end: int, row: Rows, size: int, zero: float
     row["mileage"] = value(u32(octets, at + 5), ABNORMAL_32, 0.1, 0.0)
     row["voltage"] = value(u16(octets, at + 9), ABNORMAL_16, 0.1, 0.0)
     row["current"] = value(u16(octets, at + 11), ABNORMAL_16, 0.1, zero)
-    row["soc"] = value(octets[at + 13], ABNORMAL, 0.01, 0.0)
-    row["insulation"] = value(u16(octets, at + 16), ABNORMAL_16, 1000.0, 0.0)  # kOhm
+    row["soc"] = value(octets[at + 13], NO_CHARGE, 0.01, 0.0)
+    row["insulation"] = value(u16(octets, at + 16), NO_INSULATION, 1000.0, 0.0)  # kOhm
     return at + size
 
 
@@ -102,7 +105,7 @@ def motors(octets: Octets, at: int, end: int, row: Rows, size: int, temperature:
     for _ in range(count):
         if end - at < size:
             return PAST
-        motor = value(octets[at + temperature], ABNORMAL, 1.0, -40.0)
+        motor = value(octets[at + temperature], NO_TEMPERATURE, 1.0, -40.0)
         if np.isnan(row["motor_temperature"]) or motor > row["motor_temperature"]:
             row["motor_temperature"] = motor
         at += size
@@ -124,13 +127,14 @@ def place(octets: Octets, at: int, status: int, row: Rows) -> bool:
 
 
 @compiled
-def alarms(octets: Octets, at: int, end: int, row: Rows, worst: int) -> int:
-    """The highest level, up to `worst`; flags; then fault lists of battery, motor, engine and the rest: makers' own codes."""
+def alarms(octets: Octets, at: int, end: int, row: Rows, worst: int, known: int) -> int:
+    """The highest level, up to `worst`; flags, of which the edition has the `known` ones; then fault lists of battery, motor,
+    engine and the rest: makers' own codes."""
     if end - at < 5:
         return PAST
     level, flags = octets[at], u32(octets, at + 1)
     row["alarm_level"] = level if level <= worst else NOT_GIVEN
-    row["alarms"] = 0 if flags >= ABNORMAL_32 else flags
+    row["alarms"] = 0 if flags >= ABNORMAL_32 else flags & known
     at += 5
     for _ in range(4):
         if at >= end:
@@ -146,7 +150,7 @@ def cells(octets: Octets, at: int, end: int, sent: int, gathered: Numbers) -> in
     if end - at < 2 * sent:
         return PAST
     for cell in range(sent):
-        gather(gathered, CELLS, u16(octets, at + 2 * cell), ABNORMAL_16)
+        gather(gathered, CELLS, u16(octets, at + 2 * cell), NO_CELL)
     return at + 2 * sent
 
 
@@ -163,6 +167,6 @@ def probes(octets: Octets, at: int, end: int, gathered: Numbers) -> int:
         if end - at < sent:
             return PAST
         for probe in range(sent):
-            gather(gathered, PROBES, u8(octets, at + probe), ABNORMAL)
+            gather(gathered, PROBES, u8(octets, at + probe), NO_TEMPERATURE)
         at += sent
     return at

@@ -18,6 +18,11 @@ UNKNOWN = -2  # or nobody knows where it ends
 NOT_GIVEN = 255
 ABNORMAL = 0xFE
 ABNORMAL_16 = 0xFFFE
+# The first raw values beyond the standard's ranges: from there on, "abnormal" and "invalid" among them, it is no value.
+NO_TEMPERATURE = 251  # C, from -40 on
+NO_CELL = 60_001  # mV
+NO_CHARGE = 101  # %
+NO_INSULATION = 60_001  # kOhm
 ABNORMAL_32 = 0xFFFF_FFFE
 
 

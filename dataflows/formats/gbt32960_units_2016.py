@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataflows.formats.gbt32960_common import PACKS, PROMISED, SENT, alarms, cells, motors, place, probes, vehicle
 from dataflows.formats.gbt32960_octets import (
-    ABNORMAL,
     ABNORMAL_16,
+    NO_TEMPERATURE,
     PAST,
     Numbers,
     Octets,
@@ -20,6 +20,7 @@ from detectors.compiled import compiled
 from detectors.model import Rows
 
 _ALARM_LEVELS = 3  # 0 none, 1 to 3
+_ALARMS = (1 << 19) - 1  # the others are reserved
 _CURRENT = -1000.0  # A
 
 
@@ -47,7 +48,7 @@ def read_unit(octets: Octets, at: int, end: int, unit: int, row: Rows, gathered:
     if unit == 0x06:
         return _extremes(octets, at, end, row)
     if unit == 0x07:
-        return alarms(octets, at, end, row, _ALARM_LEVELS)
+        return alarms(octets, at, end, row, _ALARM_LEVELS, _ALARMS)
     if unit == 0x08:
         return _cell_voltages(octets, at, end, gathered)
     if unit == 0x09:
@@ -71,8 +72,8 @@ def _extremes(octets: Octets, at: int, end: int, row: Rows) -> int:
         return PAST
     row["cell_voltage_max"] = value(u16(octets, at + 2), ABNORMAL_16, 0.001, 0.0)
     row["cell_voltage_min"] = value(u16(octets, at + 6), ABNORMAL_16, 0.001, 0.0)
-    row["temperature_max"] = value(octets[at + 10], ABNORMAL, 1.0, -40.0)
-    row["temperature_min"] = value(octets[at + 13], ABNORMAL, 1.0, -40.0)
+    row["temperature_max"] = value(octets[at + 10], NO_TEMPERATURE, 1.0, -40.0)
+    row["temperature_min"] = value(octets[at + 13], NO_TEMPERATURE, 1.0, -40.0)
     return at + 14
 
 

@@ -41,6 +41,7 @@ from detectors.compiled import compiled
 from detectors.model import Rows
 
 _ALARM_LEVELS = 4  # 0 none, 1 to 3, 4 thermal event
+_ALARMS = (1 << 28) - 1  # the others are reserved
 _CURRENT = -3000.0  # A
 _WGS84, _GCJ02, _OTHER = 1, 2, 3
 
@@ -64,7 +65,7 @@ def read_unit(octets: Octets, at: int, end: int, unit: int, row: Rows, gathered:
     if unit == 0x05:
         return _position(octets, at, end, row)
     if unit == 0x06:
-        return _levels(octets, alarms(octets, at, end, row, _ALARM_LEVELS), end, row)
+        return _levels(octets, alarms(octets, at, end, row, _ALARM_LEVELS, _ALARMS), end, row)
     if unit == 0x07:
         return _cell_voltages(octets, at, end, gathered)
     if unit == 0x08:

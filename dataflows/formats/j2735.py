@@ -17,6 +17,7 @@ from dataflows.formats.text import refuse_bytes
 LONGEST = 16_384  # bytes: where the length of an open type would come in fragments, which no BSM needs
 BSM_ID = 20  # DSRCmsgID of the basic safety message
 BARE = 37  # bytes of a BSM that is nothing but core data: 3 + 290 bits
+ASSIGNED = {*range(18, 64), *range(240, 256)} - {BSM_ID}  # other messages' numbers, with room for new ones; 240 on: for trials
 SAFETY = 0  # PartII-Id of VehicleSafetyExtensions
 ENGAGED = 3  # of unavailable, off, on, engaged
 
@@ -67,8 +68,12 @@ def _unframed(message: bytes) -> bytes:
     size, start = message[2], 3
     if size >= 0x80:
         size, start = (size & 0x3F) << 8 | message[3], 4
+    message_id = int.from_bytes(message[:2], "big")
+    if (
+        len(message) == BARE and message_id not in ASSIGNED
+    ):  # its first bytes only look like a frame's, and no BSM fits into that
+        return message
     if start + size == len(message):
-        message_id = int.from_bytes(message[:2], "big")
         if message_id != BSM_ID:
             raise RefusedError(Reason.UNSUPPORTED, f"the J2735 message is of type {message_id}; only 20, BSM, is read")
         return message[start:]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from dataflows.formats.base import Reason, RefusedError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+LEAP = re.compile(r"(.*:)60(.*)")  # a second that some minutes have
 
 
 def read(said: str) -> int:
@@ -16,10 +18,16 @@ def read(said: str) -> int:
     >>> read("2018-05-01T15:55:55.494Z")
     1525190155494
     """
+    text = said.partition("[")[0]  # Java appends the zone's name: ...Z[UTC]
+    leap = LEAP.fullmatch(text)
     try:
-        moment = datetime.fromisoformat(said.partition("[")[0])  # Java appends the zone's name: ...Z[UTC]
+        moment = datetime.fromisoformat(f"{leap[1]}59{leap[2]}" if leap else text)
     except ValueError:
         raise RefusedError(Reason.WRONG_SHAPE, "the time is not in ISO 8601") from None
+    if len(text) <= len("2025-03-04"):
+        raise RefusedError(Reason.WRONG_SHAPE, "the time is a day without a time")
+    if leap:
+        moment += timedelta(seconds=1)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - EPOCH) // MILLISECOND

@@ -68,8 +68,9 @@ def _named(core: Core, parts: list[Part]) -> Bsm:
     if brakes is not None:
         signs = _brake_states(brakes)
         wheels = brakes.wheel_brakes
-        if wheels is not None and (wheels.left_front or wheels.right_front or wheels.left_rear or wheels.right_rear):
-            signs |= bsm.BRAKE
+        if wheels is not None and not wheels.unavailable:
+            braked = wheels.left_front or wheels.right_front or wheels.left_rear or wheels.right_rear
+            signs |= bsm.BRAKE if braked else 0
     for part in parts:
         if part.value is not None and part.value.events is not None:
             for name, set_ in part.value.events.items():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
 
 from dataflows.formats.text import Identity
+
+Measured = Annotated[int, Meta(ge=-(2**53), le=2**53)]  # what a float holds exactly
 
 
 class Brakes(Struct, gc=False):
@@ -28,6 +32,7 @@ class Acceleration(Struct, gc=False, rename="camel"):
 
 
 class Wheels(Struct, gc=False, rename="camel"):
+    unavailable: bool | None = None
     left_front: bool | None = None
     right_front: bool | None = None
     left_rear: bool | None = None
@@ -60,7 +65,7 @@ class Part(Struct, gc=False):
 
 
 class RawAcceleration(Struct, gc=False):
-    along: int = field(default=2001, name="long")
+    along: Measured = field(default=2001, name="long")
 
 
 class RawBrakes(Brakes, gc=False, rename="camel"):
@@ -70,10 +75,10 @@ class RawBrakes(Brakes, gc=False, rename="camel"):
 class RawCore(Struct, gc=False, rename="camel"):
     id: Identity
     sec_mark: int = 65_535
-    lat: int = 900_000_001
-    lon: int = field(default=1_800_000_001, name="long")
-    speed: int = 8_191
-    heading: int = 28_800
+    lat: Measured = 900_000_001
+    lon: Measured = field(default=1_800_000_001, name="long")
+    speed: Measured = 8_191
+    heading: Measured = 28_800
     accel_set: RawAcceleration | None = None
     brakes: RawBrakes | None = None
 

@@ -119,11 +119,12 @@ def _traffic(said: Properties) -> tuple[float | None, float | None, float | None
     speed, volume, occupancy = said.average_speed_kph, said.volume_vph, said.occupancy_percent
     lanes = said.lane_data or []
     if volume is None:
-        volume = _sum([lane.volume_vph for lane in lanes])
-    if occupancy is None and (total := _sum([lane.occupancy_percent for lane in lanes])) is not None:
+        volume = _sum([_within(lane.volume_vph, MOST_VPH) for lane in lanes])
+    if occupancy is None and (total := _sum([_within(lane.occupancy_percent, 100.0) for lane in lanes])) is not None:
         occupancy = total / len(lanes)
     if speed is None:
-        moving = [(lane.average_speed_kph, lane.volume_vph or 0.0) for lane in lanes if lane.average_speed_kph is not None]
+        each = [(_within(lane.average_speed_kph, MOST_KPH), _within(lane.volume_vph, MOST_VPH) or 0.0) for lane in lanes]
+        moving = [(kph, weight) for kph, weight in each if kph is not None]
         if passed := sum(weight for _, weight in moving):
             speed = sum(kph * weight for kph, weight in moving) / passed
     if volume == 0 and not occupancy:
