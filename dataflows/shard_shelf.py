@@ -17,6 +17,7 @@ from pathlib import Path
 from dataflows.disk import Disk, Writing
 from dataflows.intake import Chunk
 from dataflows.journal import Journal, read
+from dataflows.metrics import METRICS, Metrics
 from dataflows.packing import load, pack, unpack
 from dataflows.shelf import Shelf, from_row, to_row
 from dataflows.window import Panes, ShardWindow
@@ -26,6 +27,8 @@ TURNS = 16  # files; as many are kept, and as many are read at a start
 STATE, CARS, SINCE = "state", "cars", "since"
 CHANGES = "changes"
 GOLDEN = 0.618  # whose multiples leave no large gap between 0 and 1, however many shards there are
+
+UNTOLD = Metrics()  # which nobody reads
 
 
 class ShardShelf:
@@ -82,12 +85,13 @@ class ShardShelf:
         (state,) = self._shelves[STATE].take(slips[STATE])
         changes: list[Changes] = [load(unpack(file)[CHANGES]) for file in self._shelves[CARS].take(slips.get(CARS, []))]
         window = ShardWindow(self._shard, panes, state, Vehicles.of(changes) if changes else None)
+        window.metrics = UNTOLD
         for file in self._shelves[SINCE].read(slips.get(SINCE, [])):
             partitions, batches = read(file)
             window.panes = replace(panes, partitions=partitions)
             for batch in batches:
-                window.feed(batch)  # what it found was told before the snapshot
-        window.panes = panes
+                window.feed(batch)  # what it found was told, and counted, before the snapshot
+        window.panes, window.metrics = panes, METRICS
         return window
 
     def files(self, row: bytes) -> list[Path]:

@@ -91,6 +91,7 @@ class ShardWindow:
         if vehicles is not None and (battery := self._battery()):
             battery.vehicles = vehicles
         self._arrival = -1
+        self.metrics = METRICS
 
     def snapshot(self) -> bytes:
         """Everything, in one piece."""
@@ -119,7 +120,7 @@ class ShardWindow:
         finally:
             self.state.detectors = detectors
         del sizes[STATE]
-        METRICS.state(str(self.shard), sizes if not apart else sizes | {BATTERY: sizes[BATTERY] + apart})
+        self.metrics.state(str(self.shard), sizes if not apart else sizes | {BATTERY: sizes[BATTERY] + apart})
         return pieces
 
     def feed(self, chunks: Iterable[Chunk]) -> Report | None:
@@ -140,7 +141,7 @@ class ShardWindow:
             new = Waiting.of(rows)
             if new.oldest < self.state.closed:  # only after its partition was idle
                 late, rows = split(rows, self.state.closed)
-                METRICS.dropped(late=self._mine(name, late))
+                self.metrics.dropped(late=self._mine(name, late))
                 if not len(rows):
                     continue
                 new = Waiting.of(rows)
@@ -178,7 +179,7 @@ class ShardWindow:
         self._count_doubts(tables["observations"], doubts)
         counted = joined(believed) if believed else EMPTY["observations"]
         minutes = state.census.update(counted.compress(self._lies_here(counted)), limit, last=silent)
-        METRICS.detected(count, seconds, Counter(finding.kind for finding in findings))
+        self.metrics.detected(count, seconds, Counter(finding.kind for finding in findings))
         state.closed = limit
         return Report(self.shard, limit, tuple(findings), tuple(minutes), self._taken_arrival())
 
@@ -214,7 +215,7 @@ class ShardWindow:
             self.state.waiting[name].append(Waiting.of(rest))
         ordered = in_order(rows)
         if len(ordered) < len(rows):
-            METRICS.dropped(duplicates=self._mine(name, rows) - self._mine(name, ordered))
+            self.metrics.dropped(duplicates=self._mine(name, rows) - self._mine(name, ordered))
         return ordered
 
     def _mine(self, name: str, rows: Rows) -> int:
@@ -248,7 +249,7 @@ class ShardWindow:
         except BaseException as error:  # a panic inside river's Rust classes is no Exception
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
-            METRICS.detector_failed(name)
+            self.metrics.detector_failed(name)
             log.error("detector reset", detector=name, shard=self.shard, pane=frame.start, exc_info=error)
             return None
 
@@ -266,7 +267,7 @@ class ShardWindow:
     def _count_doubts(self, rows: Rows, doubts: list[Codes]) -> None:
         codes = np.concatenate(doubts) if doubts else np.zeros(0, np.uint8)
         if codes.any():
-            METRICS.implausible(dict(enumerate(np.bincount(codes[self._lies_here(rows)]).tolist())))
+            self.metrics.implausible(dict(enumerate(np.bincount(codes[self._lies_here(rows)]).tolist())))
 
     def _lies_here(self, rows: Rows) -> Bools:
         """Which rows this shard counts: copies from over the border count where they belong."""

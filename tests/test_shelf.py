@@ -24,6 +24,7 @@ from dataflows.disk import Disk, Writing
 from dataflows.grid import Grid
 from dataflows.intake import Chunk
 from dataflows.journal import HELD, Journal, read
+from dataflows.metrics import METRICS
 from dataflows.pace import Pace
 from dataflows.packing import load, pack, unpack
 from dataflows.seal import Seal
@@ -95,6 +96,21 @@ def test_a_journal_gives_back_what_a_longer_one_had_before(tmp_path: Path) -> No
         files.put(window)
     longest = max(path.stat().st_size for path in tmp_path.glob("since-*"))
     assert longest < 2 * 40 * READINGS.dtype.itemsize
+
+
+def test_what_a_journal_says_again_was_counted_before(tmp_path: Path) -> None:
+    window, files = ShardWindow(3, PANES), ShardShelf(Disk(tmp_path), 3)
+    feed(window, 0, 20, files)
+    files.put(window)
+    rows = READINGS[40:60]
+    chunks = [Chunk("ev/0", int(rows["time"].max()), 2**60, False, -1, readings=np.concatenate([rows, rows]))]
+    files.feed(chunks)
+    assert window.feed(chunks) is not None
+    row, _ = files.put(window)
+    before = METRICS.value("panes_total"), METRICS.value("duplicate_records_total")
+    again = ShardShelf(Disk(tmp_path), 3).take(row, PANES)
+    assert (METRICS.value("panes_total"), METRICS.value("duplicate_records_total")) == before
+    assert again.metrics is METRICS
 
 
 def test_pieces_beyond_what_one_call_takes(tmp_path: Path) -> None:
