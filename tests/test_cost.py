@@ -20,7 +20,7 @@ from tests.road import drive, frames, together
 
 WARM, COUNTED = 360, 20  # panes of one second: everybody's warm-up is over, and those in which somebody has a turn
 BUDGET = {  # instructions a pane of CPython 3.11
-    "Plausibility": 290, "HardBraking": 430, "StationaryTraffic": 1010, "LongStand": 135, "BlockedRoad": 40,
+    "Plausibility": 290, "HardBraking": 430, "StationaryTraffic": 1010, "LongStand": 145, "BlockedRoad": 40,
     "ShunnedLane": 80, "Notices": 30,
     "SelfReports": 35, "SlipperyRoad": 125, "WrongWay": 965, "Weather": 120, "BatteryHealth": 50,
 }  # fmt: skip

@@ -35,6 +35,15 @@ def test_what_is_no_frame_costs_no_frame(before: list[bytes], stray: bytes, behi
     assert cut_at(parts, block) == parts
 
 
+def test_a_stray_byte_that_looks_like_a_start_is_none_though_its_length_leads_to_a_frame() -> None:
+    """One more # before a frame that is not encrypted: read from there the length is 256, and a frame begins just there."""
+    first = FRAMES[0]
+    assert first[21:23] == b"\x01\x00"
+    fill = encode.gbt32960_frame(7, VIN, bytes(24 + 256 + 1 - 1 - len(first) - 25))
+    parts = [b"#", first, fill, first]
+    assert cut_at(parts, 20) == parts
+
+
 @pytest.mark.parametrize("at", range(len(FRAMES[0])))
 def test_a_damaged_byte_costs_its_own_frame_only(at: int) -> None:
     """Wherever it stands: in the start or the length, too."""

@@ -40,13 +40,24 @@ def _end(octets: bytes, at: int) -> int | None:
     A length may be damaged, or be no length: it is believed where it leads to another frame or to the end of the file, or where
     the BCC fits.
     """
-    end = at + HEADER + int.from_bytes(octets[at + HEADER - 2 : at + HEADER]) + 1
+    end = _said_end(octets, at)
     if not octets.startswith(STARTS, at) or end > len(octets):
         return None
-    if end == len(octets) or octets.startswith(STARTS, end):
+    if _fits(octets, at, end):
         return end
-    checked = np.frombuffer(octets, np.uint8, end - at - 2, at + 2)
-    return end if np.bitwise_xor.reduce(checked) == 0 else None
+    one_on = octets.startswith(STARTS, at + 1) and _said_end(octets, at + 1) <= len(octets)
+    if one_on and _fits(octets, at + 1, _said_end(octets, at + 1)):  # of three # the last two begin it
+        return None
+    return end if end == len(octets) or octets.startswith(STARTS, end) else None
+
+
+def _said_end(octets: bytes, at: int) -> int:
+    return at + HEADER + int.from_bytes(octets[at + HEADER - 2 : at + HEADER]) + 1
+
+
+def _fits(octets: bytes, at: int, end: int) -> bool:
+    """Whether the BCC, the last byte, is that of what is between it and the start."""
+    return bool(np.bitwise_xor.reduce(np.frombuffer(octets, np.uint8, end - at - 2, at + 2)) == 0)
 
 
 def _next(octets: bytes, at: int) -> int:
