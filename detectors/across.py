@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.driven import OCTANT, STEP, key_of
-from detectors.geometry import M_PER_DEGREE
+from detectors.geometry import M_PER_DEGREE, POLE
 from detectors.lattice import FadingSums, Floats, Known, Room, row_and_column
 from detectors.model import Rows
 from detectors.table import claim, find
@@ -117,7 +117,7 @@ def _around(lat: float, lon: float, heading: float, sigma: float, known: Known) 
     keys, slots, sums, fades = known
     total = right = squared = hurry = 0.0
     row, column = row_and_column(lat, lon, STEP)
-    narrow = math.cos(math.radians(lat))
+    narrow = max(math.cos(math.radians(lat)), POLE)
     turn = math.radians(heading)
     octant, beside = math.floor(heading / OCTANT), round(SQUARES / narrow)
     for r in range(row - SQUARES, row + SQUARES + 1):

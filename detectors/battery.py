@@ -173,7 +173,7 @@ class BatteryHealth:
         seen = measure(rows, cars, seconds, self.fleet.doubt)
         scores, pull = self.fleet.judge(seen.x, seen.noise, cars, seen.blur)
         certain = passed & cars["limits"]
-        cars["limits"], cars["time"] = passed, rows["time"]
+        cars["limits"], cars["time"] = passed | (cars["limits"] & limits.unsaid(rows)), rows["time"]
         accused = certain != 0
         _count_hits(cars, scores, accused)
         self.fleet.learn(seen.x, seen.noise, seen.bins, cars)
@@ -184,14 +184,20 @@ class BatteryHealth:
             self._accuse(rows[k], cars[k], seen.x[k], scores[k], int(certain[k]), float(seconds[k]))
 
     def _resolve(self, rows: Rows, passed: NDArray[np.uint8]) -> None:
-        """A newer reading without alarm ends a hard claim that was told; the models, or the next alarm, may begin another."""
-        if self.claims:
-            alarming = limits.alarming(rows)
-            accused = np.isin(rows["reporter"], np.fromiter(self.claims, np.uint64, len(self.claims)))
-            for row in rows[accused & ~alarming & (passed == 0) & ~limits.blank(rows)]:
-                claim = self.claims[int(row["reporter"])]
-                if claim.hard and row["time"] > claim.seen and claim.told > claim.seen:
-                    del self.claims[int(row["reporter"])]
+        """A newer reading that takes back what was said ends a hard claim that was told; the models, or the next alarm, may
+        begin another. What it is silent of it does not take back."""
+        if not self.claims:
+            return
+        accused = np.isin(rows["reporter"], np.fromiter(self.claims, np.uint64, len(self.claims)))
+        for row in rows[accused & ~limits.alarming(rows) & (passed == 0)]:
+            claim, alone = self.claims[int(row["reporter"])], row.reshape(1)
+            said = dict(claim.evidence)
+            if int(said.get("limits_passed", 0.0)) & int(limits.unsaid(alone)[0]):
+                continue
+            if ("alarm_bits" in said or "alarm_level" in said) and not limits.filled(alone)[0]:
+                continue
+            if claim.hard and row["time"] > claim.seen and claim.told > claim.seen:
+                del self.claims[int(row["reporter"])]
 
     def _end_blocks(self, cars: Rows, ended: NDArray[np.bool_]) -> None:
         """Close blocks of ten minutes, and calibrate on those of calm vehicles."""

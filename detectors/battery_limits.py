@@ -58,12 +58,17 @@ def alarming(rows: Rows) -> Flags:
     return np.asarray(dangerous | ((level == GRAVE) & unexplained) | (level == THERMAL_LEVEL), np.bool_)
 
 
-def blank(rows: Rows) -> Flags:
-    """Rows that say neither whether there is an alarm nor anything that a limit is asked of."""
-    told = ((rows["alarms"] != 0) & (rows["alarms"] != INVALID)) | (rows["alarm_level"] != NOT_GIVEN)
-    for name in ("temperature_max", "cell_voltage_min", "cell_voltage_max", "insulation"):
-        told = told | ~np.isnan(rows[name])
-    return np.asarray(~told, np.bool_)
+def unsaid(rows: Rows) -> NDArray[np.uint8]:
+    """(n,) limits of which a row says nothing, for the value is missing."""
+    hot, low, high = (np.isnan(rows[name]) for name in ("temperature_max", "cell_voltage_min", "cell_voltage_max"))
+    leaking = np.isnan(rows["insulation"]) | np.isnan(rows["voltage"])
+    return np.asarray((HOT | RUNAWAY) * hot + EMPTY_CELL * low + FULL_CELL * high + LEAKING * leaking, np.uint8)
+
+
+def filled(rows: Rows) -> Flags:
+    """Rows that say whether there is an alarm."""
+    alarms = rows["alarms"]
+    return np.asarray((rows["alarm_level"] != NOT_GIVEN) | ((alarms != 0) & (alarms != INVALID)), np.bool_)
 
 
 def thermal(rows: Rows) -> Flags:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE
+from detectors.geometry import M_PER_DEGREE, POLE
 from detectors.lattice import FadingSums, Known, Room, number_of, row_and_column
 from detectors.model import Rows, plain
 from detectors.table import Slots, claim, find, free_slots, slot_of
@@ -205,7 +205,7 @@ def _learn(room: Room, lesson: Rows, names: NDArray[np.uint64], newest: Slots) -
 @compiled
 def _beside(lat: float) -> int:
     """How many squares to the east, and to the west, are read: they grow narrow towards the poles."""
-    return math.ceil(FAR / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
+    return math.ceil(FAR / (STEP * M_PER_DEGREE * max(math.cos(math.radians(lat)), POLE)))
 
 
 @compiled

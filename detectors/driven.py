@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE
+from detectors.geometry import M_PER_DEGREE, POLE
 from detectors.growing import grown
 from detectors.lattice import Floats, Known, number_of, row_and_column
 from detectors.model import Rows
@@ -123,7 +123,7 @@ def around(lat: float, lon: float, heading: float, sigma: float, known: Known, a
     """
     *_, fades = known
     high = SIGMAS * sigma / (STEP * M_PER_DEGREE)
-    reach = math.ceil(high), math.ceil(high / math.cos(math.radians(lat)))
+    reach = math.ceil(high), math.ceil(high / max(math.cos(math.radians(lat)), POLE))
     total = np.zeros(len(fades))
     narrower = 0.5 / (across * across) - 0.5 / (sigma * sigma) if across else 0.0
     _around(lat, lon, heading, reach, sigma, narrower, known, total)

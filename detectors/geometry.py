@@ -11,6 +11,8 @@ from detectors.compiled import compiled
 
 M_PER_DEGREE = 111_195.0  # length of one degree of a great circle, mean Earth radius 6371.0 km (IUGG)
 
+POLE = 0.01  # least cosine of a latitude by which anything is divided: half a degree from the poles there are no roads
+
 Floats = NDArray[np.float64]
 
 
@@ -71,7 +73,7 @@ def along(lat: float, lon: float, heading: float, far: float) -> tuple[float, fl
     """
     turn = math.radians(heading)
     north, east = far * math.cos(turn) / M_PER_DEGREE, far * math.sin(turn) / M_PER_DEGREE
-    return lat + north, lon + east / math.cos(math.radians(lat))
+    return lat + north, lon + east / max(math.cos(math.radians(lat)), POLE)
 
 
 def angle_between(a: ArrayLike, b: ArrayLike) -> Floats:

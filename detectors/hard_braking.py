@@ -71,7 +71,7 @@ class HardBraking:
 
     def update(self, frame: Frame) -> list[Finding]:
         now, rows = frame.end, frame.observations
-        self._brakings = [b for b in self._brakings if b.time > now - WINDOW * 1000.0]
+        self._brakings = [b for b in self._brakings if b.last > now - WINDOW * 1000.0]
         seconds, spoke = (frame.end - frame.start) / 1000.0, np.zeros(len(rows), np.int64)
         driving, braking = _drive(rows, seconds, spoke, *unheld(len(rows)), self._driven.room(len(rows)))
         fresh = self._fresh(rows, now) if braking else []
@@ -103,6 +103,7 @@ class HardBraking:
         lats, lons, headings = (np.array([getattr(b, name) for b in self._brakings]) for name in ("lat", "lon", "heading"))
         near = distance(lats, lons, braking.lat, braking.lon) <= RADIUS
         near &= angle_between(headings, braking.heading) <= SAME_WAY
+        near &= np.array([b.time for b in self._brakings]) > now - WINDOW * 1000.0  # one may go on for longer
         near = np.array(list({self._brakings[i].reporter: i for i in np.flatnonzero(near).tolist()}.values()))  # one of each
         cluster = [self._brakings[i] for i in near.tolist()]
         times = np.array([b.time for b in cluster])

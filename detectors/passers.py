@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.geometry import M_PER_DEGREE, angle_between, distance
+from detectors.geometry import M_PER_DEGREE, POLE, angle_between, distance
 from detectors.lattice import FadingSums, Floats, Keys, Steps, number_of, row_and_column
 from detectors.model import Rows
 from detectors.table import Slots, free_slots, slot_of
@@ -76,7 +76,7 @@ def squares(lat: Floats, lon: Floats, heading: Floats) -> Keys:
 def around(sums: FadingSums, lat: float, lon: float, heading: float, now: int) -> list[float]:
     """What these slots hold within REACH of a place, going this way, per column of sums."""
     row, column = _LATTICE.index(lat, lon)
-    beside = math.ceil((REACH + _SOFT) / (STEP * M_PER_DEGREE * math.cos(math.radians(lat))))
+    beside = math.ceil((REACH + _SOFT) / (STEP * M_PER_DEGREE * max(math.cos(math.radians(lat)), POLE)))
     rows, columns = row + _NEAR[:, None, None], column + np.arange(-beside, beside + 1)[None, :, None]
     way = np.flatnonzero(~(angle_between(_MIDDLE, heading) > SAME_WAY))
     at = sums.find(_LATTICE.key(rows, columns, way))

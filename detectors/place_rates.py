@@ -25,6 +25,7 @@ SIGMA = 75.0  # m: reach of the kernel that reads a place
 REACH = SIGMAS * SIGMA  # m, beyond which nothing is read
 SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
 WARM_UP = 300_000  # ms: nothing surprises who knows nothing, or has slept; some cycles of lights
+UNLEARNED = 600_000  # ms after which what occurred is forgotten where nobody says how he drives, so nothing is learned
 SLEPT = 60_000  # ms between two panes: what is more was sleep
 FORGET = 1.0  # m driven
 FIRST = (1.0, 300.0)  # what is known of a fleet before it drives, occurrences in m: as in town, so that a start is quiet
@@ -78,6 +79,8 @@ class PlaceRates:
         else:
             self._woke = now
         self._sums.sweep(now)
+        if self._occurred and self._occurred[0][0] < now - UNLEARNED:
+            self._occurred = [o for o in self._occurred if o[0] >= now - UNLEARNED]
 
     def occur(self, now: int, lat: float, lon: float, heading: float, kind: int = 0) -> None:
         """Something occurred. It counts when it has settled, so that a cluster does not excuse itself."""

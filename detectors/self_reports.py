@@ -108,8 +108,10 @@ class SelfReports:
             elif len(here) or frame.end - claim.time >= SILENT:
                 del self.watched[claimed]
                 self.broken[claimed] = frame.end + FORGET  # who reports every ten seconds may be driving on
-                last = claim.seen(rows[here[-1]]) if len(here) else claim
-                if not len(here) or not int(rows["signs"][here[-1]]) & _ANY:  # else it is about to say so itself
+                newest = rows[here[-1]] if len(here) else None
+                last = claim if newest is None else claim.seen(newest)
+                itself = newest is not None and int(newest["signs"]) & _ANY and _claim(newest).kind == claim.kind
+                if not itself:  # or it is about to say so
                     found.append(last.found(frame.end, reporter))
         return found
 

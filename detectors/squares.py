@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from detectors.geometry import M_PER_DEGREE
+from detectors.geometry import M_PER_DEGREE, POLE
 
 SIDE = 0.02  # degrees of latitude, 2.2 km: what most questions reach is within a square or two
-POLE = 0.01  # cosine of a latitude beyond which squares grow no narrower
 
 Square = tuple[int, int]
 

@@ -24,6 +24,7 @@ FELL = 0.4  # of it: nobody does that on a road that flows
 RECOVERED = 0.8  # of it: the next fall is a new one
 STANDING = 2.0  # m/s: a walk; above what a receiver at rest shows
 GAP = 5.0  # s between two rows that are still compared
+HEARD = 15.0  # s: a gap no longer than that is one of who reports every ten seconds, and says where a stand ended
 LEFT = 30.0  # m: who is seen so far from where it stood before such a gap has driven in between, whatever it says now
 HALT = 8_000  # ms of standing that are more than a hesitation
 CREEP = 4.0  # m/s, 14 km/h: slower than anybody drives by choice on a road that flows
@@ -151,7 +152,7 @@ def _step(
         one["seconds"] = min(gap, 2.0)
         one["braking"] = one["seconds"] if slower >= GENTLE else 0.0
         one["stood"] = stands
-        one["rested"] = (time - stood) / 1000.0 if stood > 0 and stands == 0 else 0.0
+        one["rested"] = (time - stood) / 1000.0 if stood > 0 and stands == 0 and (far <= LEFT or gap <= HEARD) else 0.0
         one["eased"] = low and not track["eased"]
         one["fell"] = deep and not track["fell"]
         one["braked"] = hard and not track["braked"]

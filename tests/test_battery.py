@@ -257,6 +257,17 @@ def test_heat_is_told_however_short_it_is() -> None:
     assert thermal_for(hot) >= 1
 
 
+def test_a_limit_counts_when_it_is_passed_again_whatever_is_missing_in_between() -> None:
+    """And who no longer says how hot it is does not say that it has cooled."""
+    calm = [reading(10 * k) for k in range(60)]
+    hot = [reading(600 + 10 * k, temperature_max=80.0 if k % 2 == 0 else np.nan) for k in range(10)]
+    assert thermal_for([*calm, *hot[:3]]) >= 1
+    lost = [reading(600 + 10 * k, temperature_max=80.0 if k < 2 else np.nan) for k in range(10)]
+    assert thermal_for([*calm, *lost]) >= 8
+    cooled = [reading(600 + 10 * k, temperature_max=80.0 if k < 2 else 40.0) for k in range(10)]
+    assert thermal_for([*calm, *cooled]) <= 2
+
+
 def test_who_says_nothing_of_an_alarm_does_not_end_it() -> None:
     blank = dict.fromkeys(FLOATS, np.nan) | {"alarms": 0xFFFFFFFF, "alarm_level": 255}
     silent, blanks = [], [reading(10 * k, **blank) for k in range(1, 12)]

@@ -16,7 +16,7 @@ import pytest
 from detectors import CATALOGUE
 from detectors.incident import Change
 from detectors.incidents import Incidents
-from detectors.model import CAUSES, NOTICE, OBSERVATION, READING, SENSOR, Detector, Finding, Frame, Rows, Surface
+from detectors.model import CAUSES, NOTICE, OBSERVATION, READING, SENSOR, Detector, Finding, Frame, Rows, Sign, Surface
 from tests import road
 
 HOUR = 3_600
@@ -273,3 +273,16 @@ def test_the_world_may_lie_anywhere(make: type[Detector], east: float, north: fl
         off_east = (b.lon - a.lon) / road.METRE_EAST - east
         assert math.hypot(off_north, off_east) < 60.0
         assert abs(a.opened - b.opened) <= 5_000
+
+
+@every
+@pytest.mark.parametrize("pole", [90.0, -90.0, 89.9999])
+def test_a_vehicle_at_a_pole_takes_no_longer_than_others(make: type[Detector], pole: float) -> None:
+    """Squares of degrees are narrow there, and those within so many metres without number."""
+    detector = make()
+    signs = int(Sign.ABS | Sign.HARD_BRAKE | Sign.WIPERS)
+    for second in range(120):
+        rows = road.rows(3, seconds=second, reporter=np.arange(3), speed=20.0 if second < 60 else 0.0, heading=0.0, signs=signs)
+        rows["lat"], rows["lon"] = pole, np.arange(3.0)
+        (frame,) = road.frames(rows, start=second)
+        assert isinstance(detector.update(frame), list)

@@ -84,6 +84,27 @@ def test_who_braked_elsewhere_before_brakes_again() -> None:
     assert [dict(f.evidence)["hard_braking_vehicles"] for f in both] in ([], [2.0])  # one of them twice is two, not three
 
 
+def test_a_flag_that_stays_on_is_one_braking() -> None:
+    detector, occurred = HardBraking(), []
+    wrecks = [
+        brake(k, BEFORE + second, 500, speed=0.0, accel=np.nan, signs=int(Sign.HARD_BRAKE))
+        for second in range(300)
+        for k in (1, 2)
+    ]
+    detector._places.occur = lambda *told: occurred.append(told)  # type: ignore[method-assign]
+    for frame in road.frames(road.together(*traffic(BEFORE + 300), *wrecks)):
+        detector.update(frame)
+    assert len(occurred) == 2
+
+
+def test_where_nobody_says_how_he_drives_nothing_is_gathered_for_ever() -> None:
+    detector = HardBraking()
+    mute = [brake(k, 2.0 * k, 500, speed=np.nan) for k in range(1000)]
+    for frame in road.frames(road.together(*mute)):
+        detector.update(frame)
+    assert len(detector._places._occurred) <= 301
+
+
 @pytest.mark.parametrize(("decel", "hard"), [(3.92, False), (3.93, True)])
 def test_hard_is_over_two_fifths_of_gravity(decel: float, hard: bool) -> None:
     found = findings(*(brake(k, BEFORE + 4 * k, 500, decel=decel) for k in range(6)))

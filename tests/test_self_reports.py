@@ -74,6 +74,14 @@ def test_an_airbag_is_heard_of_who_said_before_that_it_is_disabled(before: int) 
     assert "accident" in {f.kind for f in findings(rows, 10)}
 
 
+@pytest.mark.parametrize("speed", [2.0, 8.0])
+def test_an_airbag_at_speed_is_heard_of_who_then_only_says_that_it_is_disabled(speed: float) -> None:
+    rows = road.rows(
+        2, seconds=np.arange(2), reporter=7, speed=np.array([30.0, speed]), signs=np.array([AIRBAG, int(Sign.DISABLED)])
+    )
+    assert {f.kind for f in findings(rows)} == {"accident", "breakdown"}
+
+
 def test_who_speaks_every_ten_seconds_and_drives_on_is_told_once() -> None:
     rows = road.rows(12, seconds=10.0 * np.arange(12), reporter=7, speed=25.0, signs=AIRBAG)
     assert len(findings(rows)) == 1

@@ -198,6 +198,13 @@ def test_the_hardest_braking_is_remembered_and_fades(accel: float, wanted: float
     assert decel[13] == pytest.approx(wanted / math.e, rel=0.01)  # after ten seconds
 
 
+def test_how_long_one_stood_is_not_known_of_who_was_not_heard_when_it_left() -> None:
+    stood = road.rows(12, 0.0, 0.0, np.arange(12), reporter=7, speed=0.0, heading=0.0)
+    for silent, north, rested in ((1, 10.0, 12.0), (10, 100.0, 21.0), (60, 1500.0, 0.0)):
+        drives = road.rows(1, 0.0, north, 11.0 + silent, reporter=7, speed=20.0, heading=0.0)
+        assert seen_in(road.together(stood, drives))[-1]["rested"].tolist() == [rested]
+
+
 def test_only_those_who_drive_the_same_way_pass_one_that_stands() -> None:
     """One has stood for a minute; beside it one drives, one creeps, one comes the other way, and one drives far away."""
     rows = road.seen(5, [0.0, 10.0, 10.0, 10.0, 60.0], speed=[0.0, 20.0, 3.0, 20.0, 20.0], heading=[0.0, 0.0, 0.0, 180.0, 0.0])
