@@ -106,7 +106,8 @@ def create_missing(settings: Settings, partitions: int, replication: int) -> lis
                 topic.name,
                 topic.partitions,
                 replication,
-                config={"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": str(KEPT)},
+                config=({"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": str(KEPT)})
+                | ({"min.insync.replicas": "2"} if replication > 2 else {}),  # or what is acknowledged may be on one disk
             )
             for topic in missing
         ]

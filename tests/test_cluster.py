@@ -37,7 +37,7 @@ def test_an_orderly_end_for_added_partitions_is_no_death(monkeypatch: pytest.Mon
     codes = iter([[START_AGAIN, START_AGAIN], [START_AGAIN, 0], *[[1, -6]] * (DEATHS + 1)])
     clock, began = Clock(), list[float]()
 
-    def live(_: object) -> list[int]:
+    def live(*_: object) -> list[int]:
         began.append(clock.now)
         return next(codes)
 
@@ -90,7 +90,7 @@ def test_a_signal_is_heard_whenever_it_comes(when: str, monkeypatch: pytest.Monk
         if when == "while the second member is made" and number == 2:
             handlers[0](signal.SIGTERM, None)
 
-    def live(members: list[Member]) -> list[int]:
+    def live(members: list[Member], stopping: object) -> list[int]:
         if when == "in the pause after a death":
             return [1, -6]
         assert all(member.asked for member in members)

@@ -244,7 +244,7 @@ def test_nothing_but_missing_values_is_tolerated(make: type[Detector]) -> None:
 @every
 @pytest.mark.parametrize("hours", [0, 192])
 def test_a_long_gap_is_no_news(make: type[Detector], hours: int) -> None:
-    """A shard sleeps after ten minutes without a row: then its detectors see a frame an hour, and after eight days none."""
+    """A shard sleeps after half an hour without a row: then its detectors see a frame an hour, and after eight days none."""
     detector = make()
     ordinary = [frame for frame in stream() if frame.end <= road.T0 + 180_000]
     assert feed(detector, ordinary) == []
