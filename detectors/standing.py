@@ -21,8 +21,8 @@ from detectors.ground import Ground
 from detectors.model import Finding, Frame, Rows, Sign
 from detectors.queues import Queues
 from detectors.sightings import Sightings
-from detectors.table import Names, Slots, Table, claim
-from detectors.tracks import CREEP, Seen
+from detectors.table import Names, Slots, Table, claim, find
+from detectors.tracks import CREEP, HEARD, SEEN, Seen
 
 LEAST = 60_000  # ms of standing before it is looked at: most reds are shorter
 WATCH = 30_000  # ms of standing from which on those who drive past are counted
@@ -42,7 +42,7 @@ BESIDE = 1.5  # standard deviations off the middle of the driving: the outermost
 SAME_WAY = 45.0  # degrees
 PASSING = 256  # of those that stand and those that drive past them: room for as many pairs as an ordinary pane has
 
-_STANDING = np.dtype([("reporter", "u8"), ("seen", "i8")])  # ms: when it was seen standing last
+_STANDING = np.dtype([*SEEN.descr, ("at", "i8")])  # the newest row of one that stands, and when that was, ms; 0: it drives
 
 
 @dataclass(slots=True)
@@ -69,15 +69,16 @@ class Standing:
         before it."""
         now, rows = frame.end, seen.rows
         self._halts.note(seen.acting.compress(seen.acting["halted"]), now)
+        if len(self._standing):
+            _leave(rows, *self._standing.arrays[:3])
         if seen.since and now - seen.since >= WATCH:
             self._watch(rows, now)
         if not frame.ends_a(EVERY):
             return []
-        if len(self._standing):
-            self._forget(rows, now)
-        if not seen.since or now - seen.since < LEAST:
+        if not len(self._standing):
             return []
-        long = rows.compress((rows["stood"] > 0) & (now - rows["stood"] >= LEAST))
+        self._forget(now)
+        long = self._long(now)
         leads = queues.strays(long) & _lead(long, rows)
         found = [
             self._judge(one, now)
@@ -85,6 +86,15 @@ class Standing:
             if first or self._was_reported(reporter)
         ]
         return [finding for finding in found if finding]
+
+    def _long(self, now: int) -> Rows:
+        """Those that have stood for long, by their newest rows: some report every ten seconds, and not in this pane."""
+        held = self._standing.held
+        held = held.compress((held["at"] > now - 1000.0 * HEARD) & (now - held["stood"] >= LEAST))
+        long = np.empty(len(held), SEEN)
+        for name in SEEN.names or ():
+            long[name] = held[name]
+        return long.take(np.argsort(long["reporter"]))
 
     def _was_reported(self, reporter: int) -> bool:
         stander = self._standers.get(reporter)
@@ -111,11 +121,9 @@ class Standing:
             if len(others) > PASSED:
                 del others[min(others, key=others.__getitem__)]
 
-    def _forget(self, seen: Rows, now: int) -> None:
+    def _forget(self, now: int) -> None:
         """Whoever drives again, or was not seen for long, stands no more."""
-        drives = seen["reporter"].compress(seen["stood"] == 0)
-        held = self._standing.held
-        self._standing.keep((held["seen"] > now - LEAST) & ~np.isin(held["reporter"], drives))
+        self._standing.keep(self._standing.held["at"] > now - LEAST)
         standing = set(self._standing.held["reporter"].tolist())
         self._standers = {reporter: stander for reporter, stander in self._standers.items() if reporter in standing}
 
@@ -164,9 +172,22 @@ class Standing:
 
 @compiled
 def _stand(standing: Rows, rows: Rows, names: Names, slots: Slots, size: NDArray[np.int64], now: int) -> None:
-    """Note when they were seen."""
+    """Keep the newest row of each."""
     for i in range(len(standing)):
-        rows[claim(slots, names, size, standing[i]["reporter"])]["seen"] = now
+        one = standing[i]
+        row = rows[claim(slots, names, size, one["reporter"])]
+        row["lat"], row["lon"], row["heading"], row["speed"] = one["lat"], one["lon"], one["heading"], one["speed"]
+        row["stood"], row["signs"], row["at"] = one["stood"], one["signs"], now
+
+
+@compiled
+def _leave(seen: Rows, rows: Rows, names: Names, slots: Slots) -> None:
+    """Note of those that stood that they drive again."""
+    for i in range(len(seen)):
+        if seen[i]["stood"] == 0:
+            at = find(slots, names, seen[i]["reporter"])
+            if at >= 0:
+                rows[at]["at"] = 0
 
 
 @compiled
@@ -196,7 +217,7 @@ def _pass(seen: Rows, standing: Rows, passing: NDArray[np.int64]) -> int:
 
 def _lead(standing: Rows, seen: Rows) -> NDArray[np.bool_]:
     """Who stands with nobody in front that creeps or stands: that one would be the reason, or a reason farther ahead."""
-    leads, creeping = np.empty(len(standing), np.bool_), seen.compress(seen["speed"] <= CREEP)
+    leads, creeping = np.empty(len(standing), np.bool_), np.concatenate([seen.compress(seen["speed"] <= CREEP), standing])
     _find_first(standing, creeping.take(np.argsort(creeping["lat"])), leads)
     return leads
 

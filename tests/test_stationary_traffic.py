@@ -159,6 +159,17 @@ def test_hazard_lights_make_it_a_breakdown_and_sooner() -> None:
     assert blinking[0].time < plain[0].time
 
 
+@pytest.mark.parametrize("offset", [0, 3, 5, 9])
+def test_one_that_reports_every_ten_seconds_is_one_incident_whatever_its_clock(offset: int) -> None:
+    """With some jitter. Of who is looked at every ten seconds, rows of one pane are not all that there is to see."""
+    one = stand(9001, 700, 300, 0.0, 300.0)
+    stands = np.arange(300) + 21  # rows; it drives before
+    heard = stands[offset::10] + np.random.default_rng(offset).integers(0, 3, len(stands[offset::10]))
+    told = one[np.concatenate([np.arange(0, 21, 10), heard[heard < len(one) - 10]])]
+    changes = list(Incidents(0).advance(road.T0 + 1_010_000, findings(road.together(*street(1050), told))))
+    assert [change.status for change in changes if change.status != "updated"] == ["opened"]
+
+
 def test_a_light_is_learned() -> None:
     """Every 90 s somebody waits at the light; that one waits there for long is not the news that it is elsewhere."""
     reds = [stand(8000 + k, 20 + 90 * k, 40, 0.0, 300.0) for k in range(16)]
