@@ -116,6 +116,9 @@ def test_a_day_is_no_time(said: str) -> None:
 
 def test_a_leap_second_is_the_one_after() -> None:
     assert moment.read("2016-12-31T23:59:60.250Z") == moment.read("2017-01-01T00:00:00.250Z")
+    for none in ("2016-12-31T23:60:00Z", "2016-12-31T23:59:61Z"):
+        (refusal,) = decode("ode-json", named(recordGeneratedAt=none)).refusals
+        assert refusal.reason == Reason.WRONG_SHAPE
 
 
 @settings(max_examples=60, derandomize=True, deadline=None)

@@ -69,9 +69,7 @@ def _unframed(message: bytes) -> bytes:
     if size >= 0x80:
         size, start = (size & 0x3F) << 8 | message[3], 4
     message_id = int.from_bytes(message[:2], "big")
-    if (
-        len(message) == BARE and message_id not in ASSIGNED
-    ):  # its first bytes only look like a frame's, and no BSM fits into that
+    if len(message) == BARE and message_id not in ASSIGNED:  # its first bytes may look like a frame's
         return message
     if start + size == len(message):
         if message_id != BSM_ID:

@@ -9,7 +9,7 @@ from dataflows.formats.base import Reason, RefusedError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-LEAP = re.compile(r"(.*:)60(.*)")  # a second that some minutes have
+LEAP = re.compile(r"(.*\d\d:\d\d:)60(.*)")  # a second that some minutes have
 
 
 def read(said: str) -> int:
