@@ -68,6 +68,9 @@ class Poll(NamedTuple):
     dead: tuple[DeadLetter, ...] = ()
 
 
+NUMBERS = struct.Struct("<4q")
+
+
 class Progress(NamedTuple):
     """Where a partition stands: what the source snapshots."""
 
@@ -75,13 +78,15 @@ class Progress(NamedTuple):
     latest: int  # ms: running maximum of credible event times
     newest: int  # ms: running maximum of all accepted ones
     seen: int  # ms: running maximum of credible event times of all but warnings
+    topic: str = ""  # Kafka's id of it, which a topic that is made anew under the same name does not have
 
     def pack(self) -> bytes:
-        return struct.pack("<4q", *self)
+        return NUMBERS.pack(*self[:4]) + self.topic.encode()
 
     @classmethod
     def unpack(cls, packed: bytes) -> Progress:
-        return cls(*struct.unpack("<4q", packed))
+        offset, latest, newest, seen = NUMBERS.unpack_from(packed)
+        return cls(offset, latest, newest, seen, packed[NUMBERS.size :].decode())
 
 
 class Intake:

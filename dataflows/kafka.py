@@ -13,7 +13,7 @@ from dataflows.formats.base import Context, Pseudonym
 from dataflows.grid import Grid
 from dataflows.health import HEALTH
 from dataflows.intake import NEVER, Intake, Poll, Progress
-from dataflows.kafka_admin import connect, counter
+from dataflows.kafka_admin import Cluster, connect, counter
 from dataflows.kafka_cluster import keep_to
 from dataflows.kafka_partitions import Lookout, PartitionsAddedError, Starts
 from dataflows.kafka_reader import KafkaPartition, Shared
@@ -31,8 +31,9 @@ log = structlog.get_logger(__name__)
 class KafkaSource(PollSource):
     """All partitions of all input topics, as they are when the worker starts, or those that the settings name."""
 
-    def __init__(self, settings: Settings, grid: Grid, partitions: dict[str, int], recovery: Path | None) -> None:
-        """`partitions`: how many, by topic. `recovery`: where notes may lie beside the snapshots."""
+    def __init__(self, settings: Settings, grid: Grid, cluster: Cluster, recovery: Path | None) -> None:
+        """`recovery`: where notes may lie beside the snapshots."""
+        partitions = cluster.partitions
         self._settings = settings
         self._grid = grid
         self._inputs = {
@@ -55,7 +56,7 @@ class KafkaSource(PollSource):
                 log.warning("a partition that was read before is not read any more", partition=name)
         whole = {each.topic: partitions[each.topic] for each in settings.inputs.topics if not each.partitions}
         self._lookout = Lookout(whole, counter(settings), settings.kafka.partitions_interval, _restart)
-        self._shared = Shared(settings.kafka, self.pace, Seal(key), starts, len(self._inputs))
+        self._shared = Shared(settings.kafka, self.pace, Seal(key), starts, len(self._inputs), cluster.topics)
 
     def list_parts(self) -> list[str]:
         """The engine, which asks for it once it runs, ends where its store holds a partition that is not in the list."""
@@ -105,7 +106,7 @@ def ends(settings: Settings) -> Ends:
         keep_to(cluster.id, settings.kafka.bootstrap_servers, recovery)
     return Ends(
         grid=grid,
-        source=KafkaSource(settings, grid, cluster.partitions, recovery),
+        source=KafkaSource(settings, grid, cluster, recovery),
         alerts=KafkaSink(settings.kafka, linger=0),
         cells=KafkaSink(settings.kafka),
         dead_letters=KafkaSink(settings.kafka),

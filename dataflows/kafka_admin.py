@@ -6,12 +6,13 @@ import difflib
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -43,6 +44,7 @@ class Cluster(NamedTuple):
 
     id: str  # empty where it does not say
     partitions: dict[str, int]  # how many, by topic
+    topics: dict[str, str]  # the ids of those that are read; without those that it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def client(kafka: Kafka) -> dict[str, Any]:
 
 def connect(settings: Settings) -> Cluster:
     """The cluster with its input topics. Raises BrokerError if the broker, a topic or a partition is missing."""
-    cluster = _Admin(settings.kafka).at_start()
+    admin = _Admin(settings.kafka)
+    cluster = admin.at_start()
     there = cluster.partitions
     wanted = [each.topic for each in settings.inputs.topics] + output_names(settings)
     missing = [name for name in wanted if name not in there]
@@ -88,7 +91,8 @@ def connect(settings: Settings) -> Cluster:
                 f"{each.topic} has {there[each.topic]} partitions, counted from 0, so no {', '.join(map(str, absent))}: "
                 f"correct inputs.topics[{number}].partitions, or add partitions"
             )
-    return Cluster(cluster.id, {each.topic: there[each.topic] for each in settings.inputs.topics})
+    read = {each.topic: there[each.topic] for each in settings.inputs.topics}
+    return Cluster(cluster.id, read, admin.ids(read))
 
 
 def create_missing(settings: Settings, partitions: int, replication: int) -> list[str]:
@@ -183,5 +187,13 @@ class _Admin:
             told = [(each.name(), each.str()) for each in self._errors]
             raise BrokerError(sentence(self._kafka, error.args[0].str(), told)) from None
         return Cluster(
-            known.cluster_id or "", {name: len(topic.partitions) for name, topic in known.topics.items() if not topic.error}
+            known.cluster_id or "", {name: len(topic.partitions) for name, topic in known.topics.items() if not topic.error}, {}
         )
+
+    def ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Kafka's ids of topics. A broker that is old, or does not let them be described, says none."""
+        found = dict[str, str]()
+        with suppress(KafkaException, TimeoutError):
+            for name, future in self.client.describe_topics(TopicCollection(list(topics)), request_timeout=SOON).items():
+                found[name] = str(future.result(SOON).topic_id or "")
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -50,6 +51,7 @@ class Shared:
     seal: Seal
     starts: Starts
     partitions: int  # how many there are in all
+    topics: Mapping[str, str]  # Kafka's ids of the topics, as far as they are known
 
 
 class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
@@ -60,6 +62,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._pace, self._kafka = shared.pace, shared.kafka
         self._seal, self._place = shared.seal, f"source/{intake.name}"
         self._topic, self._number = each.topic, number
+        self._topic_id = shared.topics.get(each.topic, "")
         self._idle_after = each.idle_after
         self._idle = False
         self._heard = time.monotonic()
@@ -74,12 +77,13 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         if resume is not None:
             progress = Progress.unpack(self._seal.open(self._place, resume))
             intake.resume(progress)
-            self._offset = progress.offset
+            self._offset = progress.offset if self._is_same(progress.topic) else self._first("earliest")
+            self._topic_id = self._topic_id or progress.topic
         elif (first := shared.starts.first(each.topic, number)) is not None:
             self._offset = first
             log.info("a partition without a snapshot is read from here", topic=each.topic, partition=number, first=first)
         else:
-            self._offset = self._first()
+            self._offset = self._first(self._kafka.start)
         shared.starts.note(each.topic, number, self._offset)
         self._read_on()
 
@@ -129,7 +133,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
                 self._consumer.commit(offsets=[TopicPartition(self._topic, self._number, self._offset)], asynchronous=True)
         except KafkaException as error:
             log.debug("offset not committed", topic=self._topic, partition=self._number, error=str(error))
-        return self._seal.close(self._place, self._intake.progress(self._offset).pack())
+        progress = self._intake.progress(self._offset)._replace(topic=self._topic_id)
+        return self._seal.close(self._place, progress.pack())
 
     def close(self) -> None:
         METRICS.left(self._topic, self._number)
@@ -180,7 +185,15 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             return
         AWAY.back()
 
-    def _first(self) -> int:
+    def _is_same(self, known: str) -> bool:
+        """Whether the topic is the one that was read, by its id, as far as that is known."""
+        same = not known or not self._topic_id or known == self._topic_id
+        if not same:
+            what = "the topic was made anew since the last snapshot: it is read from its beginning"
+            log.error(what, topic=self._topic, partition=self._number)
+        return same
+
+    def _first(self, start: str) -> int:
         """Where one begins that nobody has read before. Raises BrokerError."""
         try:
             low, high = self._ends(FIRST_ASKED)
@@ -190,7 +203,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
                 f"({error.args[0].str()}); see whether it is there, then start again"
             )
             raise FAILURE.error from None
-        return low if self._kafka.start == "earliest" else high
+        return low if start == "earliest" else high
 
     def _ends(self, timeout: float) -> tuple[int, int]:
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._number), timeout=timeout)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from dataflows.kafka import ends
-from dataflows.kafka_admin import create_missing
+from dataflows.kafka_admin import connect, create_missing
 from dataflows.kafka_cluster import NOTE, keep_to
 from dataflows.settings_reader import load
 from dataflows.store import RecoveryError
@@ -54,3 +55,17 @@ def test_a_graph_without_a_store_leaves_none_behind(tmp_path: Path) -> None:
         create_missing(settings, 1, 1)
         ends(settings)
     assert not settings.recovery.directory.exists()
+
+
+def test_a_topic_that_was_made_anew_has_another_id(tmp_path: Path) -> None:
+    with broker_or_skip() as address:
+        settings = load(worker_settings.write(tmp_path / "roadwatch.toml", address))
+        create_missing(settings, 1, 1)
+        admin, (name, *_) = AdminClient({"bootstrap.servers": address}), (each.topic for each in settings.inputs.topics)
+        first, again = connect(settings).topics, connect(settings).topics
+        assert first == again
+        assert len(set(first.values())) == len(first) == len(settings.inputs.topics)
+        admin.delete_topics([name])[name].result(30)
+        create_missing(settings, 1, 1)
+        anew = connect(settings).topics
+        assert {topic for topic in first if anew[topic] != first[topic]} == {name}

@@ -159,7 +159,7 @@ def test_the_client_tells_what_a_broker_refuses(health: Health, monkeypatch: pyt
         producer.produce("t", b"{}")
         producer.flush()
         kafka = Kafka(bootstrap_servers=cluster.bootstrap, start="latest")
-        shared = Shared(kafka, Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), 1)
+        shared = Shared(kafka, Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), 1, {})
         reader = KafkaPartition(Input(topic="t", format="observation"), 0, intake(), shared, None)
 
         def problems() -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from dataflows import kafka_away, kafka_consumer, kafka_reader
 from dataflows.health import Health
-from dataflows.intake import LEAST, Intake
+from dataflows.intake import LEAST, Intake, Progress
 from dataflows.kafka_admin import BrokerError
 from dataflows.kafka_closing import Closing
 from dataflows.kafka_partitions import Starts
@@ -79,7 +80,7 @@ class Client:
 
 def partition(client: Client, way: Intake, monkeypatch: pytest.MonkeyPatch) -> KafkaPartition:
     monkeypatch.setattr(kafka_consumer, "Consumer", lambda _: client)
-    shared = Shared(Kafka(poll_messages=MOST), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), 1)
+    shared = Shared(Kafka(poll_messages=MOST), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), 1, {})
     return KafkaPartition(Input(topic="t", format="observation"), 0, way, shared, None)
 
 
@@ -96,6 +97,30 @@ def test_a_broker_that_goes_while_a_partition_is_begun_is_one_sentence(monkeypat
     assert kafka_reader.FAILURE.error is caught.value
 
 
+@pytest.mark.parametrize(
+    ("known", "there", "begins"), [("a", "a", 700), ("", "a", 700), ("a", "", 700), ("a", "b", 3)], ids=str
+)
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
+    known: str, there: str, begins: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as it can be told: an old broker names no ids. Time goes on from where it was."""
+
+    class There(Client):
+        def get_watermark_offsets(self, *_: Any, **__: Any) -> tuple[int, int]:
+            return 3, 1200
+
+        def commit(self, **_: object) -> None: ...
+
+    monkeypatch.setattr(kafka_consumer, "Consumer", lambda _: There(0))
+    seal, way = Seal(b"key"), intake()
+    kept = seal.close("source/t/0", Progress(700, T0, T0, T0, known).pack())
+    shared = Shared(Kafka(start="latest"), Pace(("t/0",), WINDOW), seal, Starts(None), 1, {"t": there})
+    with capture_logs() as lines:
+        one = KafkaPartition(Input(topic="t", format="observation"), 0, way, shared, kept)
+    assert Progress.unpack(seal.open("source/t/0", one.snapshot())) == Progress(begins, T0, T0, T0, there or known)
+    assert ["made anew" in line["event"] for line in lines] == [True] * (begins == 3)
+
+
 def test_a_hundred_partitions_hold_no_more_than_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the clients hold of a backlog, all together."""
     given: list[dict[str, Any]] = []
@@ -106,7 +131,7 @@ def test_a_hundred_partitions_hold_no_more_than_sixteen(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(kafka_consumer, "Consumer", consumer)
     for count in (16, 100):
-        shared = Shared(Kafka(), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), count)
+        shared = Shared(Kafka(), Pace(("t/0",), WINDOW), Seal(b"key"), Starts(None), count, {})
         KafkaPartition(Input(topic="t", format="observation"), 0, intake(), shared, None)
     few, many = (config["queued.max.messages.kbytes"] for config in given)
     assert 100 * many <= 16 * few
