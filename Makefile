@@ -17,7 +17,7 @@ SEED ?= 1
 FIRST ?= 1
 RUNS ?= 1000000
 FUZZ := .venv-fuzz
-KAFKA_TESTS := tests/test_broker_end_to_end.py tests/test_watch.py tests/test_real_kafka.py
+KAFKA_TESTS := tests/test_broker_end_to_end.py tests/test_watch.py tests/test_real_kafka.py tests/test_kafka_cluster.py
 
 # The first that works and fits: a name on the path may be a shim that only complains.
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
