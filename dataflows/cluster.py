@@ -22,7 +22,7 @@ from dataflows.told import ToldError
 log = structlog.get_logger(__name__)
 
 PATIENCE = 15.0  # s for the others to end after one has died,
-LONGER = 110.0  # and after all were asked to: a last snapshot may take so long, and supervisors wait for 120 s
+LONGER = 110.0  # and since all were asked to: a last snapshot may take so long, and supervisors wait for 120 s
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before a restart: doubled each time, for what is broken seldom mends at once
 SLICE = 0.1  # s between looks: a signal does not end a sleep
 CALM = 600.0  # s: a cluster that lived so long has recovered, and the count of deaths starts again
@@ -54,11 +54,11 @@ def supervise(
 ) -> None:
     """Run `roadwatch run` in `processes` processes with `arguments` until SIGTERM. Raises ClusterError when it gives up."""
     restarts = restarts or Restarts()
-    stopping: list[int] = []
+    stopping: list[float] = []  # s: when a signal came
     members: list[subprocess.Popen[bytes]] = []
 
-    def stop(number: int, _: object) -> None:
-        stopping.append(number)
+    def stop(*_: object) -> None:
+        stopping.append(time.monotonic())
         _ask_to_end(members)
 
     signal.signal(signal.SIGTERM, stop)
@@ -98,11 +98,11 @@ def _ask_to_end(members: Sequence[subprocess.Popen[bytes]]) -> None:
             member.send_signal(signal.SIGTERM)
 
 
-def _until_the_end(members: Sequence[subprocess.Popen[bytes]], stopping: Sequence[int]) -> list[int]:
+def _until_the_end(members: Sequence[subprocess.Popen[bytes]], stopping: Sequence[float]) -> list[int]:
     """Wait for the first to end, then for all: those that do not follow are killed. `stopping` is empty until all are asked."""
     while all(member.poll() is None for member in members):
         time.sleep(SLICE)
-    deadline = time.monotonic() + (LONGER if stopping else PATIENCE)
+    deadline = stopping[0] + LONGER if stopping else time.monotonic() + PATIENCE
     for member in members:
         try:
             member.wait(max(0.0, deadline - time.monotonic()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -26,6 +26,7 @@ _QUIET.setLevel(logging.CRITICAL)
 
 log = structlog.get_logger(__name__)
 
+NO_ID = str(Uuid(0, 0))  # what the topics of an old broker seem to have
 LONGEST = 2_000_000.0  # s: the client counts in ms, in 32 bits, and takes more for none
 SOON = 2.0  # s after which somebody at a start wants to hear whom it waits for: one that is there answers in 0.1 s
 MISSPELT = 0.8  # of the letters that two names share: so near, and one is probably the other
@@ -193,7 +194,8 @@ class _Admin:
     def ids(self, topics: Iterable[str]) -> dict[str, str]:
         """Kafka's ids of topics. A broker that is old, or does not let them be described, says none."""
         found = dict[str, str]()
-        with suppress(KafkaException, TimeoutError):
+        with suppress(KafkaException):  # of one that cannot ask at all
             for name, future in self.client.describe_topics(TopicCollection(list(topics)), request_timeout=SOON).items():
-                found[name] = str(future.result(SOON).topic_id or "")
+                with suppress(KafkaException, TimeoutError):
+                    found[name] = str(future.result(SOON).topic_id or "").replace(NO_ID, "")
         return found

@@ -28,7 +28,7 @@ from dataflows.unfinished import forget_unfinished
 LOCK = "roadwatch.lock"  # held by the worker, or by the first process of the cluster, that uses the store
 NOTE = "roadwatch.json"  # beside the engine's files: what they were made with
 DRAFT = f"{NOTE}.new"  # the note of a store that is being made
-VERSION = 20  # of what the snapshots hold: to be raised whenever a detector's state changes its layout
+VERSION = 21  # of what the snapshots hold: to be raised whenever a detector's state changes its layout
 WAIT = 10.0  # s for the cluster's first process to make the store
 LEAVES = 5.0  # s for whoever had it before to end: a cluster that was killed and started again
 TRIAL = 1 << 20  # bytes: more than a snapshot of one shard, with its journal

@@ -196,7 +196,7 @@ class BatteryHealth:
                 continue
             if ("alarm_bits" in said or "alarm_level" in said) and not limits.filled(alone)[0]:
                 continue
-            if claim.hard and row["time"] > claim.seen and claim.told > claim.seen:
+            if claim.hard and row["time"] > claim.seen and claim.told != NEVER:
                 del self.claims[int(row["reporter"])]
 
     def _end_blocks(self, cars: Rows, ended: NDArray[np.bool_]) -> None:

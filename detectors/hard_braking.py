@@ -29,7 +29,7 @@ from detectors.table import Names, Slots, claim, find, unheld
 UNCHOSEN = 3.0  # m/s2: drivers who see it coming stay below
 WEIGHT = 0.3  # surprise per m/s2 beyond that, measured on labelled clusters
 WINDOW = 60.0  # s: after it, what was in the way is a queue
-PAUSE = 5_000  # ms without hard braking after which the same vehicle's next one, elsewhere, is another
+PAUSE = 15_000  # ms without hard braking after which the same vehicle's next one, elsewhere, is another; some report every ten
 RADIUS = 60.0  # m: the way to a stand from 80 km/h at that deceleration, and a vehicle or two
 SAME_WAY = 45.0  # degrees
 FLOWED = 0.7  # of the usual speed, ahead in the minutes before: with it false alarms went from 30 to 24, found from 112 to 111

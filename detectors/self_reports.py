@@ -67,13 +67,17 @@ class SelfReports:
 
     def __init__(self) -> None:
         self.watched: dict[Said, Claim] = {}  # of those who said it while they drove
-        self.broken: dict[Said, int] = {}  # who drove on, or may have: until when, ms, it is not asked again
+        self.broken: dict[Said, int] = {}  # who drove on: until when, ms, it is not asked again
+        self.silent: dict[Said, int] = {}  # who was told of because he was silent: the same, unless he drives without saying it
 
     def update(self, frame: Frame) -> list[Finding]:
         rows = frame.observations
         speaks = said(rows) & _ANY
         if self.broken:
             self.broken = {claimed: until for claimed, until in self.broken.items() if until > frame.end}
+        if self.silent:
+            took_back = set(rows["reporter"].compress((rows["signs"] & _ANY) == 0).tolist())
+            self.silent = {k: until for k, until in self.silent.items() if until > frame.end and k[0] not in took_back}
         if not speaks and not self.watched:
             return []
         slows = rows["accel"] < -HARD_BRAKING  # as a crash does, however fast it still is
@@ -90,6 +94,9 @@ class SelfReports:
             claimed = int(row["reporter"]), claim.kind
             if claimed in self.broken:
                 self.broken[claimed] = frame.end + FORGET
+            elif claimed in self.silent:  # he reports every ten seconds, and drives on
+                self.broken[claimed] = frame.end + FORGET
+                del self.silent[claimed]
             elif claimed not in self.watched and claimed not in told:
                 self.watched[claimed] = claim
         return found
@@ -107,7 +114,7 @@ class SelfReports:
                     self.broken[claimed] = frame.end + FORGET
             elif len(here) or frame.end - claim.time >= SILENT:
                 del self.watched[claimed]
-                self.broken[claimed] = frame.end + FORGET  # who reports every ten seconds may be driving on
+                self.silent[claimed] = frame.end + FORGET
                 newest = rows[here[-1]] if len(here) else None
                 last = claim if newest is None else claim.seen(newest)
                 itself = newest is not None and int(newest["signs"]) & _ANY and _claim(newest).kind == claim.kind

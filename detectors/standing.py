@@ -69,8 +69,8 @@ class Standing:
         before it."""
         now, rows = frame.end, seen.rows
         self._halts.note(seen.acting.compress(seen.acting["halted"]), now)
-        if len(self._standing):
-            _leave(rows, *self._standing.arrays[:3])
+        if len(self._standing) and _leave(rows, *self._standing.arrays[:3]):
+            self._forget(now)
         if seen.since and now - seen.since >= WATCH:
             self._watch(rows, now)
         if not frame.ends_a(EVERY):
@@ -181,13 +181,15 @@ def _stand(standing: Rows, rows: Rows, names: Names, slots: Slots, size: NDArray
 
 
 @compiled
-def _leave(seen: Rows, rows: Rows, names: Names, slots: Slots) -> None:
-    """Note of those that stood that they drive again."""
+def _leave(seen: Rows, rows: Rows, names: Names, slots: Slots) -> bool:
+    """Note of those that stood that they drive again, or have in between and stand anew; returns whether any does."""
+    some = False
     for i in range(len(seen)):
-        if seen[i]["stood"] == 0:
-            at = find(slots, names, seen[i]["reporter"])
-            if at >= 0:
-                rows[at]["at"] = 0
+        at = find(slots, names, seen[i]["reporter"])
+        if at >= 0 and seen[i]["stood"] != rows[at]["stood"]:
+            rows[at]["at"] = 0
+            some = True
+    return some
 
 
 @compiled

@@ -268,6 +268,14 @@ def test_a_limit_counts_when_it_is_passed_again_whatever_is_missing_in_between()
     assert thermal_for([*calm, *cooled]) <= 2
 
 
+@pytest.mark.parametrize("lasts", range(20, 31))
+def test_an_all_clear_ends_an_alarm_in_whatever_second_it_comes(lasts: int) -> None:
+    ringing = [reading(k, alarms=1 << 1, alarm_level=3) for k in range(lasts)]
+    found = drive(BatteryHealth(), [*ringing, reading(lasts, alarm_level=0)], until=200)
+    assert found
+    assert max(f.time for f in found) <= T0 + 1000 * (lasts + 10)
+
+
 def test_who_says_nothing_of_an_alarm_does_not_end_it() -> None:
     blank = dict.fromkeys(FLOATS, np.nan) | {"alarms": 0xFFFFFFFF, "alarm_level": 255}
     silent, blanks = [], [reading(10 * k, **blank) for k in range(1, 12)]

@@ -242,12 +242,6 @@ def test_what_was_said_before_a_makers_unit_stands_however_it_is_cut(what: str) 
         assert report(before + first + unit).tobytes() == report(before + unit).tobytes()
 
 
-def test_an_alarm_between_two_makers_units_is_heard() -> None:
-    """In this edition no unit of the standard has a number of theirs, so what lies between them was read right."""
-    row = report(b"\x80\x00\x02ab" + UNITS["alarms"] + b"\x81\x7f\xff" + b"short")
-    assert (row["alarms"], row["alarm_level"]) == (5, 1)
-
-
 def test_a_unit_that_no_table_knows_refuses_the_report() -> None:
     """Unless it stands behind a maker's, which may have no length and anything in it."""
     unknown = [0, *range(0x09, 0x30), *range(0x33, 0x80)]

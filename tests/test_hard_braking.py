@@ -84,17 +84,27 @@ def test_who_braked_elsewhere_before_brakes_again() -> None:
     assert [dict(f.evidence)["hard_braking_vehicles"] for f in both] in ([], [2.0])  # one of them twice is two, not three
 
 
-def test_a_flag_that_stays_on_is_one_braking() -> None:
+@pytest.mark.parametrize("every", [1, 6, 10])
+def test_a_flag_that_stays_on_is_one_braking(every: int) -> None:
     detector, occurred = HardBraking(), []
     wrecks = [
         brake(k, BEFORE + second, 500, speed=0.0, accel=np.nan, signs=int(Sign.HARD_BRAKE))
-        for second in range(300)
+        for second in range(0, 300, every)
         for k in (1, 2)
     ]
     detector._places.occur = lambda *told: occurred.append(told)  # type: ignore[method-assign]
     for frame in road.frames(road.together(*traffic(BEFORE + 300), *wrecks)):
         detector.update(frame)
     assert len(occurred) == 2
+
+
+def test_who_drives_on_with_the_flag_and_reports_every_ten_seconds_brakes_once() -> None:
+    detector, occurred = HardBraking(), []
+    drives = [brake(1, BEFORE + 10 * k, 100 + 150 * k, accel=np.nan, signs=int(Sign.HARD_BRAKE)) for k in range(6)]
+    detector._places.occur = lambda *told: occurred.append(told)  # type: ignore[method-assign]
+    for frame in road.frames(road.together(*traffic(BEFORE + 100), *drives)):
+        detector.update(frame)
+    assert len(occurred) == 1
 
 
 def test_where_nobody_says_how_he_drives_nothing_is_gathered_for_ever() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Uuid
 from confluent_kafka.admin import AdminClient
 
 from dataflows.kafka import ends
-from dataflows.kafka_admin import connect, create_missing
+from dataflows.kafka_admin import _Admin, connect, create_missing
 from dataflows.kafka_cluster import NOTE, keep_to
+from dataflows.settings import Kafka
 from dataflows.settings_reader import load
 from dataflows.store import RecoveryError
 from tests import worker_settings
@@ -55,6 +59,24 @@ def test_a_graph_without_a_store_leaves_none_behind(tmp_path: Path) -> None:
         create_missing(settings, 1, 1)
         ends(settings)
     assert not settings.recovery.directory.exists()
+
+
+def test_what_a_broker_does_not_say_of_one_topic_hides_nothing_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old one says nothing, which looks like an id of noughts."""
+
+    def told(said: Uuid | None) -> Future[SimpleNamespace]:
+        future = Future[SimpleNamespace]()
+        if said is None:
+            future.set_exception(KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)))
+        else:
+            future.set_result(SimpleNamespace(topic_id=said))
+        return future
+
+    said = {"a": None, "b": Uuid(1, 2), "old": Uuid(0, 0)}
+    answers = {name: told(each) for name, each in said.items()}
+    admin = _Admin(Kafka())
+    monkeypatch.setattr(admin, "client", SimpleNamespace(describe_topics=lambda *_, **__: answers))
+    assert admin.ids(said) == {"b": str(Uuid(1, 2)), "old": ""}
 
 
 def test_a_topic_that_was_made_anew_has_another_id(tmp_path: Path) -> None:

@@ -82,6 +82,13 @@ def test_an_airbag_at_speed_is_heard_of_who_then_only_says_that_it_is_disabled(s
     assert {f.kind for f in findings(rows)} == {"accident", "breakdown"}
 
 
+def test_a_second_crash_is_told_of_who_drove_on_without_a_word_of_the_first() -> None:
+    at = np.array([0.0, 1.0, *range(6, 40), 40.0])  # silent for five seconds after the first
+    signs = np.where(np.isin(at, (1.0, 40.0)), AIRBAG, 0)
+    found = findings(road.rows(len(at), seconds=at, reporter=7, speed=25.0, signs=signs), 10)
+    assert [(f.time - road.T0) // 1000 for f in found] == [4, 43]
+
+
 def test_who_speaks_every_ten_seconds_and_drives_on_is_told_once() -> None:
     rows = road.rows(12, seconds=10.0 * np.arange(12), reporter=7, speed=25.0, signs=AIRBAG)
     assert len(findings(rows)) == 1

@@ -16,14 +16,14 @@ def read(octets: Octets, at: int, end: int, newer: bool, readings: Rows, reports
     the unit that was begun last.
 
     Some makers leave the length out of their own units, so nothing tells what follows: what was said before the first of them
-    stands, kept in the row after the report's. In 2025, whose numbers of units are not those of makers, before the last one.
+    stands, kept in the row after the report's.
     """
     row = readings[reports]
     forget(gathered)
     makers = False
     while at < end:
         unit = octets[at]
-        if of_2025.makers(unit) if newer else not makers and of_2016.makers(unit):
+        if not makers and (of_2025.makers(unit) if newer else of_2016.makers(unit)):
             makers = True
             readings[reports + 1] = row
             complete(readings[reports + 1], gathered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflows.formats.gbt32960_common import PACKS, PROMISED, SENT, alarms, cells, motors, place, probes, vehicle
 from dataflows.formats.gbt32960_octets import (
-    ABNORMAL_16,
+    NO_CELL,
     NO_TEMPERATURE,
     PAST,
     Numbers,
@@ -70,8 +70,8 @@ def _position(octets: Octets, at: int, end: int, row: Rows) -> int:
 def _extremes(octets: Octets, at: int, end: int, row: Rows) -> int:
     if end - at < 14:
         return PAST
-    row["cell_voltage_max"] = value(u16(octets, at + 2), ABNORMAL_16, 0.001, 0.0)
-    row["cell_voltage_min"] = value(u16(octets, at + 6), ABNORMAL_16, 0.001, 0.0)
+    row["cell_voltage_max"] = value(u16(octets, at + 2), NO_CELL, 0.001, 0.0)
+    row["cell_voltage_min"] = value(u16(octets, at + 6), NO_CELL, 0.001, 0.0)
     row["temperature_max"] = value(octets[at + 10], NO_TEMPERATURE, 1.0, -40.0)
     row["temperature_min"] = value(octets[at + 13], NO_TEMPERATURE, 1.0, -40.0)
     return at + 14

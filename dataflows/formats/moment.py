@@ -21,13 +21,11 @@ def read(said: str) -> int:
     text = said.partition("[")[0]  # Java appends the zone's name: ...Z[UTC]
     leap = LEAP.fullmatch(text)
     try:
-        moment = datetime.fromisoformat(f"{leap[1]}59{leap[2]}" if leap else text)
-    except ValueError:
+        moment = datetime.fromisoformat(f"{leap[1]}59{leap[2]}" if leap else text) + timedelta(seconds=bool(leap))
+    except (ValueError, OverflowError):
         raise RefusedError(Reason.WRONG_SHAPE, "the time is not in ISO 8601") from None
     if len(text) <= len("2025-03-04"):
         raise RefusedError(Reason.WRONG_SHAPE, "the time is a day without a time")
-    if leap:
-        moment += timedelta(seconds=1)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - EPOCH) // MILLISECOND
