@@ -22,7 +22,7 @@ WARM, COUNTED = 360, 20  # panes of one second: everybody's warm-up is over, and
 BUDGET = {  # instructions a pane of CPython 3.11
     "Plausibility": 290, "HardBraking": 430, "StationaryTraffic": 1010, "LongStand": 145, "BlockedRoad": 40,
     "ShunnedLane": 80, "Notices": 30,
-    "SelfReports": 35, "SlipperyRoad": 125, "WrongWay": 965, "Weather": 120, "BatteryHealth": 50,
+    "SelfReports": 38, "SlipperyRoad": 125, "WrongWay": 965, "Weather": 120, "BatteryHealth": 50,
 }  # fmt: skip
 
 

@@ -42,6 +42,8 @@ def test_a_stray_byte_that_looks_like_a_start_is_none_though_its_length_leads_to
     fill = encode.gbt32960_frame(7, VIN, bytes(24 + 256 + 1 - 1 - len(first) - 25))
     parts = [b"#", first, fill, first]
     assert cut_at(parts, 20) == parts
+    parts = [b"#", first, first, FRAMES[2], first]  # here the BCC fits, too: one # more and one less
+    assert cut_at(parts, 20) == parts
 
 
 @pytest.mark.parametrize("at", range(len(FRAMES[0])))

@@ -43,21 +43,21 @@ def _end(octets: bytes, at: int) -> int | None:
     end = _said_end(octets, at)
     if not octets.startswith(STARTS, at) or end > len(octets):
         return None
-    if _fits(octets, at, end):
-        return end
-    one_on = octets.startswith(STARTS, at + 1) and _said_end(octets, at + 1) <= len(octets)
-    if one_on and _fits(octets, at + 1, _said_end(octets, at + 1)):  # of three # the last two begin it
-        return None
-    return end if end == len(octets) or octets.startswith(STARTS, end) else None
+    if octets.startswith(STARTS, at + 1):  # of three # the last two begin it, if that is the better reading
+        other = _said_end(octets, at + 1)
+        if other <= len(octets) and _reads(octets, at + 1, other) > _reads(octets, at, end):
+            return None
+    return end if _reads(octets, at, end) else None
+
+
+def _reads(octets: bytes, at: int, end: int) -> int:
+    """How much speaks for a frame from `at` to `end`: that another one, or the end of the file, follows it, and its BCC."""
+    checked = np.frombuffer(octets, np.uint8, end - at - 2, at + 2)
+    return (end == len(octets) or octets.startswith(STARTS, end)) + bool(np.bitwise_xor.reduce(checked) == 0)
 
 
 def _said_end(octets: bytes, at: int) -> int:
     return at + HEADER + int.from_bytes(octets[at + HEADER - 2 : at + HEADER]) + 1
-
-
-def _fits(octets: bytes, at: int, end: int) -> bool:
-    """Whether the BCC, the last byte, is that of what is between it and the start."""
-    return bool(np.bitwise_xor.reduce(np.frombuffer(octets, np.uint8, end - at - 2, at + 2)) == 0)
 
 
 def _next(octets: bytes, at: int) -> int:
