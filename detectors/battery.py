@@ -16,7 +16,7 @@ from detectors.battery_channels import GAP, LOWEST, Floats, measure
 from detectors.battery_fleet import BLOCK, CALM, Fleet
 from detectors.battery_vehicles import CHANNELS, PEAK_STEP, UNJUDGED, N, Vehicles, at, join
 from detectors.compiled import compiled
-from detectors.model import Finding, Frame, Rows
+from detectors.model import BITS, Finding, Frame, Rows
 from detectors.table import Names, Slots
 
 JUDGE_EVERY = 10_000  # ms: readings are judged together, for a vehicle sends one each 10 to 30 s and arrays like company
@@ -30,7 +30,7 @@ HOLD = 120_000  # ms after the last evidence for which a claim is repeated: a bu
 HARD_SCORE = 10.0
 RADIUS = 50.0  # m: what a battery fire endangers
 HOUR = 3_600_000  # ms between looks for vehicles to forget
-ALARMS = "alarm_bits", "limits_passed", "thermal"  # evidence that is made of bits
+ALARMS = (*BITS, "thermal")  # evidence that is not to be lost before it is told
 NEVER = -(2**62)  # ms
 OBSERVED = ("cell_voltage_max", "cell_voltage_min", "temperature_max", "temperature_min", "insulation", "soc", "current")
 

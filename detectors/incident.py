@@ -8,14 +8,13 @@ from typing import Literal, NamedTuple
 
 from detectors.geometry import apart
 from detectors.judgement import RANK, Family, lasts
-from detectors.model import CAUSES, WARNED, Finding
+from detectors.model import BITS, CAUSES, WARNED, Finding
 
 Status = Literal["opened", "updated", "cleared"]
 
 SAME_WAY = 60.0  # degrees: a bend turns less than this from one spot to the next; the other carriageway is 180 away
 SPOTS = 64  # places remembered per incident; thinned to APART, so a queue of some 5 km is followed
 APART = 75.0  # m
-BITS = "alarm_bits", "limits_passed"  # evidence that is made of bits
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,7 @@ def plain(rows: Rows) -> Rows:
     return rows.view(f"V{rows.dtype.itemsize}")
 
 
+SLEPT = 60_000  # ms between two frames of a shard: what is more was sleep
 SIGHT = 500.0  # m over a shard's border that it sees: what is decided by what lies farther would differ with the shard
 
 
@@ -241,6 +242,7 @@ CAUSES: dict[str, int] = {  # ETSI EN 302 637-3 cause codes; 0: ours, no DENM ca
     "battery_anomaly": 0,
 }
 
+BITS = "alarm_bits", "limits_passed"  # evidence of a battery that is made of bits
 WARNED = "warned_"  # and a cause, of some a sub-cause too: evidence, how many stations warn of that (DENM)
 
 

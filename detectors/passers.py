@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from detectors.compiled import compiled
 from detectors.geometry import M_PER_DEGREE, POLE, angle_between, distance
 from detectors.lattice import FadingSums, Floats, Keys, Steps, number_of, row_and_column
-from detectors.model import Rows
+from detectors.model import SLEPT, Rows
 from detectors.table import Slots, free_slots, slot_of
 
 REACH = 200.0  # m, well within SIGHT: evidence at a shard's border is seen whole
@@ -19,7 +19,6 @@ WINDOW = 300_000  # ms: five minutes
 RECENT = 150_000.0  # ms: time constant of the flow, so that most of it is from the window
 DAY = 86_400_000.0  # ms: time constant of what is usual
 TICK = 10_000  # ms between two countings of who is on the road
-SLEPT = 60_000  # ms: what is more between two ticks was sleep
 PASS = 2 * REACH  # m driven that make one passer-by
 FORGET = 0.1  # passers-by, a day's memory
 

@@ -17,7 +17,7 @@ import numpy as np
 from detectors.compiled import compiled
 from detectors.driven import BATCH, SIGMAS, around, place_key
 from detectors.lattice import FadingSums, Floats, Keys, Room
-from detectors.model import Rows
+from detectors.model import SLEPT, Rows
 from detectors.rarity import TAU, surprise
 from detectors.table import claim
 
@@ -26,7 +26,6 @@ REACH = SIGMAS * SIGMA  # m, beyond which nothing is read
 SETTLE = 30_000  # ms: what is younger is the cluster itself and must not excuse itself
 WARM_UP = 300_000  # ms: nothing surprises who knows nothing, or has slept; some cycles of lights
 UNLEARNED = 600_000  # ms after which what occurred is forgotten where nobody says how he drives, so nothing is learned
-SLEPT = 60_000  # ms between two panes: what is more was sleep
 FORGET = 1.0  # m driven
 FIRST = (1.0, 300.0)  # what is known of a fleet before it drives, occurrences in m: as in town, so that a start is quiet
 GENTLE = 1.5  # m/s2: what a driver brakes with who has to; lifting the foot gives 0.5 to 1

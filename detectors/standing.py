@@ -49,6 +49,7 @@ _STANDING = np.dtype([*SEEN.descr, ("at", "i8")])  # the newest row of one that 
 class _Stander:
     """A vehicle that has been standing for a while."""
 
+    stood: int  # ms: since when; one that stands anew is another
     passed: dict[int, float] = field(default_factory=dict)  # the PASSED fastest who drove past, and how fast at most, m/s
     beside: float = 0.0  # sum over looks, for one position errs
     looks: int = 0
@@ -69,8 +70,8 @@ class Standing:
         before it."""
         now, rows = frame.end, seen.rows
         self._halts.note(seen.acting.compress(seen.acting["halted"]), now)
-        if len(self._standing) and _leave(rows, *self._standing.arrays[:3]):
-            self._forget(now)
+        if len(self._standing):
+            _leave(rows, *self._standing.arrays[:3])
         if seen.since and now - seen.since >= WATCH:
             self._watch(rows, now)
         if not frame.ends_a(EVERY):
@@ -82,8 +83,8 @@ class Standing:
         leads = queues.strays(long) & _lead(long, rows)
         found = [
             self._judge(one, now)
-            for one, reporter, first in zip(long, long["reporter"].tolist(), leads.tolist(), strict=True)
-            if first or self._was_reported(reporter)
+            for one, first in zip(long, leads.tolist(), strict=True)
+            if first or self._stander(int(one["reporter"]), int(one["stood"])).reported
         ]
         return [finding for finding in found if finding]
 
@@ -96,9 +97,12 @@ class Standing:
             long[name] = held[name]
         return long.take(np.argsort(long["reporter"]))
 
-    def _was_reported(self, reporter: int) -> bool:
+    def _stander(self, reporter: int, stood: int) -> _Stander:
+        """What is remembered of one that has stood since then."""
         stander = self._standers.get(reporter)
-        return stander is not None and stander.reported
+        if stander is None or stander.stood != stood:
+            stander = self._standers[reporter] = _Stander(stood)
+        return stander
 
     def _watch(self, seen: Rows, now: int) -> None:
         """Note who stands, and who drives past."""
@@ -114,9 +118,14 @@ class Standing:
             passing = np.empty((passed, 2), np.int64)
             _pass(seen, standing, passing)
         past, by = passing[:passed, 0], passing[:passed, 1]
-        columns = standing["reporter"].take(past), seen["reporter"].take(by), seen["speed"].take(by)
-        for reporter, other, speed in zip(*(column.tolist() for column in columns), strict=True):
-            others = self._standers.setdefault(reporter, _Stander()).passed
+        columns = (
+            standing["reporter"].take(past),
+            standing["stood"].take(past),
+            seen["reporter"].take(by),
+            seen["speed"].take(by),
+        )
+        for reporter, stood, other, speed in zip(*(column.tolist() for column in columns), strict=True):
+            others = self._stander(reporter, stood).passed
             others[other] = max(others.get(other, 0.0), speed)
             if len(others) > PASSED:
                 del others[min(others, key=others.__getitem__)]
@@ -132,7 +141,7 @@ class Standing:
         lat, lon, heading = float(one["lat"]), float(one["lon"]), float(one["heading"])
         reporter, stood = int(one["reporter"]), int(one["stood"])
         seconds = (now - stood) / 1000.0
-        stander = self._standers.setdefault(reporter, _Stander())
+        stander = self._stander(reporter, stood)
         spot = self._ground.spot(lat, lon, heading, now)
         stander.looks += 1
         stander.beside += spot.beside
@@ -181,15 +190,12 @@ def _stand(standing: Rows, rows: Rows, names: Names, slots: Slots, size: NDArray
 
 
 @compiled
-def _leave(seen: Rows, rows: Rows, names: Names, slots: Slots) -> bool:
-    """Note of those that stood that they drive again, or have in between and stand anew; returns whether any does."""
-    some = False
+def _leave(seen: Rows, rows: Rows, names: Names, slots: Slots) -> None:
+    """Note of those that stood that they drive again, or have in between."""
     for i in range(len(seen)):
         at = find(slots, names, seen[i]["reporter"])
         if at >= 0 and seen[i]["stood"] != rows[at]["stood"]:
             rows[at]["at"] = 0
-            some = True
-    return some
 
 
 @compiled
