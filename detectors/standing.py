@@ -49,7 +49,6 @@ _STANDING = np.dtype([*SEEN.descr, ("at", "i8")])  # the newest row of one that 
 class _Stander:
     """A vehicle that has been standing for a while."""
 
-    stood: int  # ms: since when; one that stands anew is another
     passed: dict[int, float] = field(default_factory=dict)  # the PASSED fastest who drove past, and how fast at most, m/s
     beside: float = 0.0  # sum over looks, for one position errs
     looks: int = 0
@@ -83,8 +82,8 @@ class Standing:
         leads = queues.strays(long) & _lead(long, rows)
         found = [
             self._judge(one, now)
-            for one, first in zip(long, leads.tolist(), strict=True)
-            if first or self._stander(int(one["reporter"]), int(one["stood"])).reported
+            for one, reporter, first in zip(long, long["reporter"].tolist(), leads.tolist(), strict=True)
+            if first or self._was_reported(reporter)
         ]
         return [finding for finding in found if finding]
 
@@ -97,12 +96,9 @@ class Standing:
             long[name] = held[name]
         return long.take(np.argsort(long["reporter"]))
 
-    def _stander(self, reporter: int, stood: int) -> _Stander:
-        """What is remembered of one that has stood since then."""
+    def _was_reported(self, reporter: int) -> bool:
         stander = self._standers.get(reporter)
-        if stander is None or stander.stood != stood:
-            stander = self._standers[reporter] = _Stander(stood)
-        return stander
+        return stander is not None and stander.reported
 
     def _watch(self, seen: Rows, now: int) -> None:
         """Note who stands, and who drives past."""
@@ -118,14 +114,9 @@ class Standing:
             passing = np.empty((passed, 2), np.int64)
             _pass(seen, standing, passing)
         past, by = passing[:passed, 0], passing[:passed, 1]
-        columns = (
-            standing["reporter"].take(past),
-            standing["stood"].take(past),
-            seen["reporter"].take(by),
-            seen["speed"].take(by),
-        )
-        for reporter, stood, other, speed in zip(*(column.tolist() for column in columns), strict=True):
-            others = self._stander(reporter, stood).passed
+        columns = standing["reporter"].take(past), seen["reporter"].take(by), seen["speed"].take(by)
+        for reporter, other, speed in zip(*(column.tolist() for column in columns), strict=True):
+            others = self._standers.setdefault(reporter, _Stander()).passed
             others[other] = max(others.get(other, 0.0), speed)
             if len(others) > PASSED:
                 del others[min(others, key=others.__getitem__)]
@@ -141,7 +132,7 @@ class Standing:
         lat, lon, heading = float(one["lat"]), float(one["lon"]), float(one["heading"])
         reporter, stood = int(one["reporter"]), int(one["stood"])
         seconds = (now - stood) / 1000.0
-        stander = self._stander(reporter, stood)
+        stander = self._standers.setdefault(reporter, _Stander())
         spot = self._ground.spot(lat, lon, heading, now)
         stander.looks += 1
         stander.beside += spot.beside
@@ -191,7 +182,8 @@ def _stand(standing: Rows, rows: Rows, names: Names, slots: Slots, size: NDArray
 
 @compiled
 def _leave(seen: Rows, rows: Rows, names: Names, slots: Slots) -> None:
-    """Note of those that stood that they drive again, or have in between."""
+    """Note of those that stood that they drive again, or have in between: what is known of them is forgotten before they have
+    stood anew for long enough to be watched."""
     for i in range(len(seen)):
         at = find(slots, names, seen[i]["reporter"])
         if at >= 0 and seen[i]["stood"] != rows[at]["stood"]:
