@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 
 from dataflows import cluster
-from dataflows.cluster import CALM, DEATHS, FIRST_PAUSE, LONGEST_PAUSE, START_AGAIN, ClusterError, Restarts, supervise
+from dataflows.cluster import (
+    CALM,
+    DEATHS,
+    FIRST_PAUSE,
+    LONGER,
+    LONGEST_PAUSE,
+    PATIENCE,
+    START_AGAIN,
+    ClusterError,
+    Restarts,
+    supervise,
+)
 
 
 def test_pauses_grow_up_to_a_limit() -> None:
@@ -110,3 +122,21 @@ def test_a_signal_is_heard_whenever_it_comes(when: str, monkeypatch: pytest.Monk
     supervise(2, [], sleep=sleep)
     assert len(slept) == (when == "in the pause after a death")
     assert len(Member.made) == (0 if when == "before the first start" else 2)
+
+
+@pytest.mark.parametrize(("asked", "waits"), [([], PATIENCE), ([60.0], LONGER - 40.0)], ids=["after a death", "when asked to"])
+def test_members_have_as_long_as_supervisors_wait(asked: list[float], waits: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since the signal, not since the first of them ended 40 s later."""
+    given: list[float] = []
+
+    class Lagging:
+        def poll(self) -> int:
+            return 0
+
+        def wait(self, patience: float | None = None) -> int:
+            given.extend([] if patience is None else [patience])
+            return 0
+
+    monkeypatch.setattr(cluster.time, "monotonic", lambda: 100.0)
+    assert cluster._until_the_end(cast("list[subprocess.Popen[bytes]]", [Lagging()]), asked) == [0]
+    assert given == [waits]

@@ -8,10 +8,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
-from dataflows.health import Health, Server, ServingError, serve
+from dataflows.health import Health, Server, ServingError, _Listener, serve
 from dataflows.metrics import CONTENT_TYPE, Metrics
 
 
@@ -210,3 +212,16 @@ def test_stop_frees_the_port_and_ends_the_thread(health: Health) -> None:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", server.port))
         again.listen()
+
+
+@pytest.mark.parametrize(("error", "said"), [(ConnectionResetError(), 0), (ValueError("a mistake"), 1)])
+def test_who_asks_and_goes_is_not_told_of_and_never_by_his_address(
+    error: Exception, said: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capture_logs() as lines:
+        try:
+            raise error
+        except (ConnectionError, ValueError):
+            _Listener.handle_error(cast(_Listener, None), None, ("10.0.0.7", 5555))
+    assert len(lines) == said
+    assert "10.0.0.7" not in f"{lines}{capsys.readouterr()}"

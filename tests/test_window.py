@@ -174,6 +174,17 @@ def test_what_comes_too_late_after_idleness_is_counted() -> None:
     assert sum(len(each.rows) for each in shard.state.waiting["observations"]) == 2
 
 
+def test_what_comes_too_late_is_counted_where_it_belongs() -> None:
+    """And by nobody who only looks over the border."""
+    away = next(cell for n in range(1, 200) if GRID.owner(cell := GRID.cell(LAT + 0.01 * n, LON)) != SHARD)
+    shard = window(("a", "b"))
+    feed(shard, [Chunk("b", NEVER, NEVER, False, -1), *chunks("a", [T0, T0 + 9000])[:-1]])
+    before, theirs = METRICS.value("late_at_shard_records_total"), rows([T0, T0], reporter=2)
+    theirs["cell"] = away
+    shard.add(Chunk("b", T0 - 2000, T0, True, -1, theirs))
+    assert METRICS.value("late_at_shard_records_total") == before
+
+
 def test_silence_is_told_for_a_while_and_then_the_shard_sleeps() -> None:
     found = feed(window(), chunks("a", [T0, T0 + 10 * QUIET]))
     ticks = [f for f in found if dict(f.evidence)["rows"] == 0]
